@@ -1,0 +1,327 @@
+//! The compact, typed form of one model invocation: what every total is made from.
+//!
+//! No bodies and no free text but the identifying strings of [`Facets`], which are shared between the
+//! invocations that have the same ones. A value that was not logged is absent, never 0.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::time::Timestamp;
+
+/// An optional unsigned quantity in eight bytes: absent is not zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Count(u64);
+
+impl Count {
+    /// The quantity was not logged.
+    pub const UNKNOWN: Count = Count(u64::MAX);
+
+    /// A known quantity.
+    ///
+    /// # Panics
+    /// On `u64::MAX`, which no quantity that passed the decoder's range rule (2^40 for tokens, 2^53 for others) reaches.
+    #[must_use]
+    pub fn known(value: u64) -> Self {
+        assert!(value != u64::MAX, "a count of u64::MAX cannot pass the decoder");
+        Count(value)
+    }
+
+    /// The quantity, or `None` where it was not logged.
+    #[must_use]
+    pub fn get(self) -> Option<u64> {
+        (self.0 != u64::MAX).then_some(self.0)
+    }
+
+    /// Whether the quantity was logged.
+    #[must_use]
+    pub fn is_known(self) -> bool {
+        self.0 != u64::MAX
+    }
+
+    /// The quantity, or `other` where it was not logged.
+    #[must_use]
+    pub fn or(self, other: Count) -> Count {
+        if self.is_known() { self } else { other }
+    }
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Count::UNKNOWN
+    }
+}
+
+impl From<Option<u64>> for Count {
+    fn from(value: Option<u64>) -> Self {
+        value.map_or(Count::UNKNOWN, Count::known)
+    }
+}
+
+impl PartialOrd for Count {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Unknown sorts before every known quantity, as `None` does before `Some`.
+impl Ord for Count {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.get().cmp(&other.get())
+    }
+}
+
+impl fmt::Debug for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            Some(value) => write!(f, "{value}"),
+            None => f.write_str("?"),
+        }
+    }
+}
+
+/// The id of a request as logged; a canonical lower-case UUID takes 16 bytes, anything else its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum RequestId {
+    /// The record had no id, or an empty one: it is counted and never de-duplicated.
+    Missing,
+    /// `8-4-4-4-12` lower-case hexadecimal digits.
+    Uuid(u128),
+    /// Any other spelling.
+    Text(Box<str>),
+}
+
+impl RequestId {
+    /// Reads an id; the empty string is [`RequestId::Missing`].
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        if text.is_empty() {
+            return RequestId::Missing;
+        }
+        parse_uuid(text.as_bytes()).map_or_else(|| RequestId::Text(text.into()), RequestId::Uuid)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestId::Missing => Ok(()),
+            RequestId::Uuid(bits) => {
+                let hex = format!("{bits:032x}");
+                write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+            }
+            RequestId::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+fn parse_uuid(text: &[u8]) -> Option<u128> {
+    if text.len() != 36 {
+        return None;
+    }
+    let mut bits = 0u128;
+    for (index, &byte) in text.iter().enumerate() {
+        if matches!(index, 8 | 13 | 18 | 23) {
+            if byte != b'-' {
+                return None;
+            }
+            continue;
+        }
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        bits = bits << 4 | u128::from(digit);
+    }
+    Some(bits)
+}
+
+/// A set of content kinds that one body held, as seen in its content blocks.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ContentKinds(pub u16);
+
+impl ContentKinds {
+    /// The names of the kinds, by bit: the words of the report.
+    pub const NAMES: [&'static str; 10] =
+        ["text", "image", "document", "video", "audio", "tool_use", "tool_result", "reasoning", "embedding", "other"];
+    /// Plain text.
+    pub const TEXT: ContentKinds = ContentKinds(1);
+    /// An image, in a request or generated.
+    pub const IMAGE: ContentKinds = ContentKinds(1 << 1);
+    /// A document (PDF and the like).
+    pub const DOCUMENT: ContentKinds = ContentKinds(1 << 2);
+    /// A video.
+    pub const VIDEO: ContentKinds = ContentKinds(1 << 3);
+    /// Sound.
+    pub const AUDIO: ContentKinds = ContentKinds(1 << 4);
+    /// A tool call by the model.
+    pub const TOOL_USE: ContentKinds = ContentKinds(1 << 5);
+    /// A tool's result given to the model.
+    pub const TOOL_RESULT: ContentKinds = ContentKinds(1 << 6);
+    /// Reasoning or thinking blocks.
+    pub const REASONING: ContentKinds = ContentKinds(1 << 7);
+    /// An embedding vector.
+    pub const EMBEDDING: ContentKinds = ContentKinds(1 << 8);
+    /// A content block of a kind this version does not name.
+    pub const OTHER: ContentKinds = ContentKinds(1 << 9);
+
+    /// Adds the kinds of `other`.
+    pub fn insert(&mut self, other: ContentKinds) {
+        self.0 |= other.0;
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub fn union(self, other: ContentKinds) -> ContentKinds {
+        ContentKinds(self.0 | other.0)
+    }
+
+    /// Whether no kind is known.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The names of the kinds in the set, in bit order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().enumerate().filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| *name)
+    }
+}
+
+/// One tag of `requestMetadata`: key and value as the caller gave them.
+pub type Tag = (Box<str>, Box<str>);
+
+/// The strings of an invocation; equal ones are shared through an [`Arc`].
+///
+/// All come from the log and are untrusted: whoever prints them escapes them.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Facets {
+    /// 12 digits; from the record, else from the object's key.
+    pub account: Option<Box<str>>,
+    /// The Region that received the call (the source Region, where the quota lives); from the record, else the key.
+    pub region: Option<Box<str>>,
+    /// `modelId` exactly as logged.
+    pub model_id: Box<str>,
+    /// Converse, InvokeModel and so on; unknown values pass through.
+    pub operation: Option<Box<str>>,
+    /// `identity.arn`.
+    pub identity: Option<Box<str>>,
+    /// Only failed calls have one.
+    pub error_code: Option<Box<str>>,
+    /// The Region that ran the call, where a cross-Region profile was used.
+    pub inference_region: Option<Box<str>>,
+    /// Why the model stopped (`end_turn`, `max_tokens`, …), from the output body.
+    pub stop_reason: Option<Box<str>>,
+    /// Service tier, where a document or body names it.
+    pub service_tier: Option<Box<str>>,
+    /// `requestMetadata`, sorted by key.
+    pub tags: Box<[Tag]>,
+}
+
+/// One counted attempt to call a model.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invocation {
+    /// The record's own time.
+    pub timestamp: Timestamp,
+    /// The identity of the record, with account and Region.
+    pub request_id: RequestId,
+    /// The strings.
+    pub facets: Arc<Facets>,
+    /// `inputTokenCount` in tokens, without cache reads and writes; else what the body's usage says.
+    pub input_tokens: Count,
+    /// `outputTokenCount` in tokens; else what the body's usage says.
+    pub output_tokens: Count,
+    /// `cacheReadInputTokenCount` in tokens; absent counts as 0 in sums.
+    pub cache_read_tokens: Count,
+    /// `cacheWriteInputTokenCount` in tokens; absent counts as 0 in sums.
+    pub cache_write_tokens: Count,
+    /// The request's max_tokens, in tokens.
+    pub max_tokens: Count,
+    /// Time of the whole call, in ms.
+    pub latency_ms: Count,
+    /// Time to the first byte, in ms; streams only.
+    pub first_byte_ms: Count,
+    /// Length of the input body's JSON text, in bytes.
+    pub input_bytes: Count,
+    /// Length of the output body's JSON text, in bytes.
+    pub output_bytes: Count,
+    /// Kinds of content in the input body; empty where unknown.
+    pub input_kinds: ContentKinds,
+    /// Kinds of content in the output body; empty where unknown.
+    pub output_kinds: ContentKinds,
+    /// HTTP status of the response document; 0 where none was logged.
+    pub http_status: u16,
+    /// The input body was offloaded to the large-data bucket.
+    pub input_large: bool,
+    /// The output body was offloaded to the large-data bucket.
+    pub output_large: bool,
+    /// The object it came from, as an index into the run's objects in canonical (key) order.
+    pub object: u32,
+    /// Byte offset of the document in the decoded object.
+    pub offset: u64,
+}
+
+impl Invocation {
+    /// Input, cache reads and cache writes together, in tokens: how large the request really was.
+    /// `None` where the input count is unknown; absent cache counts are 0.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> Option<u64> {
+        let input = self.input_tokens.get()?;
+        Some(input + self.cache_read_tokens.get().unwrap_or(0) + self.cache_write_tokens.get().unwrap_or(0))
+    }
+
+    /// Whether the call did not fail: no error code.
+    #[must_use]
+    pub fn is_successful(&self) -> bool {
+        self.facets.error_code.is_none()
+    }
+
+    /// Whether the call was refused for quota: errorCode `ThrottlingException`.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        self.facets.error_code.as_deref() == Some("ThrottlingException")
+    }
+
+    /// Compares two copies of one request; the greater is kept.
+    ///
+    /// A total order over what was decoded, so that arrival never matters: more token counts first, then more
+    /// known fields, then the greater values, then the later timestamp; the final tie goes to the smaller
+    /// (object, offset).
+    #[must_use]
+    pub fn cmp_completeness(&self, other: &Self) -> Ordering {
+        let counts = |i: &Self| u8::from(i.input_tokens.is_known()) + u8::from(i.output_tokens.is_known());
+        let known = |i: &Self| {
+            let quantities = [
+                i.input_tokens,
+                i.output_tokens,
+                i.cache_read_tokens,
+                i.cache_write_tokens,
+                i.latency_ms,
+                i.first_byte_ms,
+                i.max_tokens,
+            ];
+            quantities.iter().filter(|count| count.is_known()).count()
+                + usize::from(i.facets.stop_reason.is_some())
+                + usize::from(i.facets.inference_region.is_some())
+                + usize::from(i.facets.identity.is_some())
+                + usize::from(!i.facets.tags.is_empty())
+        };
+        let values = |i: &'_ Self| {
+            (
+                (i.input_tokens, i.output_tokens, i.cache_read_tokens, i.cache_write_tokens),
+                (i.latency_ms, i.first_byte_ms, i.max_tokens),
+            )
+        };
+        counts(self)
+            .cmp(&counts(other))
+            .then_with(|| known(self).cmp(&known(other)))
+            .then_with(|| values(self).cmp(&values(other)))
+            .then_with(|| self.facets.stop_reason.cmp(&other.facets.stop_reason))
+            .then_with(|| self.facets.inference_region.cmp(&other.facets.inference_region))
+            .then_with(|| self.facets.identity.cmp(&other.facets.identity))
+            .then_with(|| self.facets.tags.cmp(&other.facets.tags))
+            .then_with(|| self.timestamp.cmp(&other.timestamp))
+            .then_with(|| (other.object, other.offset).cmp(&(self.object, self.offset)))
+    }
+}

@@ -1,0 +1,3 @@
+//! Closed cells to totals: series, histograms, groups; merge.
+
+pub mod figures;

@@ -1,2 +1,39 @@
-//! Placeholder.
-fn main() {}
+//! `borehole`: argv in, a report on stdout (or in files), talk on stderr, an exit code that says what it means.
+
+mod analyze;
+mod args;
+mod exit;
+mod output;
+mod progress;
+mod rejects;
+mod synth;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::exit::Exit;
+
+fn main() -> std::process::ExitCode {
+    exit::silence_panics();
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Command::Analyze(analyze) => analyze::run(analyze),
+        Command::Synth(synth) => synth::run(synth),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error).into(),
+    }
+}
+
+/// The moment the command started, by the wall clock; the only place where it is read.
+fn now() -> borehole_record::Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    borehole_record::Timestamp {
+        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        nanos: since.subsec_nanos(),
+    }
+}
+
+/// What every exit path returns.
+type Outcome = Result<Exit, anyhow::Error>;

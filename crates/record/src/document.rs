@@ -38,6 +38,8 @@ pub enum BodyPlace {
 pub struct Document {
     /// Byte offset of the document's first byte in the decoded object.
     pub offset: u64,
+    /// Length of the span in the decoded object, in bytes; of a wrapped record, that of its event.
+    pub bytes: u64,
     /// `schemaType` is present and is not `ModelInvocationLog`: nothing else is filled in.
     pub other_schema: bool,
     /// `timestamp`.

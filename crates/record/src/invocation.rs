@@ -143,8 +143,18 @@ pub struct ContentKinds(pub u16);
 
 impl ContentKinds {
     /// The names of the kinds, by bit: the words of the report.
-    pub const NAMES: [&'static str; 10] =
-        ["text", "image", "document", "video", "audio", "tool_use", "tool_result", "reasoning", "embedding", "other"];
+    pub const NAMES: [&'static str; 10] = [
+        "text",
+        "image",
+        "document",
+        "video",
+        "audio",
+        "tool_use",
+        "tool_result",
+        "reasoning",
+        "embedding",
+        "other",
+    ];
     /// Plain text.
     pub const TEXT: ContentKinds = ContentKinds(1);
     /// An image, in a request or generated.
@@ -256,6 +266,8 @@ pub struct Invocation {
     pub input_large: bool,
     /// The output body was offloaded to the large-data bucket.
     pub output_large: bool,
+    /// A payload that could have given an absent token count was missing, archived, refused or unreadable.
+    pub payload_lost: bool,
     /// The object it came from, as an index into the run's objects in canonical (key) order.
     pub object: u32,
     /// Byte offset of the document in the decoded object.

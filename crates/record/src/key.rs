@@ -1,7 +1,14 @@
-//! The key grammar: what an object is, by its key alone.
+//! The key grammar: what an object is, by its key alone, and which hours a folder can hold.
+//!
+//! In: keys as bytes, with `/` between components; paths that a user gave. Out: one [`Key`], or half-open
+//! ranges of hours. Always: a key is recognised by itself, every key is one of the variants, and a date that
+//! the calendar does not have is no layout. A key prefix may hold anything, text that looks like a layout
+//! included: the last match in the key is the layout. Absent: listing, and looking at an object's bytes.
+
+use memchr::memmem;
 
 use crate::document::DocumentKind;
-use crate::time::{UtcDay, UtcHour};
+use crate::time::{UtcDay, UtcHour, folder_span};
 
 /// What a key names. `prefix` is everything before the layout's own part, `/` included (or empty).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,7 +64,290 @@ pub enum Key<'a> {
 impl<'a> Key<'a> {
     /// Reads a key. Never fails: what fits no layout is [`Key::Other`].
     #[must_use]
-    pub fn parse(_key: &'a [u8]) -> Key<'a> {
-        unimplemented!()
+    pub fn parse(key: &'a [u8]) -> Key<'a> {
+        let name = rsplit_once(key, b'/').map_or(key, |(_, name)| name);
+        if name == PERMISSION_MARKER {
+            Key::PermissionMarker
+        } else if key.ends_with(b"/") {
+            Key::FolderMarker
+        } else if name == WRITE_TEST_MARKER {
+            Key::WriteTestMarker
+        } else if is_hidden(key) || is_temporary(name) {
+            Key::TempFile
+        } else {
+            parse_aws(key)
+                .or_else(|| parse_split_document(key))
+                .or_else(|| parse_split_payload(key))
+                .or_else(|| parse_bare_payload(key))
+                .unwrap_or(Key::Other)
+        }
     }
+}
+
+const PERMISSION_MARKER: &[u8] = b"amazon-bedrock-logs-permission-check";
+const WRITE_TEST_MARKER: &[u8] = b"aws-logs-write-test";
+
+/// How the name of a record object ends. `.gz` covers `.json.gz`; it stands for the exports of CloudWatch.
+const RECORD_SUFFIXES: [&[u8]; 4] = [b".json", b".jsonl", b".ndjson", b".gz"];
+
+/// The folder and the name's ending of each document of the split layout.
+const SPLIT_DOCUMENTS: [(&[u8], &str, DocumentKind); 4] = [
+    (b"model-invocations", "-invocation", DocumentKind::Invocation),
+    (b"metadata", "-metadata", DocumentKind::Metadata),
+    (b"requests", "-request", DocumentKind::Request),
+    (b"responses", "-response", DocumentKind::Response),
+];
+
+/// The folder of the payload objects of the aws layout, below an hour.
+const PAYLOAD_FOLDER: &[u8] = b"data";
+
+fn has_record_suffix(name: &[u8]) -> bool {
+    RECORD_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Whether any component starts with a point.
+fn is_hidden(key: &[u8]) -> bool {
+    key.starts_with(b".") || memmem::find(key, b"/.").is_some()
+}
+
+/// `name.tmp`, or a download that was cut short: the AWS tools write to `name.json.gz.6A1f03bC` and rename.
+fn is_temporary(name: &[u8]) -> bool {
+    if name.ends_with(b".tmp") {
+        return true;
+    }
+    let Some((whole_name, random)) = rsplit_once(name, b'.') else {
+        return false;
+    };
+    random.len() == 8
+        && random.iter().all(u8::is_ascii_alphanumeric)
+        && random.iter().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        && has_record_suffix(whole_name)
+}
+
+/// `[prefix/]AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/…`
+fn parse_aws(key: &[u8]) -> Option<Key<'_>> {
+    let root = last_aws_root(key)?;
+    let (region, from_date) = split_once(root.rest, b'/')?;
+    let region = region_name(region)?;
+    let (date, from_slash) = from_date.split_at_checked(HOUR_WIDTH)?;
+    let (hour, _) = folder_span(date)?;
+    let below_hour = from_slash.strip_prefix(b"/")?;
+    if let Some((folder, name)) = split_once(below_hour, b'/') {
+        return (folder == PAYLOAD_FOLDER && !name.is_empty()).then_some(Key::AwsPayload { hour });
+    }
+    has_record_suffix(below_hour).then_some(Key::AwsRecord {
+        prefix: root.prefix,
+        account: root.account,
+        region,
+        hour,
+    })
+}
+
+/// What stands around `AWSLogs/<account>/BedrockModelInvocationLogs/`.
+struct AwsRoot<'a> {
+    prefix: &'a [u8],
+    account: &'a str,
+    rest: &'a [u8],
+}
+
+/// The last place in the key where the fixed part of the aws layout stands.
+fn last_aws_root(key: &[u8]) -> Option<AwsRoot<'_>> {
+    const FIRST: &[u8] = b"AWSLogs/";
+    const THIRD: &[u8] = b"/BedrockModelInvocationLogs/";
+    let mut end = key.len();
+    while let Some(at) = memmem::rfind(&key[..end], FIRST) {
+        let (prefix, from_first) = key.split_at(at);
+        if (prefix.is_empty() || prefix.ends_with(b"/"))
+            && let Some((account, from_third)) = from_first[FIRST.len()..].split_at_checked(12)
+            && account.iter().all(u8::is_ascii_digit)
+            && let Some(rest) = from_third.strip_prefix(THIRD)
+        {
+            let account = std::str::from_utf8(account).ok()?;
+            return Some(AwsRoot { prefix, account, rest });
+        }
+        end = at;
+    }
+    None
+}
+
+/// A Region's name, loosely, since there are new ones every year: lower-case letters, digits and hyphens,
+/// a letter first.
+fn region_name(component: &[u8]) -> Option<&str> {
+    let fits = component.first().is_some_and(u8::is_ascii_lowercase)
+        && component.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if fits { std::str::from_utf8(component).ok() } else { None }
+}
+
+/// `[prefix/]YYYY/MM/DD/HH/<folder>/<id>-<kind>.json[.gz]`
+fn parse_split_document(key: &[u8]) -> Option<Key<'_>> {
+    let (folder_path, name) = rsplit_once(key, b'/')?;
+    let (hour_path, folder) = rsplit_once(folder_path, b'/')?;
+    let (_, ending, kind) = SPLIT_DOCUMENTS.into_iter().find(|(name, _, _)| *name == folder)?;
+    let (prefix, date) = split_tail(hour_path, HOUR_WIDTH)?;
+    let (hour, _) = folder_span(date)?;
+    let request_id = std::str::from_utf8(strip_json_suffix(name)?).ok()?.strip_suffix(ending)?;
+    (!request_id.is_empty()).then_some(Key::SplitDocument { prefix, hour, kind, request_id })
+}
+
+/// `[prefix/]YYYY/MM/DD/<id>/payload.json[.gz]`
+fn parse_split_payload(key: &[u8]) -> Option<Key<'_>> {
+    let (id_path, name) = rsplit_once(key, b'/')?;
+    if strip_json_suffix(name)? != b"payload" {
+        return None;
+    }
+    let (day_path, request_id) = rsplit_once(id_path, b'/')?;
+    let (prefix, date) = split_tail(day_path, DAY_WIDTH)?;
+    let (first_hour, _) = folder_span(date)?;
+    let day = UtcDay(first_hour.0.div_euclid(24));
+    let request_id = std::str::from_utf8(request_id).ok()?;
+    (!request_id.is_empty()).then_some(Key::SplitPayload { prefix, day, request_id })
+}
+
+/// `[prefix/]YYYY/MM/DD/HH/data/…`: payloads whose keys lack the first part of the aws layout.
+fn parse_bare_payload(key: &[u8]) -> Option<Key<'_>> {
+    const FOLDER: &[u8] = b"/data/";
+    let mut end = key.len();
+    while let Some(at) = memmem::rfind(&key[..end], FOLDER) {
+        let is_object = key.len() > at + FOLDER.len();
+        if is_object
+            && let Some((_, date)) = split_tail(&key[..at], HOUR_WIDTH)
+            && let Some((hour, _)) = folder_span(date)
+        {
+            return Some(Key::AwsPayload { hour });
+        }
+        // The match before may share its last slash with this one's first: `/data/data/`.
+        end = at + 1;
+    }
+    None
+}
+
+fn strip_json_suffix(name: &[u8]) -> Option<&[u8]> {
+    name.strip_suffix(b".gz").unwrap_or(name).strip_suffix(b".json")
+}
+
+/// Widths of `YYYY`, `YYYY/MM`, `YYYY/MM/DD` and `YYYY/MM/DD/HH`.
+const YEAR_WIDTH: usize = 4;
+const MONTH_WIDTH: usize = 7;
+const DAY_WIDTH: usize = 10;
+const HOUR_WIDTH: usize = 13;
+
+/// Splits off the last `width` bytes if a component starts there: (what is before, `/` included; the tail).
+fn split_tail(path: &[u8], width: usize) -> Option<(&[u8], &[u8])> {
+    let (before, tail) = path.split_at(path.len().checked_sub(width)?);
+    (before.is_empty() || before.ends_with(b"/")).then_some((before, tail))
+}
+
+fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(separator, text)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+fn rsplit_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memrchr(separator, text)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// How precise the date at the end of a path is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Grain {
+    /// `YYYY`.
+    Year,
+    /// `YYYY/MM`.
+    Month,
+    /// `YYYY/MM/DD`.
+    Day,
+    /// `YYYY/MM/DD/HH`.
+    Hour,
+}
+
+/// A date at the end of a path: a range of time over the root before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DateTail {
+    /// First hour.
+    pub from: UtcHour,
+    /// The hour after the last.
+    pub to: UtcHour,
+    /// What the date names.
+    pub grain: Grain,
+}
+
+/// The years that a date is guessed to be of where a name alone must tell: `1200` and `8080` are names of
+/// directories. Keys that hold a whole layout need no guess, and no such limit.
+const PLAUSIBLE_CENTURY: &[u8] = b"20";
+
+/// Splits `root/YYYY[/MM[/DD[/HH]]][/]` into the root, without its final `/`, and the range.
+///
+/// The longest date that ends the path is taken. `None` if no date of the years 2000 to 2099 is there. What
+/// stands between `scheme://` and the next `/` is a bucket, never part of a date. The root of `/2024` is `/`;
+/// that of `2024` is empty and means the current directory.
+#[must_use]
+pub fn date_tail(path: &str) -> Option<(&str, DateTail)> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let below_bucket = match path.split_once("://") {
+        Some((_, bucket_and_key)) => bucket_and_key.split_once('/')?.1,
+        None => path,
+    };
+    let (width, grain, (from, to)) = last_date(below_bucket.as_bytes())?;
+    let root = match path.len() - width {
+        0 => "",
+        1 => "/",
+        start => &path[..start - 1],
+    };
+    Some((root, DateTail { from, to, grain }))
+}
+
+/// The longest plausible date that ends the path: its width in bytes, its grain, its half-open range.
+fn last_date(path: &[u8]) -> Option<(usize, Grain, (UtcHour, UtcHour))> {
+    let grains = [
+        (HOUR_WIDTH, Grain::Hour),
+        (DAY_WIDTH, Grain::Day),
+        (MONTH_WIDTH, Grain::Month),
+        (YEAR_WIDTH, Grain::Year),
+    ];
+    grains.into_iter().find_map(|(width, grain)| {
+        let (_, date) = split_tail(path, width)?;
+        let range = if date.starts_with(PLAUSIBLE_CENTURY) { folder_span(date) } else { None };
+        Some((width, grain, range?))
+    })
+}
+
+/// The half-open range of folder hours that the objects below a directory can have, under either layout.
+///
+/// Takes the directory's key, with or without a final `/`. `None` outside the date part of a layout: nothing
+/// is known of what lies below. For `YYYY/MM/DD/<id>`, which holds a payload, the range is the day.
+///
+/// Below `AWSLogs/…/<region>/` the answer is certain. Elsewhere `YYYY/MM…` is taken for the split layout's own;
+/// it could also be a key prefix that looks like a date, with a whole `AWSLogs/` tree of other dates below it.
+/// Whoever prunes by the range decides not to look there.
+#[must_use]
+pub fn folder_range(directory_key: &[u8]) -> Option<(UtcHour, UtcHour)> {
+    let directory = directory_key.strip_suffix(b"/").unwrap_or(directory_key);
+    aws_folder_range(directory).or_else(|| bare_folder_range(directory))
+}
+
+fn aws_folder_range(directory: &[u8]) -> Option<(UtcHour, UtcHour)> {
+    let root = last_aws_root(directory)?;
+    let (region, from_date) = split_once(root.rest, b'/')?;
+    region_name(region)?;
+    let Some((date, below_hour)) = from_date.split_at_checked(HOUR_WIDTH) else {
+        return folder_span(from_date);
+    };
+    let folder = below_hour.split(|&byte| byte == b'/').nth(1);
+    let is_in_layout = folder.is_none_or(|folder| folder == PAYLOAD_FOLDER);
+    if is_in_layout { folder_span(date) } else { None }
+}
+
+fn bare_folder_range(directory: &[u8]) -> Option<(UtcHour, UtcHour)> {
+    if let Some((_, _, range)) = last_date(directory) {
+        return Some(range);
+    }
+    let (parent, name) = rsplit_once(directory, b'/')?;
+    let (_, grain, range) = last_date(parent)?;
+    let is_in_layout = match grain {
+        Grain::Hour => name == PAYLOAD_FOLDER || SPLIT_DOCUMENTS.iter().any(|(folder, _, _)| *folder == name),
+        // The id of a payload. `AWSLogs` says that the date was part of a key prefix.
+        Grain::Day => name != b"AWSLogs",
+        Grain::Month | Grain::Year => false,
+    };
+    is_in_layout.then_some(range)
 }

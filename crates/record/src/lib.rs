@@ -7,6 +7,7 @@
 pub mod decode;
 pub mod document;
 pub mod gunzip;
+pub mod identity;
 pub mod invocation;
 pub mod key;
 pub mod model;

@@ -193,6 +193,9 @@ impl Warnings {
 
     /// The warnings that were raised, with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (Warning, u64)> + '_ {
-        Warning::ALL.into_iter().map(|warning| (warning, self.0[warning as usize])).filter(|&(_, count)| count > 0)
+        Warning::ALL
+            .into_iter()
+            .map(|warning| (warning, self.0[warning as usize]))
+            .filter(|&(_, count)| count > 0)
     }
 }

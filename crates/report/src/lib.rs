@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Finished figures to text and JSON, both rendered from one [`Report`].
+//!
+//! In: `usage`'s figures and health, and what the run itself has to say. Out: strings. Always: every format
+//! says the same, because each reads the same model; an unknown is absent, never 0; strings from the logs are
+//! escaped where a terminal would obey them. Absent: I/O, clocks, and any figure computed here.
+
+pub mod decimal;
+pub mod json;
+pub mod model;
+pub mod text;
+
+pub use decimal::Decimal;
+pub use model::{Report, RunInfo};

@@ -1,1 +1,76 @@
-//! Placeholder.
+//! Store and record to closed cells and the ledger: the only room with threads and limits.
+//!
+//! In: sources, a range, options. Out: for every hour of the range the invocations that stay, given to a
+//! [`CellSink`], and the run's [`Ledger`]. Always: the same cells and books for any number of threads, order of
+//! listing, or cut of the input; an object counts whole or not at all. Absent: any figure about tokens.
+
+mod cells;
+mod compact;
+mod join;
+pub mod ledger;
+pub mod limits;
+pub mod plan;
+mod progress;
+mod read;
+mod resolve;
+mod run;
+pub mod source;
+mod spill;
+
+pub use ledger::{Ledger, LedgerLine};
+pub use plan::{Plan, Range};
+pub use progress::Progress;
+pub use resolve::{PayloadRoot, Resolve};
+pub use run::{CellSink, ScanOptions, scan};
+pub use source::Source;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A source cannot be read at all.
+    #[error(transparent)]
+    Store(#[from] borehole_store::Error),
+    /// The temporary file failed.
+    #[error("temporary file in {directory}: {cause}")]
+    Spill {
+        /// Where it lies.
+        directory: String,
+        /// The operating system's word for it.
+        cause: std::io::Error,
+    },
+    /// An object that was read in the first pass cannot be read the same again.
+    #[error("{key}: changed while the run was reading it")]
+    Changed {
+        /// The object's key, escaped.
+        key: String,
+    },
+    /// Date-shaped tails that name ranges apart from each other.
+    #[error("the date ranges of the sources do not adjoin; a run has one range")]
+    Ranges,
+    /// `--map` of another form.
+    #[error("--map {argument}: expected s3://bucket[/prefix]=DIR")]
+    Map {
+        /// What was given.
+        argument: String,
+    },
+    /// Not built yet.
+    #[error("{what} are not supported in this version")]
+    Unsupported {
+        /// What was asked.
+        what: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// No thread could be started.
+    #[error("cannot start {threads} threads")]
+    Threads {
+        /// How many were asked.
+        threads: usize,
+    },
+    /// Our own bug, found by a check of the program itself.
+    #[error("internal error: {what}")]
+    Internal {
+        /// Which check.
+        what: &'static str,
+    },
+}

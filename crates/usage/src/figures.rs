@@ -355,7 +355,8 @@ impl Health {
             .or_else(|| check("documents", documents.found, documents.decoded + sum(&documents.rejected)))
             .or_else(|| check("records decoded", documents.decoded, records.decoded + documents.joined))
             .or_else(|| {
-                let ended = records.counted + records.duplicate + sum(&records.filtered) + sum(&records.rejected);
+                let ended =
+                    records.counted + records.duplicate + sum(&records.filtered) + sum(&records.rejected);
                 check("records", records.decoded, ended)
             })
             .or_else(|| {

@@ -1,0 +1,112 @@
+//! Exit codes, and how an error reaches a person: one line, then a hint where there is a next step.
+
+use std::process::ExitCode;
+
+use borehole_scan::Error;
+
+/// The exit codes of every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The answer is complete.
+    Complete = 0,
+    /// Our own bug; nothing was published.
+    Internal = 1,
+    /// Wrong arguments or configuration.
+    Usage = 2,
+    /// The report was written, and something is missing from it.
+    Incomplete = 3,
+    /// There is no answer: no access, an unreadable source, an output that cannot be written.
+    NoAnswer = 4,
+    /// Nothing matched.
+    Nothing = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Wrong arguments that only a second look finds.
+#[derive(Debug)]
+pub(crate) struct UsageError {
+    pub message: String,
+    pub hint: Option<&'static str>,
+}
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// The books did not balance: nothing is published.
+#[derive(Debug)]
+pub(crate) struct Unbalanced(pub String);
+
+impl std::fmt::Display for Unbalanced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "internal error: the ledger does not balance ({}); no report was written", self.0)
+    }
+}
+
+impl std::error::Error for Unbalanced {}
+
+/// Tells the error on stderr, and which exit code it is.
+#[expect(clippy::print_stderr, reason = "stderr is where errors are told")]
+pub(crate) fn report(error: &anyhow::Error) -> Exit {
+    let (exit, hint) = classify(error);
+    eprintln!("error: {}", escaped(&format!("{error:#}")));
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+    exit
+}
+
+fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
+    if let Some(usage) = error.downcast_ref::<UsageError>() {
+        return (Exit::Usage, usage.hint);
+    }
+    if error.downcast_ref::<Unbalanced>().is_some() {
+        return (Exit::Internal, Some("this is a bug in borehole; please report it with the line above"));
+    }
+    match error.downcast_ref::<Error>() {
+        Some(Error::Ranges | Error::Map { .. }) => (Exit::Usage, None),
+        Some(Error::Unsupported { hint, .. }) => (Exit::Usage, Some(hint)),
+        Some(Error::Internal { .. }) => (Exit::Internal, Some("this is a bug in borehole; please report it")),
+        Some(Error::Spill { .. }) => {
+            (Exit::NoAnswer, Some("free some space there, or name another place with --temp-dir"))
+        }
+        Some(Error::Changed { .. }) => (Exit::NoAnswer, Some("run it again once the copy has finished")),
+        Some(Error::Store(_)) => (
+            Exit::NoAnswer,
+            Some("check the path; a date at its end, as in DIR/2024/03/11, is a range of time over DIR"),
+        ),
+        _ => (Exit::NoAnswer, None),
+    }
+}
+
+/// Control characters never reach the terminal, wherever a message came from.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let direction = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if character.is_control() || direction {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// A panic is a bug of ours, and its message may hold what was being read: only the place in our code is told.
+#[expect(clippy::print_stderr, reason = "stderr is where errors are told")]
+pub(crate) fn silence_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        eprintln!("internal error{place}; this is a bug in borehole");
+    }));
+}

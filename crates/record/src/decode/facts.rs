@@ -1,0 +1,724 @@
+//! What a body tells about its call: usage, latency, max_tokens, stop reason, service tier, content kinds.
+//!
+//! In: the JSON text of one input or output body, of any provider. Out: [`InputFacts`], [`OutputFacts`]. Always:
+//! each byte is passed once; of two equal keys the first wins; a body that is not JSON where it is looked at
+//! has no facts. Absent: the texts of a body. Where each fact stands is docs/rules.md, section 2.
+
+use std::borrow::Cow;
+
+use super::fields::{FIELD_BYTES_MAX, TOKENS_MAX, Value, measure, whole};
+use super::lex::{Balance, DEPTH_MAX, is_blank, is_number, skip_blanks, string_end, unescape};
+use crate::invocation::{ContentKinds, Count};
+
+/// Facts of an input body.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(super) struct InputFacts {
+    pub(super) max_tokens: Count,
+    pub(super) service_tier: Option<Box<str>>,
+    pub(super) kinds: ContentKinds,
+}
+
+/// Facts of an output body.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(super) struct OutputFacts {
+    pub(super) usage: Usage,
+    pub(super) latency_ms: Count,
+    pub(super) first_byte_ms: Count,
+    pub(super) stop_reason: Option<Box<str>>,
+    pub(super) service_tier: Option<Box<str>>,
+    pub(super) kinds: ContentKinds,
+}
+
+/// Token counts as a body states them.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(super) struct Usage {
+    pub(super) input: Count,
+    pub(super) output: Count,
+    pub(super) cache_read: Count,
+    pub(super) cache_write: Count,
+}
+
+impl Usage {
+    fn is_empty(&self) -> bool {
+        *self == Usage::default()
+    }
+}
+
+impl InputFacts {
+    /// Reads a whole body.
+    pub(super) fn of(json: &[u8]) -> Self {
+        read_body(json, input_object).unwrap_or_default()
+    }
+
+    /// Reads the body that starts at `at`, nested in an object at `depth`; also the index after it.
+    pub(super) fn at(json: &[u8], at: usize, depth: u32) -> Option<(Self, BodyEnd)> {
+        let mut cursor = Cursor::new(json, at, depth);
+        let facts = read_value(&mut cursor, input_object);
+        cursor.end().map(|end| (facts, end))
+    }
+}
+
+impl OutputFacts {
+    /// Reads a whole body.
+    pub(super) fn of(json: &[u8]) -> Self {
+        read_body(json, output_value).unwrap_or_default()
+    }
+
+    /// Reads the body that starts at `at`, nested in an object at `depth`; also the index after it.
+    pub(super) fn at(json: &[u8], at: usize, depth: u32) -> Option<(Self, BodyEnd)> {
+        let mut cursor = Cursor::new(json, at, depth);
+        let facts = read_value(&mut cursor, output_value);
+        cursor.end().map(|end| (facts, end))
+    }
+}
+
+/// Where a body ended.
+#[derive(Clone, Copy)]
+pub(super) struct BodyEnd {
+    /// The index after it.
+    pub(super) after: usize,
+    /// A `\ud…` escape may occur in it.
+    pub(super) surrogates: bool,
+}
+
+/// A body that plain text makes is told by its kind alone.
+trait Facts: Default {
+    fn text() -> Self;
+}
+
+impl Facts for InputFacts {
+    fn text() -> Self {
+        InputFacts { kinds: ContentKinds::TEXT, ..InputFacts::default() }
+    }
+}
+
+impl Facts for OutputFacts {
+    fn text() -> Self {
+        OutputFacts { kinds: ContentKinds::TEXT, ..OutputFacts::default() }
+    }
+}
+
+/// Reads a body that must fill `json`.
+fn read_body<F: Facts>(json: &[u8], read: fn(&mut Cursor<'_>) -> F) -> Option<F> {
+    let mut cursor = Cursor::new(json, 0, 0);
+    let facts = read_value(&mut cursor, read);
+    let end = cursor.end()?;
+    (skip_blanks(json, end.after) == json.len()).then_some(facts)
+}
+
+/// Reads one body; a string is read as the JSON that it holds, else it is text.
+fn read_value<F: Facts>(cursor: &mut Cursor<'_>, read: fn(&mut Cursor<'_>) -> F) -> F {
+    if cursor.peek() != Some(b'"') {
+        return read(cursor);
+    }
+    let Some((content, escapes)) = cursor.string() else { return F::default() };
+    let mut text = Vec::new();
+    let json = match escapes {
+        false => content,
+        true => match unescape(content, &mut text) {
+            Ok(()) => &text,
+            Err(_) => return F::text(),
+        },
+    };
+    // A string inside the string is text, so that this goes no deeper.
+    match json.get(skip_blanks(json, 0)) {
+        Some(b'{' | b'[') => read_body(json, read).unwrap_or_else(F::text),
+        _ => F::text(),
+    }
+}
+
+/// Notes that the key of this `bit` occurred; whether it did so for the first time.
+fn first(seen: &mut u64, bit: u32) -> bool {
+    let is_first = *seen >> bit & 1 == 0;
+    *seen |= 1 << bit;
+    is_first
+}
+
+fn first_known<const N: usize>(counts: [Count; N]) -> Count {
+    counts.into_iter().fold(Count::UNKNOWN, Count::or)
+}
+
+fn input_object(cursor: &mut Cursor<'_>) -> InputFacts {
+    let mut facts = InputFacts::default();
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return facts;
+    }
+    // In the order in which they are asked.
+    let mut max_tokens = [Count::UNKNOWN; 6];
+    let mut tiers = [None, None];
+    let mut is_task = false;
+    let mut edits_image = false;
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"messages" if first(&mut seen, 0) => messages(cursor, &mut facts.kinds),
+            b"system" if first(&mut seen, 1) => cursor.kind_if_present(ContentKinds::TEXT, &mut facts.kinds),
+            b"inferenceConfig" if first(&mut seen, 2) => {
+                cursor.counts([b"maxTokens", b"max_new_tokens"], |index, count| max_tokens[index] = count);
+            }
+            b"max_tokens" if first(&mut seen, 3) => max_tokens[2] = cursor.tokens(),
+            b"max_completion_tokens" if first(&mut seen, 4) => max_tokens[3] = cursor.tokens(),
+            b"max_gen_len" if first(&mut seen, 5) => max_tokens[4] = cursor.tokens(),
+            b"textGenerationConfig" if first(&mut seen, 6) => {
+                cursor.counts([b"maxTokenCount"], |_, count| max_tokens[5] = count);
+            }
+            b"serviceTier" if first(&mut seen, 7) => tiers[0] = cursor.tier(),
+            b"service_tier" if first(&mut seen, 8) => tiers[1] = cursor.tier(),
+            b"prompt" | b"inputText" | b"textToImageParams" => {
+                cursor.kind_if_present(ContentKinds::TEXT, &mut facts.kinds);
+            }
+            b"inputImage" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.kinds),
+            b"taskType" => is_task |= cursor.is_present(),
+            b"inPaintingParams"
+            | b"outPaintingParams"
+            | b"imageVariationParams"
+            | b"colorGuidedGenerationParams"
+            | b"backgroundRemovalParams"
+            | b"virtualTryOnParams" => {
+                edits_image |= cursor.is_present();
+            }
+            _ => cursor.skip(),
+        }
+    }
+    if is_task && edits_image {
+        facts.kinds.insert(ContentKinds::IMAGE);
+    }
+    facts.max_tokens = first_known(max_tokens);
+    facts.service_tier = tiers.into_iter().flatten().next();
+    facts
+}
+
+fn messages(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+    cursor.elements(|cursor| message(cursor, kinds));
+}
+
+/// An object with `content`.
+fn message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return;
+    }
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"content" if first(&mut seen, 0) => content(cursor, kinds),
+            _ => cursor.skip(),
+        }
+    }
+}
+
+/// A string, or an array of blocks.
+fn content(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+    if cursor.peek() == Some(b'"') {
+        kinds.insert(ContentKinds::TEXT);
+        cursor.skip();
+        return;
+    }
+    cursor.elements(|cursor| kinds.insert(block(cursor)));
+}
+
+/// The kind of one content block: by its `type` where it has one, else by its keys.
+fn block(cursor: &mut Cursor<'_>) -> ContentKinds {
+    let mut by_key = ContentKinds::default();
+    let mut by_type = None;
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return by_key;
+    }
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"type" if first(&mut seen, 0) => by_type = cursor.text().map(|name| kind_of_type(&name)),
+            name => cursor.kind_if_present(kind_of_key(name), &mut by_key),
+        }
+    }
+    by_type.unwrap_or(by_key)
+}
+
+/// The kind of a Converse block.
+fn kind_of_key(key: &[u8]) -> ContentKinds {
+    match key {
+        b"text" => ContentKinds::TEXT,
+        b"image" => ContentKinds::IMAGE,
+        b"document" => ContentKinds::DOCUMENT,
+        b"video" => ContentKinds::VIDEO,
+        b"audio" => ContentKinds::AUDIO,
+        b"toolUse" => ContentKinds::TOOL_USE,
+        b"toolResult" => ContentKinds::TOOL_RESULT,
+        b"reasoningContent" => ContentKinds::REASONING,
+        b"cachePoint" | b"guardContent" => ContentKinds::default(),
+        _ => ContentKinds::OTHER,
+    }
+}
+
+/// The kind of an Anthropic block or an OpenAI part.
+fn kind_of_type(name: &str) -> ContentKinds {
+    match name {
+        "text" => ContentKinds::TEXT,
+        "image" | "image_url" => ContentKinds::IMAGE,
+        "document" | "file" => ContentKinds::DOCUMENT,
+        "input_audio" => ContentKinds::AUDIO,
+        "tool_use" => ContentKinds::TOOL_USE,
+        "tool_result" => ContentKinds::TOOL_RESULT,
+        "thinking" | "redacted_thinking" => ContentKinds::REASONING,
+        _ => ContentKinds::OTHER,
+    }
+}
+
+fn output_value(cursor: &mut Cursor<'_>) -> OutputFacts {
+    if cursor.peek() == Some(b'[') { output_events(cursor) } else { output_object(cursor) }
+}
+
+fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
+    let mut facts = OutputFacts::default();
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return facts;
+    }
+    let mut usage = UsageObject::default();
+    let mut llama = Usage::default();
+    let mut titan_input = Count::UNKNOWN;
+    let mut results = Results::default();
+    // In the order in which they are asked.
+    let mut stop_reasons = [None, None, None];
+    let mut tiers = [None, None];
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"usage" if first(&mut seen, 0) => usage = usage_object(cursor),
+            b"prompt_token_count" if first(&mut seen, 1) => llama.input = cursor.tokens(),
+            b"generation_token_count" if first(&mut seen, 2) => llama.output = cursor.tokens(),
+            b"inputTextTokenCount" if first(&mut seen, 3) => titan_input = cursor.tokens(),
+            b"results" if first(&mut seen, 4) => results = titan_results(cursor),
+            b"metrics" if first(&mut seen, 5) => facts.latency_ms = cursor.member_measure(b"latencyMs"),
+            b"stopReason" if first(&mut seen, 6) => stop_reasons[0] = cursor.text(),
+            b"stop_reason" if first(&mut seen, 7) => stop_reasons[1] = cursor.text(),
+            b"choices" if first(&mut seen, 8) => stop_reasons[2] = choices(cursor, &mut facts.kinds),
+            b"serviceTier" if first(&mut seen, 9) => tiers[0] = cursor.tier(),
+            b"service_tier" if first(&mut seen, 10) => tiers[1] = cursor.tier(),
+            b"output" if first(&mut seen, 11) => output_message(cursor, &mut facts.kinds),
+            b"content" if first(&mut seen, 12) => content(cursor, &mut facts.kinds),
+            b"images" | b"artifacts" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.kinds),
+            b"embedding" | b"embeddings" | b"embeddingsByType" => {
+                cursor.kind_if_present(ContentKinds::EMBEDDING, &mut facts.kinds);
+            }
+            b"generation" | b"outputText" => cursor.kind_if_present(ContentKinds::TEXT, &mut facts.kinds),
+            _ => cursor.skip(),
+        }
+    }
+    facts.kinds.insert(results.kinds);
+    let titan = Usage { input: titan_input, output: results.tokens, ..Usage::default() };
+    let [converse, anthropic, open_ai] = usage.by_dialect;
+    let usages = [converse, anthropic, open_ai, llama, titan];
+    facts.usage = usages.into_iter().find(|usage| !usage.is_empty()).unwrap_or_default();
+    let [stop_converse, stop_anthropic, stop_open_ai] = stop_reasons;
+    facts.stop_reason = stop_converse.or(stop_anthropic).or(stop_open_ai).or(results.stop_reason);
+    facts.service_tier = tiers.into_iter().flatten().next().or(usage.service_tier);
+    facts
+}
+
+/// The object `usage`, read in the three dialects that have one: Converse, Anthropic, OpenAI.
+#[derive(Default)]
+struct UsageObject {
+    by_dialect: [Usage; 3],
+    service_tier: Option<Box<str>>,
+}
+
+fn usage_object(cursor: &mut Cursor<'_>) -> UsageObject {
+    let mut usage = UsageObject::default();
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return usage;
+    }
+    let [converse, anthropic, open_ai] = &mut usage.by_dialect;
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"inputTokens" if first(&mut seen, 0) => converse.input = cursor.tokens(),
+            b"outputTokens" if first(&mut seen, 1) => converse.output = cursor.tokens(),
+            b"cacheReadInputTokens" if first(&mut seen, 2) => converse.cache_read = cursor.tokens(),
+            b"cacheWriteInputTokens" if first(&mut seen, 3) => converse.cache_write = cursor.tokens(),
+            b"input_tokens" if first(&mut seen, 4) => anthropic.input = cursor.tokens(),
+            b"output_tokens" if first(&mut seen, 5) => anthropic.output = cursor.tokens(),
+            b"cache_read_input_tokens" if first(&mut seen, 6) => anthropic.cache_read = cursor.tokens(),
+            b"cache_creation_input_tokens" if first(&mut seen, 7) => anthropic.cache_write = cursor.tokens(),
+            b"prompt_tokens" if first(&mut seen, 8) => open_ai.input = cursor.tokens(),
+            b"completion_tokens" if first(&mut seen, 9) => open_ai.output = cursor.tokens(),
+            b"service_tier" if first(&mut seen, 10) => usage.service_tier = cursor.tier(),
+            _ => cursor.skip(),
+        }
+    }
+    usage
+}
+
+/// `results[]` of Titan.
+#[derive(Default)]
+struct Results {
+    tokens: Count,
+    stop_reason: Option<Box<str>>,
+    kinds: ContentKinds,
+}
+
+fn titan_results(cursor: &mut Cursor<'_>) -> Results {
+    let mut results = Results::default();
+    let mut is_first_result = true;
+    cursor.elements(|cursor| {
+        let is_first_result = std::mem::take(&mut is_first_result);
+        if !cursor.open(b'{') {
+            cursor.skip();
+            return;
+        }
+        let mut seen = 0;
+        while let Some(key) = cursor.key() {
+            match &*key {
+                b"tokenCount" if first(&mut seen, 0) => {
+                    if let Some(tokens) = cursor.tokens().get() {
+                        let sum = results.tokens.get().unwrap_or(0).saturating_add(tokens);
+                        results.tokens = Count::known(sum.min(TOKENS_MAX));
+                    }
+                }
+                b"completionReason" if first(&mut seen, 1) && is_first_result => {
+                    results.stop_reason = cursor.text();
+                }
+                b"outputText" => cursor.kind_if_present(ContentKinds::TEXT, &mut results.kinds),
+                _ => cursor.skip(),
+            }
+        }
+    });
+    results
+}
+
+/// `choices[]` of OpenAI: the finish reason of the first.
+fn choices(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) -> Option<Box<str>> {
+    let mut finish_reason = None;
+    let mut is_first_choice = true;
+    cursor.elements(|cursor| {
+        kinds.insert(ContentKinds::TEXT);
+        if !std::mem::take(&mut is_first_choice) {
+            cursor.skip();
+            return;
+        }
+        finish_reason = cursor.member_text(b"finish_reason");
+    });
+    finish_reason
+}
+
+/// `output.message.content[]` of Converse.
+fn output_message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return;
+    }
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"message" if first(&mut seen, 0) => message(cursor, kinds),
+            _ => cursor.skip(),
+        }
+    }
+}
+
+/// An array of stream events.
+fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
+    let mut facts = OutputFacts::default();
+    let mut delta_stop = None;
+    let mut message_stop = None;
+    cursor.elements(|cursor| {
+        if !cursor.open(b'{') {
+            cursor.skip();
+            return;
+        }
+        let mut seen = 0;
+        while let Some(key) = cursor.key() {
+            match &*key {
+                b"amazon-bedrock-invocationMetrics" if first(&mut seen, 0) => {
+                    invocation_metrics(cursor, &mut facts)
+                }
+                b"delta" if first(&mut seen, 1) => {
+                    let stop_reason = delta(cursor, &mut facts.kinds);
+                    delta_stop = stop_reason.or(delta_stop.take());
+                }
+                b"messageStop" if first(&mut seen, 2) => {
+                    message_stop = cursor.member_text(b"stopReason").or(message_stop.take());
+                }
+                b"content_block" if first(&mut seen, 3) => {
+                    if let Some(name) = cursor.member_text(b"type") {
+                        facts.kinds.insert(kind_of_type(&name));
+                    }
+                }
+                _ => cursor.skip(),
+            }
+        }
+    });
+    facts.stop_reason = delta_stop.or(message_stop);
+    facts
+}
+
+/// The metrics object of an event; a later one replaces all of an earlier one.
+fn invocation_metrics(cursor: &mut Cursor<'_>, facts: &mut OutputFacts) {
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return;
+    }
+    facts.usage = Usage::default();
+    facts.latency_ms = Count::UNKNOWN;
+    facts.first_byte_ms = Count::UNKNOWN;
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"inputTokenCount" if first(&mut seen, 0) => facts.usage.input = cursor.tokens(),
+            b"outputTokenCount" if first(&mut seen, 1) => facts.usage.output = cursor.tokens(),
+            b"cacheReadInputTokenCount" if first(&mut seen, 2) => facts.usage.cache_read = cursor.tokens(),
+            b"cacheWriteInputTokenCount" if first(&mut seen, 3) => facts.usage.cache_write = cursor.tokens(),
+            b"invocationLatency" if first(&mut seen, 4) => facts.latency_ms = cursor.measure(),
+            b"firstByteLatency" if first(&mut seen, 5) => facts.first_byte_ms = cursor.measure(),
+            _ => cursor.skip(),
+        }
+    }
+}
+
+/// The `delta` of an event: its stop reason.
+fn delta(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) -> Option<Box<str>> {
+    let mut stop_reason = None;
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return stop_reason;
+    }
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"stop_reason" if first(&mut seen, 0) => stop_reason = cursor.text(),
+            b"text" => cursor.kind_if_present(ContentKinds::TEXT, kinds),
+            _ => cursor.skip(),
+        }
+    }
+    stop_reason
+}
+
+/// Walks JSON forward, once. After anything that is not JSON it is broken and yields nothing more.
+struct Cursor<'a> {
+    json: &'a [u8],
+    at: usize,
+    /// Open brackets around the position.
+    depth: u32,
+    is_broken: bool,
+    surrogates: bool,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(json: &'a [u8], at: usize, depth: u32) -> Self {
+        Cursor { json, at, depth, is_broken: false, surrogates: false }
+    }
+
+    fn end(&self) -> Option<BodyEnd> {
+        (!self.is_broken).then_some(BodyEnd { after: self.at, surrogates: self.surrogates })
+    }
+
+    /// The first byte of the next value, `None` where there is none.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        if self.is_broken {
+            return None;
+        }
+        self.at = skip_blanks(self.json, self.at);
+        self.json.get(self.at).copied()
+    }
+
+    /// Enters the next value if it opens with this bracket.
+    fn open(&mut self, bracket: u8) -> bool {
+        if self.peek() != Some(bracket) {
+            return false;
+        }
+        self.at += 1;
+        self.depth += 1;
+        self.is_broken |= self.depth > DEPTH_MAX;
+        true
+    }
+
+    /// Leaves an object or array if its closing bracket is next, else passes the comma.
+    fn close(&mut self, bracket: u8) -> bool {
+        let mut next = self.peek();
+        if next == Some(b',') {
+            self.at += 1;
+            next = self.peek();
+        }
+        let closes = next == Some(bracket);
+        if closes {
+            self.at += 1;
+            self.depth -= 1;
+        }
+        closes
+    }
+
+    /// The key of the next member of the object that was entered; the position is then before its value.
+    /// `None` leaves the object.
+    #[inline]
+    fn key(&mut self) -> Option<Cow<'a, [u8]>> {
+        if self.close(b'}') {
+            return None;
+        }
+        let (content, escapes) = self.string()?;
+        if self.peek() != Some(b':') {
+            self.is_broken = true;
+            return None;
+        }
+        self.at += 1;
+        if !escapes {
+            return Some(Cow::Borrowed(content));
+        }
+        let mut key = Vec::new();
+        if unescape(content, &mut key).is_err() {
+            self.is_broken = true;
+            return None;
+        }
+        Some(Cow::Owned(key))
+    }
+
+    /// Passes the next value; if it is an array, each element is given to `element`, which has to pass it.
+    fn elements(&mut self, mut element: impl FnMut(&mut Self)) {
+        if !self.open(b'[') {
+            self.skip();
+            return;
+        }
+        while !self.is_broken && !self.close(b']') {
+            element(self);
+        }
+    }
+
+    /// Passes the next string: its content as written, and whether there are escapes in it.
+    fn string(&mut self) -> Option<(&'a [u8], bool)> {
+        if self.peek() == Some(b'"') {
+            let from = self.at + 1;
+            if let Some(end) = string_end(self.json, from) {
+                self.at = end.after;
+                self.surrogates |= end.surrogates;
+                return Some((&self.json[from..end.after - 1], end.escapes));
+            }
+        }
+        self.is_broken = true;
+        None
+    }
+
+    /// Passes the next value.
+    fn skip(&mut self) {
+        match self.peek() {
+            Some(b'"') => {
+                self.string();
+            }
+            Some(b'{' | b'[') => {
+                let mut balance = Balance::default();
+                match balance.advance(&self.json[self.at..]) {
+                    Some(length) => self.at += length,
+                    None => self.is_broken = true,
+                }
+                self.surrogates |= balance.surrogates;
+                self.is_broken |= u64::from(self.depth) + balance.depth_max > u64::from(DEPTH_MAX);
+            }
+            _ => {
+                let rest = &self.json[self.at..];
+                let ends = |&byte: &u8| is_blank(byte) || b",:{}[]\"".contains(&byte);
+                let length = rest.iter().position(ends).unwrap_or(rest.len());
+                self.at += length;
+                self.is_broken |= length == 0;
+            }
+        }
+    }
+
+    /// Passes the next value: its text if it is a number.
+    fn number(&mut self) -> Value<'a> {
+        self.peek();
+        let from = self.at;
+        self.skip();
+        let text = &self.json[from..self.at];
+        if is_number(text) { Value::Number(text) } else { Value::Null }
+    }
+
+    /// Passes the next value: a token count, if it is one.
+    fn tokens(&mut self) -> Count {
+        whole(self.number()).filter(|&tokens| tokens <= TOKENS_MAX).into()
+    }
+
+    /// Passes the next value: milliseconds, if it is a non-negative integer.
+    fn measure(&mut self) -> Count {
+        measure(self.number())
+    }
+
+    /// Passes the next value: its text, if it is a string that a report can print.
+    fn text(&mut self) -> Option<Box<str>> {
+        if self.peek() != Some(b'"') {
+            self.skip();
+            return None;
+        }
+        let (content, escapes) = self.string()?;
+        let mut text = Vec::new();
+        let text = match escapes {
+            false => content,
+            true => unescape(content, &mut text).ok().map(|()| &*text)?,
+        };
+        if text.len() > FIELD_BYTES_MAX {
+            return None;
+        }
+        std::str::from_utf8(text).ok().map(Box::from)
+    }
+
+    /// Passes the next value: whether it is anything but null.
+    fn is_present(&mut self) -> bool {
+        self.peek();
+        let from = self.at;
+        self.skip();
+        &self.json[from..self.at] != b"null"
+    }
+
+    /// Passes the next value, and notes the kind it stands for.
+    fn kind_if_present(&mut self, kind: ContentKinds, kinds: &mut ContentKinds) {
+        if self.is_present() {
+            kinds.insert(kind);
+        }
+    }
+
+    /// Passes the next value: a service tier, as a string or as the `type` of an object.
+    fn tier(&mut self) -> Option<Box<str>> {
+        if self.peek() == Some(b'{') { self.member_text(b"type") } else { self.text() }
+    }
+
+    /// Passes the next value: if it is an object, the text of this member.
+    fn member_text(&mut self, name: &[u8]) -> Option<Box<str>> {
+        let mut text = None;
+        self.member(name, |cursor| text = cursor.text());
+        text
+    }
+
+    /// Passes the next value: if it is an object, the milliseconds of this member.
+    fn member_measure(&mut self, name: &[u8]) -> Count {
+        let mut count = Count::UNKNOWN;
+        self.member(name, |cursor| count = cursor.measure());
+        count
+    }
+
+    fn member(&mut self, name: &[u8], mut read: impl FnMut(&mut Self)) {
+        if !self.open(b'{') {
+            self.skip();
+            return;
+        }
+        let mut seen = 0;
+        while let Some(key) = self.key() {
+            if &*key == name && first(&mut seen, 0) { read(self) } else { self.skip() }
+        }
+    }
+
+    /// Passes the next value: if it is an object, the token counts of the members with these names.
+    fn counts<const N: usize>(&mut self, names: [&[u8]; N], mut read: impl FnMut(usize, Count)) {
+        if !self.open(b'{') {
+            self.skip();
+            return;
+        }
+        let mut seen = 0;
+        while let Some(key) = self.key() {
+            match names.iter().position(|&name| name == &*key) {
+                Some(index) if first(&mut seen, index as u32) => read(index, self.tokens()),
+                _ => self.skip(),
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The decoder, from stored bytes to documents, rejects and failures.
+
+mod fixtures;
+mod support;

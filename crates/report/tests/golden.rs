@@ -1,0 +1,77 @@
+//! One set of figures through every format, compared with the files of `fixtures/golden`.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p borehole-report` rewrites them; a changed golden is what the user will see,
+//! so it is read as carefully as changed code.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use borehole_report::text::TextStyle;
+use borehole_report::{Report, json, text};
+use borehole_usage::figures::{Figures, Health};
+
+type Case = (&'static str, fn() -> (Figures, Health));
+
+const CASES: [Case; 5] = [
+    ("clean", support::clean),
+    ("troubled", support::troubled),
+    ("many_dimensions", support::many_dimensions),
+    ("nothing_listed", support::nothing_listed),
+    ("all_filtered", support::all_filtered),
+];
+
+fn golden_dir() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden")
+}
+
+fn report(build: fn() -> (Figures, Health)) -> Report {
+    let (figures, health) = build();
+    Report::new(&figures, &health, health.is_complete(), support::run())
+}
+
+fn expect(name: &str, actual: &str) {
+    let path = golden_dir().join(name);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, actual).expect("a golden can be written");
+        return;
+    }
+    let expected = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{name}: {error}; UPDATE_EXPECT=1 writes it"));
+    assert!(expected == actual, "{name} differs; UPDATE_EXPECT=1 rewrites it. Now it is:\n{actual}");
+}
+
+#[test]
+fn i14_every_format_says_what_its_golden_says() {
+    for (name, build) in CASES {
+        let report = report(build);
+        expect(&format!("{name}.json"), &json::render(&report));
+        expect(&format!("{name}.txt"), &text::render(&report, &TextStyle::default()));
+    }
+    let plain_bars = TextStyle { width: 72, color: true, unicode_bars: false, rows: 4 };
+    expect("troubled.narrow_color.txt", &text::render(&report(support::troubled), &plain_bars));
+}
+
+#[test]
+fn no_golden_is_an_orphan() {
+    let mut expected: BTreeSet<String> =
+        CASES.iter().flat_map(|(name, _)| [format!("{name}.json"), format!("{name}.txt")]).collect();
+    expected.insert("troubled.narrow_color.txt".to_owned());
+    let present: BTreeSet<String> = std::fs::read_dir(golden_dir())
+        .expect("the golden folder is there")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.ends_with(".md"))
+        .collect();
+    assert_eq!(present, expected);
+}
+
+#[test]
+fn text_rendered_from_parsed_json_is_the_same_text() {
+    for (_, build) in CASES {
+        let report = report(build);
+        let parsed = json::parse(&json::render(&report)).expect("our own JSON parses");
+        let style = TextStyle::default();
+        assert_eq!(text::render(&parsed, &style), text::render(&report, &style));
+    }
+}

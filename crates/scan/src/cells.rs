@@ -1,0 +1,231 @@
+//! Open hours and their closing: where duplicates are found.
+//!
+//! In: invocations by their own hour, in any order. Out: for a closing hour, the invocations that stay.
+//! Always: what stays depends on the invocations of hours h−1…h+1 alone, never on arrival, on where they were
+//! kept (memory or spill), or on how many passes the closing took. Memory is bounded: beyond the limit the
+//! fullest hours go to the spill.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::path::PathBuf;
+
+use borehole_record::{Invocation, RequestId, UtcHour};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+
+use crate::limits::IDENTITIES_PER_PASS;
+use crate::spill::{Extent, Spill};
+
+/// Invocations by their own hour.
+pub(crate) struct HourStore {
+    hours: BTreeMap<UtcHour, Slot>,
+    memory_bytes: usize,
+    memory_bytes_max: usize,
+    directory: PathBuf,
+    spill: Option<Spill>,
+}
+
+#[derive(Default)]
+struct Slot {
+    records: Vec<Invocation>,
+    memory_bytes: usize,
+    extents: Vec<Extent>,
+    spilled: u64,
+}
+
+impl HourStore {
+    /// An empty store that spills into `directory` beyond `memory_bytes_max`.
+    pub(crate) fn new(memory_bytes_max: usize, directory: PathBuf) -> Self {
+        HourStore { hours: BTreeMap::new(), memory_bytes: 0, memory_bytes_max, directory, spill: None }
+    }
+
+    /// Adds one invocation to its hour.
+    pub(crate) fn insert(&mut self, invocation: Invocation) -> io::Result<()> {
+        let bytes = footprint(&invocation);
+        let slot = self.hours.entry(UtcHour::of(invocation.timestamp)).or_default();
+        slot.records.push(invocation);
+        slot.memory_bytes += bytes;
+        self.memory_bytes += bytes;
+        if self.memory_bytes > self.memory_bytes_max { self.spill() } else { Ok(()) }
+    }
+
+    /// Moves the fullest hours to the file until half of the limit is free, so that spilling is rare and in
+    /// long runs.
+    fn spill(&mut self) -> io::Result<()> {
+        let mut fullest: Vec<(usize, UtcHour)> =
+            self.hours.iter().map(|(hour, slot)| (slot.memory_bytes, *hour)).collect();
+        fullest.sort_unstable_by(|a, b| b.cmp(a));
+        if self.spill.is_none() {
+            self.spill = Some(Spill::create(&self.directory)?);
+        }
+        let Some(spill) = self.spill.as_mut() else { return Ok(()) };
+        for (_, hour) in fullest {
+            if self.memory_bytes <= self.memory_bytes_max / 2 {
+                break;
+            }
+            let Some(slot) = self.hours.get_mut(&hour) else { continue };
+            // A run at a time, so that neither the encoded form nor its reading back is ever large.
+            for run in slot.records.chunks(16 * 1024) {
+                slot.extents.push(spill.write(run)?);
+            }
+            slot.spilled += slot.records.len() as u64;
+            self.memory_bytes -= slot.memory_bytes;
+            slot.memory_bytes = 0;
+            slot.records = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// The hours that hold anything, ascending.
+    pub(crate) fn hours(&self) -> impl Iterator<Item = UtcHour> + '_ {
+        self.hours.keys().copied()
+    }
+
+    /// Forgets all hours before `hour`. What was spilled stays in the file until the end.
+    pub(crate) fn drop_before(&mut self, hour: UtcHour) {
+        let kept = self.hours.split_off(&hour);
+        for slot in std::mem::replace(&mut self.hours, kept).values() {
+            self.memory_bytes -= slot.memory_bytes;
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.hours.clear();
+        self.memory_bytes = 0;
+        self.spill = None;
+    }
+
+    fn count(&self, hour: UtcHour) -> u64 {
+        self.hours.get(&hour).map_or(0, |slot| slot.records.len() as u64 + slot.spilled)
+    }
+
+    fn kept(&self, hour: UtcHour) -> &[Invocation] {
+        self.hours.get(&hour).map_or(&[], |slot| &slot.records)
+    }
+
+    /// Reads the spilled invocations of an hour that `wanted` picks.
+    fn load(
+        &mut self,
+        hour: UtcHour,
+        wanted: &dyn Fn(&Invocation) -> bool,
+        out: &mut Vec<Invocation>,
+    ) -> io::Result<()> {
+        let (Some(slot), Some(spill)) = (self.hours.get(&hour), self.spill.as_mut()) else { return Ok(()) };
+        for &extent in &slot.extents {
+            spill.read(extent, &mut |invocation| {
+                if wanted(&invocation) {
+                    out.push(invocation);
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that an invocation takes in memory, its share of common strings included. An estimate: it decides
+/// only when to spill.
+fn footprint(invocation: &Invocation) -> usize {
+    let facets = &invocation.facets;
+    let strings = [
+        &facets.account,
+        &facets.region,
+        &facets.operation,
+        &facets.identity,
+        &facets.error_code,
+        &facets.inference_region,
+        &facets.stop_reason,
+    ];
+    let text = strings.iter().map(|text| text.as_ref().map_or(0, |text| text.len() + 16)).sum::<usize>()
+        + facets.model_id.len()
+        + facets.tags.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
+    let id = if let RequestId::Text(id) = &invocation.request_id { id.len() + 16 } else { 0 };
+    let sharers = std::sync::Arc::strong_count(facets).max(1);
+    // Growing vectors hold up to twice what is in them; half of that on average.
+    size_of::<Invocation>() * 3 / 2 + id + (text + 256) / sharers
+}
+
+/// Account, Region and request id: the identity of a request.
+#[derive(PartialEq, Eq, Hash)]
+struct Identity<'a> {
+    account: Option<&'a str>,
+    region: Option<&'a str>,
+    request_id: &'a RequestId,
+}
+
+impl<'a> Identity<'a> {
+    fn of(invocation: &'a Invocation) -> Self {
+        Identity {
+            account: invocation.facets.account.as_deref(),
+            region: invocation.facets.region.as_deref(),
+            request_id: &invocation.request_id,
+        }
+    }
+}
+
+/// Closes an hour: gives every invocation that stays to `keep`, and returns how many were dropped as copies.
+/// Invocations of `failed` objects count nowhere.
+pub(crate) fn close(
+    hour: UtcHour,
+    stores: &mut [&mut HourStore],
+    failed: &FxHashSet<u32>,
+    keep: &mut dyn FnMut(&Invocation),
+) -> io::Result<u64> {
+    let hours = [UtcHour(hour.0 - 1), hour, UtcHour(hour.0 + 1)];
+    let total: u64 =
+        stores.iter().map(|store| hours.iter().map(|&hour| store.count(hour)).sum::<u64>()).sum();
+    let passes = 1 + total / IDENTITIES_PER_PASS;
+    let mut duplicates = 0;
+    for pass in 0..passes {
+        let wanted = |invocation: &Invocation| {
+            (passes == 1 || partition(invocation, passes) == pass) && !failed.contains(&invocation.object)
+        };
+        let mut loaded: [Vec<Invocation>; 3] = Default::default();
+        for store in stores.iter_mut() {
+            for (hour, out) in hours.iter().zip(&mut loaded) {
+                store.load(*hour, &wanted, out)?;
+            }
+        }
+        let all = |position: usize| {
+            let kept = stores.iter().flat_map(move |store| store.kept(hours[position]));
+            kept.filter(|invocation| wanted(invocation)).chain(&loaded[position])
+        };
+        let capacity = usize::try_from(total / passes).unwrap_or(0);
+        let mut best: FxHashMap<Identity<'_>, [Option<&Invocation>; 3]> = FxHashMap::default();
+        best.reserve(capacity);
+        for position in 0..3 {
+            for invocation in all(position).filter(|i| i.request_id != RequestId::Missing) {
+                let slot = &mut best.entry(Identity::of(invocation)).or_default()[position];
+                if slot.is_none_or(|other| invocation.cmp_completeness(other) == Ordering::Greater) {
+                    *slot = Some(invocation);
+                }
+            }
+        }
+        for invocation in all(1) {
+            let stays = match best.get(&Identity::of(invocation)) {
+                Some(&[before, own, after]) => {
+                    let better = |other: Option<&Invocation>| {
+                        other.is_some_and(|other| other.cmp_completeness(invocation) == Ordering::Greater)
+                    };
+                    // Equal in everything means it is the very same place of the same object.
+                    own.is_some_and(|own| std::ptr::eq(own, invocation)) && !better(before) && !better(after)
+                }
+                None => true,
+            };
+            if stays {
+                keep(invocation);
+            } else {
+                duplicates += 1;
+            }
+        }
+    }
+    Ok(duplicates)
+}
+
+fn partition(invocation: &Invocation, passes: u64) -> u64 {
+    let mut hasher = FxHasher::default();
+    invocation.request_id.hash(&mut hasher);
+    // FxHash mixes upwards: its high bits are the good ones.
+    (hasher.finish() >> 32) % passes
+}

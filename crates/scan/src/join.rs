@@ -1,0 +1,280 @@
+//! Joining the documents of the split layout: four files, one record.
+//!
+//! In: the documents of one folder hour at a time, hours ascending. Out: joined records, as soon as no later
+//! folder can change them. The rule is `docs/rules.md` section 4; it looks one folder to each side, so the
+//! result does not depend on where reading starts or ends beyond that. Memory holds three folders at most,
+//! and of a request whose four documents lie together only its name.
+
+use std::collections::BTreeMap;
+
+use borehole_record::{BodyPlace, Document, DocumentKind, UtcHour};
+use rustc_hash::FxHashMap;
+
+/// One document of a request, with where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Fragment {
+    /// Which of the four.
+    pub kind: DocumentKind,
+    /// Index of the object, in canonical order.
+    pub object: u32,
+    /// What it holds.
+    pub document: Box<Document>,
+}
+
+/// A joined record.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    /// The folder hour it belongs to.
+    pub folder: UtcHour,
+    /// The object of its first document: the invocation document where there is one.
+    pub object: u32,
+    /// All fields together.
+    pub document: Document,
+    /// Documents beside the first.
+    pub joined: u64,
+    /// A document of a kind that another of the same kind outdid.
+    pub superseded: u64,
+    /// A later document said something else.
+    pub conflict: bool,
+}
+
+/// Stream and request id as in the file name.
+pub(crate) type JoinKey = (u32, Box<str>);
+
+/// An invocation document with the siblings that came to it so far.
+struct Anchor {
+    folder: UtcHour,
+    invocation: Fragment,
+    siblings: Vec<(UtcHour, Fragment)>,
+}
+
+#[derive(Default)]
+struct Folder {
+    anchors: FxHashMap<JoinKey, Vec<Anchor>>,
+    /// Documents that found no invocation document in their own folder or the one before.
+    loose: FxHashMap<JoinKey, Vec<Fragment>>,
+    /// Those for which the folder after had none either.
+    orphans: FxHashMap<JoinKey, Vec<Fragment>>,
+}
+
+/// Joins documents, folder by folder.
+#[derive(Default)]
+pub(crate) struct Joiner {
+    folders: BTreeMap<UtcHour, Folder>,
+}
+
+impl Joiner {
+    /// Takes all documents of one folder hour, which must be later than all before. `documents` may come in any order.
+    pub(crate) fn complete(
+        &mut self,
+        hour: UtcHour,
+        documents: FxHashMap<JoinKey, Vec<Fragment>>,
+        out: &mut Vec<Joined>,
+    ) {
+        self.advance(UtcHour(hour.0 - 1), out);
+        let mut folder = Folder::default();
+        for (key, mut fragments) in documents {
+            fragments.sort_by_key(|fragment| (fragment.kind, fragment.object));
+            let (invocations, others): (Vec<_>, Vec<_>) =
+                fragments.into_iter().partition(|fragment| fragment.kind == DocumentKind::Invocation);
+            if invocations.is_empty() {
+                folder.loose.insert(key, others);
+                continue;
+            }
+            let mut anchors: Vec<Anchor> = invocations
+                .into_iter()
+                .map(|invocation| Anchor { folder: hour, invocation, siblings: Vec::new() })
+                .collect();
+            anchors[0].siblings.extend(others.into_iter().map(|fragment| (hour, fragment)));
+            folder.anchors.insert(key, anchors);
+        }
+        if let Some(before) = self.folders.get_mut(&UtcHour(hour.0 - 1)) {
+            // Siblings that came late: to the invocation document of the hour before.
+            folder.loose.retain(|key, fragments| match before.anchors.get_mut(key) {
+                Some(anchors) => {
+                    anchors[0].siblings.extend(fragments.drain(..).map(|fragment| (hour, fragment)));
+                    false
+                }
+                None => true,
+            });
+            // Siblings that came early: to the invocation document of this hour.
+            for (key, fragments) in before.loose.drain() {
+                match folder.anchors.get_mut(&key) {
+                    Some(anchors) => {
+                        let early = UtcHour(hour.0 - 1);
+                        anchors[0].siblings.extend(fragments.into_iter().map(|fragment| (early, fragment)));
+                    }
+                    None => drop(before.orphans.insert(key, fragments)),
+                }
+            }
+        }
+        self.folders.insert(hour, folder);
+    }
+
+    /// All folders up to and including `hour` have been completed: gives out what is final.
+    pub(crate) fn advance(&mut self, hour: UtcHour, out: &mut Vec<Joined>) {
+        let hours: Vec<UtcHour> = self.folders.keys().copied().collect();
+        for folder_hour in hours {
+            // Once the folder after is complete (or known to be empty), anchors are final and what is still
+            // loose is orphaned; once the one after that is, the orphans' neighbours are known, too.
+            if folder_hour.0 < hour.0 {
+                let Some(folder) = self.folders.get_mut(&folder_hour) else { continue };
+                for (key, fragments) in folder.loose.drain() {
+                    folder.orphans.insert(key, fragments);
+                }
+                for (_, anchors) in folder.anchors.drain() {
+                    out.extend(anchors.into_iter().map(Anchor::join));
+                }
+            }
+            if folder_hour.0 + 1 < hour.0 {
+                let Some(folder) = self.folders.remove(&folder_hour) else { continue };
+                for (key, mut fragments) in folder.orphans {
+                    let next = self.folders.get_mut(&UtcHour(folder_hour.0 + 1));
+                    let more = next.and_then(|next| next.orphans.remove(&key)).unwrap_or_default();
+                    fragments.sort_by_key(|fragment| (fragment.kind, fragment.object));
+                    let first = fragments.remove(0);
+                    let own = fragments.into_iter().map(|fragment| (folder_hour, fragment));
+                    let late = more.into_iter().map(|fragment| (UtcHour(folder_hour.0 + 1), fragment));
+                    let anchor = Anchor {
+                        folder: folder_hour,
+                        invocation: first,
+                        siblings: own.chain(late).collect(),
+                    };
+                    out.push(anchor.join());
+                }
+            }
+        }
+    }
+
+    /// No more folders: gives out everything.
+    pub(crate) fn finish(&mut self, out: &mut Vec<Joined>) {
+        self.advance(UtcHour(i64::MAX / 4), out);
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.folders.is_empty()
+    }
+}
+
+impl Anchor {
+    fn join(mut self) -> Joined {
+        // Per kind the same folder first, then the earlier, then the smaller key.
+        let own = self.folder;
+        self.siblings.sort_by_key(|(hour, fragment)| (fragment.kind, *hour != own, *hour, fragment.object));
+        let mut joined = Joined {
+            folder: own,
+            object: self.invocation.object,
+            document: *self.invocation.document,
+            joined: self.siblings.len() as u64,
+            superseded: 0,
+            conflict: false,
+        };
+        let mut last = self.invocation.kind;
+        for (_, fragment) in self.siblings {
+            if fragment.kind == last {
+                joined.superseded += 1;
+                continue;
+            }
+            last = fragment.kind;
+            let conflict = absorb(&mut joined.document, *fragment.document, fragment.kind);
+            joined.conflict |= conflict;
+        }
+        joined
+    }
+}
+
+/// Adds the fields of a later document to a record; true where it says something else than is there.
+fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
+    let mut conflict = false;
+    macro_rules! text {
+        ($($field:ident),*) => {$(
+            match (&record.$field, more.$field) {
+                (None, value) => record.$field = value,
+                (Some(own), Some(value)) => conflict |= *own != value,
+                (Some(_), None) => {}
+            }
+        )*};
+    }
+    macro_rules! count {
+        ($($field:ident),*) => {$(
+            conflict |= record.$field.is_known() && more.$field.is_known() && record.$field != more.$field;
+            record.$field = record.$field.or(more.$field);
+        )*};
+    }
+    // A metadata document is where these are at home: it wins over what a body or the record says.
+    if kind == DocumentKind::Metadata {
+        record.latency_ms = more.latency_ms.or(record.latency_ms);
+        record.first_byte_ms = more.first_byte_ms.or(record.first_byte_ms);
+        if more.service_tier.is_some() {
+            record.service_tier.clone_from(&more.service_tier);
+        }
+        if !more.tags.is_empty() {
+            record.tags.clone_from(&more.tags);
+        }
+    } else {
+        record.latency_ms = record.latency_ms.or(more.latency_ms);
+        record.first_byte_ms = record.first_byte_ms.or(more.first_byte_ms);
+        if record.service_tier.is_none() {
+            record.service_tier.clone_from(&more.service_tier);
+        }
+        if record.tags.is_empty() {
+            record.tags.clone_from(&more.tags);
+        }
+    }
+    text!(
+        timestamp,
+        request_id,
+        account,
+        region,
+        model_id,
+        operation,
+        identity,
+        error_code,
+        inference_region
+    );
+    text!(http_status);
+    count!(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens);
+    // What a body says belongs to the place where the body is; the first place wins, and a known length of a
+    // body wins over the metadata document's figure, whichever came first.
+    record.max_tokens = record.max_tokens.or(more.max_tokens);
+    if record.stop_reason.is_none() {
+        record.stop_reason = more.stop_reason;
+    }
+    if record.input_kinds.is_empty() {
+        record.input_kinds = more.input_kinds;
+    }
+    if record.output_kinds.is_empty() {
+        record.output_kinds = more.output_kinds;
+    }
+    merge_body(&mut record.input_body, &mut record.input_bytes, more.input_body, more.input_bytes);
+    merge_body(&mut record.output_body, &mut record.output_bytes, more.output_body, more.output_bytes);
+    record.has_input |= more.has_input;
+    record.has_output |= more.has_output;
+    record.other_schema |= more.other_schema;
+    conflict
+}
+
+fn merge_body(
+    place: &mut BodyPlace,
+    bytes: &mut borehole_record::Count,
+    more_place: BodyPlace,
+    more_bytes: borehole_record::Count,
+) {
+    match (&*place, more_place) {
+        (BodyPlace::Absent, BodyPlace::Inline) => {
+            *place = BodyPlace::Inline;
+            *bytes = more_bytes.or(*bytes);
+        }
+        (BodyPlace::Absent, other) => {
+            *place = other;
+            *bytes = bytes.or(more_bytes);
+        }
+        // A reference is beaten by the body itself, wherever it stands.
+        (BodyPlace::Reference(_), BodyPlace::Inline) => {
+            *place = BodyPlace::Inline;
+            *bytes = more_bytes.or(*bytes);
+        }
+        (BodyPlace::Reference(_) | BodyPlace::Inline, _) => *bytes = bytes.or(more_bytes),
+    }
+}

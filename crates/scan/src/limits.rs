@@ -1,0 +1,45 @@
+//! Every bound of the scan, each with its reason.
+
+/// Invocations a worker hands over at a time: large enough that the hand-over does not show, small enough
+/// (about 1 MiB) that an object of millions of records is never held whole by its worker.
+pub const BATCH_INVOCATIONS: usize = 4_096;
+
+/// Objects in flight per thread: one being decoded and one waiting, so that no thread idles between two.
+pub const OBJECTS_IN_FLIGHT_PER_THREAD: usize = 2;
+
+/// Folder hours that reading may run ahead of the oldest unfinished one, beyond one per thread: a dump may
+/// have one object an hour, and a slow object must not let the hours behind it pile up in memory.
+pub const HOURS_AHEAD: usize = 2;
+
+/// Folder hours beside its own whose records an hour may hold; further ones are strays.
+pub const SLACK_HOURS: i64 = 1;
+
+/// Folders beyond an hour that must be read before it closes: its neighbours (slack) and theirs, since a copy
+/// in a neighbouring hour decides about a duplicate.
+pub const CLOSING_HOURS: i64 = 2;
+
+/// As `CLOSING_HOURS`, where a run has split roots: one more, since whether a document without invocation
+/// document joins its neighbour depends on the invocation documents of the folder after.
+pub const CLOSING_HOURS_SPLIT: i64 = 3;
+
+/// Request ids compared at once when an hour closes. Larger hours close in several passes by a hash of the id,
+/// so that closing one takes at most about 40 MiB however busy it was.
+pub const IDENTITIES_PER_PASS: u64 = 150_000;
+
+/// Payload facts kept, since several records may refer to one payload: about 16 MiB at most.
+pub const PAYLOADS_CACHED: usize = 65_536;
+
+/// Ledger lines kept for `--rejects`: 2 million are about 200 MiB of text; the rest is counted in one last line.
+pub const LEDGER_LINES_MAX: usize = 2_000_000;
+
+/// Ledger lines shown on stderr per reason; the rest is counted in one line.
+pub const LEDGER_LINES_SHOWN: usize = 10;
+
+/// Days beside the record's own that are tried for a conventional payload key.
+pub const PAYLOAD_DAYS: i64 = 1;
+
+/// Most bytes of one object after decompression, unless the operator says otherwise.
+pub const DECODED_BYTES_MAX: u64 = 64 << 30;
+
+/// Bytes of a foreign file that are looked at before it is taken for something else than JSON.
+pub const FOREIGN_PROBE_BYTES: usize = 64 * 1024;

@@ -1,0 +1,377 @@
+//! The plan: every listed object with its part in the run, before anything is read.
+//!
+//! In: sources and the asked range. Out: objects in canonical (key) order, the streams they belong to, the
+//! folder hours they lie in, and the books of what the listing set aside. Always: objects are numbered by key,
+//! so that no number depends on the order in which a directory was listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use borehole_record::{DocumentKind, Key, Timestamp, UtcHour, key};
+use borehole_store::{Listed, Object};
+use rustc_hash::FxHashSet;
+
+use crate::ledger::{Ledger, LedgerLine};
+use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT};
+use crate::source::Source;
+use crate::{Error, Progress};
+
+/// What the run covers, half-open; an absent end is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First moment.
+    pub from: Option<Timestamp>,
+    /// End, exclusive.
+    pub to: Option<Timestamp>,
+}
+
+impl Range {
+    /// The hours that hold the range, half-open.
+    #[must_use]
+    pub fn hours(&self) -> (UtcHour, UtcHour) {
+        let from = self.from.map_or(UtcHour(i64::MIN / 4), UtcHour::of);
+        let to = self.to.map_or(UtcHour(i64::MAX / 4), |to| {
+            let ceiling = i64::from(to.seconds.rem_euclid(UtcHour::SECONDS) != 0 || to.nanos != 0);
+            UtcHour(UtcHour::of(to).0 + ceiling)
+        });
+        (from, to)
+    }
+
+    /// Whether an hour holds any moment of the range.
+    #[must_use]
+    pub fn holds_hour(&self, hour: UtcHour) -> bool {
+        let (from, to) = self.hours();
+        from <= hour && hour < to
+    }
+}
+
+/// What an object is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// A record object in an hour folder.
+    Records {
+        /// The folder's hour.
+        hour: UtcHour,
+    },
+    /// One document of the split layout.
+    Split {
+        /// The folder's hour.
+        hour: UtcHour,
+        /// Which of the four.
+        kind: DocumentKind,
+    },
+    /// Its key names no hour; it may hold anything.
+    Loose,
+}
+
+impl Role {
+    /// The folder's hour, where the key names one.
+    #[must_use]
+    pub fn hour(self) -> Option<UtcHour> {
+        match self {
+            Role::Records { hour } | Role::Split { hour, .. } => Some(hour),
+            Role::Loose => None,
+        }
+    }
+}
+
+/// One object to read.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Index into the run's sources.
+    pub source: u32,
+    /// Index into [`Plan::streams`].
+    pub stream: u32,
+    /// What it is for.
+    pub role: Role,
+    /// Key, size and version.
+    pub object: Object,
+}
+
+/// What one key prefix delivers.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Stream {
+    /// Index into the run's sources.
+    pub source: u32,
+    /// The key before the layout's own part.
+    pub prefix: Box<[u8]>,
+    /// Named by the keys of the `aws` layout.
+    pub account: Option<Box<str>>,
+    /// Likewise.
+    pub region: Option<Box<str>>,
+    /// Whether its keys name hours.
+    pub has_hours: bool,
+}
+
+/// What the keys of one account × Region (or of all split roots) cover.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CoverageHours {
+    /// `None` for split roots.
+    pub account: Option<String>,
+    /// Likewise.
+    pub region: Option<String>,
+    /// Folder hours with at least one record object.
+    pub hours: BTreeSet<UtcHour>,
+}
+
+/// The listing, sorted out.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Objects to read, in canonical order: by key, then by source.
+    pub objects: Vec<Planned>,
+    /// Streams, in order.
+    pub streams: Vec<Stream>,
+    /// Per stream, its entry in `coverage`; `None` where its keys name no hours.
+    pub stream_coverage: Vec<Option<u32>>,
+    /// What the keys cover.
+    pub coverage: Vec<CoverageHours>,
+    /// Prefixes below which split payloads were seen: (source, prefix).
+    pub payload_prefixes: BTreeSet<(u32, Box<[u8]>)>,
+    /// What stands before a layout's own part in any key: (source, prefix). A bucket's name may be in it.
+    pub layout_prefixes: BTreeSet<(u32, Box<[u8]>)>,
+    /// The asked range, with that of date-shaped tails.
+    pub range: Range,
+    /// The books of the listing.
+    pub ledger: Ledger,
+}
+
+impl Plan {
+    /// Lists the sources and sorts out what they hold.
+    ///
+    /// # Errors
+    /// Where a source cannot be listed at all, or date-shaped tails contradict each other.
+    pub fn list(
+        sources: &[Source],
+        asked: Range,
+        keep_lines: bool,
+        progress: &Progress,
+    ) -> Result<Plan, Error> {
+        let range = combined_range(sources, asked)?;
+        let mut plan = Plan { range, ..Plan::default() };
+        plan.ledger.keep_lines = keep_lines;
+        let mut streams: BTreeMap<Stream, u32> = BTreeMap::new();
+        let mut seen = FxHashSet::default();
+        let (from, to) = range.hours();
+        // The widest slack any layout needs; what lies further out is never listed.
+        let from = UtcHour(from.0 - CLOSING_HOURS_SPLIT);
+        let to = UtcHour(to.0 + CLOSING_HOURS_SPLIT);
+        for (index, source) in sources.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let mut enter =
+                |folder: &[u8]| key::folder_range(folder).is_none_or(|(first, end)| first < to && from < end);
+            let mut found = |listed: Listed| {
+                progress.listed();
+                plan.add(index, source, listed, &mut streams, &mut seen);
+            };
+            source.store.list(&source.prefix, &mut enter, &mut found)?;
+        }
+        plan.number_streams(streams);
+        plan.objects.sort_unstable_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
+        plan.cover();
+        Ok(plan)
+    }
+
+    fn add(
+        &mut self,
+        index: u32,
+        source: &Source,
+        listed: Listed,
+        streams: &mut BTreeMap<Stream, u32>,
+        seen: &mut FxHashSet<(u64, u64)>,
+    ) {
+        let object = match listed {
+            Listed::Object(object) => object,
+            Listed::Skipped { reason, .. } => {
+                self.ledger.objects_listed += 1;
+                return self.ledger.skip(reason);
+            }
+            Listed::Failed { key, reason } => {
+                self.ledger.objects_listed += 1;
+                self.ledger.fail(reason.as_str());
+                return self.ledger.note(LedgerLine {
+                    class: "object_failed",
+                    reason: reason.as_str(),
+                    source: source.name.clone(),
+                    key,
+                    offset: None,
+                    bytes: None,
+                });
+            }
+        };
+        let parsed = Key::parse(&object.key);
+        if let Some(prefix) = layout_prefix(&parsed, &object.key)
+            && !self.layout_prefixes.contains(&(index, prefix.into()))
+        {
+            self.layout_prefixes.insert((index, prefix.into()));
+        }
+        let (stream, role) = match parsed {
+            Key::AwsRecord { prefix, account, region, hour } => {
+                if !self.is_near(hour, CLOSING_HOURS) {
+                    return;
+                }
+                (
+                    Stream {
+                        source: index,
+                        prefix: prefix.into(),
+                        account: Some(account.into()),
+                        region: Some(region.into()),
+                        has_hours: true,
+                    },
+                    Role::Records { hour },
+                )
+            }
+            Key::SplitDocument { prefix, hour, kind, .. } => {
+                if !self.is_near(hour, CLOSING_HOURS_SPLIT) {
+                    return;
+                }
+                (
+                    Stream {
+                        source: index,
+                        prefix: prefix.into(),
+                        account: None,
+                        region: None,
+                        has_hours: true,
+                    },
+                    Role::Split { hour, kind },
+                )
+            }
+            Key::Other => (
+                Stream {
+                    source: index,
+                    prefix: Box::default(),
+                    account: None,
+                    region: None,
+                    has_hours: false,
+                },
+                Role::Loose,
+            ),
+            Key::TempFile if source.is_file => (
+                Stream {
+                    source: index,
+                    prefix: Box::default(),
+                    account: None,
+                    region: None,
+                    has_hours: false,
+                },
+                Role::Loose,
+            ),
+            _ => {
+                let reason = match parsed {
+                    Key::AwsPayload { hour, .. } if !self.is_near(hour, CLOSING_HOURS) => return,
+                    Key::AwsPayload { .. } => "sidecar",
+                    Key::SplitPayload { prefix, day, .. } => {
+                        self.payload_prefixes.insert((index, prefix.into()));
+                        let hour = UtcHour(day.0 * 24);
+                        if !self.is_near(hour, 24 + CLOSING_HOURS_SPLIT) {
+                            return;
+                        }
+                        "payload"
+                    }
+                    Key::PermissionMarker => "permission_marker",
+                    Key::FolderMarker => "folder_marker",
+                    Key::WriteTestMarker => "write_test_marker",
+                    _ => "temp_file",
+                };
+                self.ledger.objects_listed += 1;
+                self.ledger.bytes_listed += object.size.unwrap_or(0);
+                return self.ledger.skip(reason);
+            }
+        };
+        if object.identity.is_some_and(|identity| !seen.insert(identity)) {
+            // The same file under two names or in two overlapping roots: read once.
+            return self.ledger.tally.warn("same_file");
+        }
+        self.ledger.objects_listed += 1;
+        self.ledger.bytes_listed += object.size.unwrap_or(0);
+        let next = u32::try_from(streams.len()).unwrap_or(u32::MAX);
+        let stream = *streams.entry(stream).or_insert(next);
+        self.objects.push(Planned { source: index, stream, role, object });
+    }
+
+    fn is_near(&self, hour: UtcHour, slack: i64) -> bool {
+        let (from, to) = self.range.hours();
+        from.0 - slack <= hour.0 && hour.0 < to.0 + slack
+    }
+
+    fn number_streams(&mut self, streams: BTreeMap<Stream, u32>) {
+        let mut renumbered = vec![0; streams.len()];
+        for (position, (stream, number)) in streams.into_iter().enumerate() {
+            renumbered[number as usize] = u32::try_from(position).unwrap_or(u32::MAX);
+            self.streams.push(stream);
+        }
+        for planned in &mut self.objects {
+            planned.stream = renumbered[planned.stream as usize];
+        }
+    }
+
+    fn cover(&mut self) {
+        let mut entries: BTreeMap<(Option<String>, Option<String>), u32> = BTreeMap::new();
+        for stream in self.streams.iter().filter(|stream| stream.has_hours) {
+            entries.entry(names(stream)).or_default();
+        }
+        for (position, (name, number)) in entries.iter_mut().enumerate() {
+            *number = u32::try_from(position).unwrap_or(u32::MAX);
+            let (account, region) = name.clone();
+            self.coverage.push(CoverageHours { account, region, hours: BTreeSet::new() });
+        }
+        self.stream_coverage =
+            self.streams.iter().map(|stream| stream.has_hours.then(|| entries[&names(stream)])).collect();
+        for planned in &self.objects {
+            if let (Some(entry), Some(hour)) =
+                (self.stream_coverage[planned.stream as usize], planned.role.hour())
+            {
+                self.coverage[entry as usize].hours.insert(hour);
+            }
+        }
+    }
+
+    /// Whether any object is a document of the split layout.
+    #[must_use]
+    pub fn has_split(&self) -> bool {
+        self.objects.iter().any(|planned| matches!(planned.role, Role::Split { .. }))
+    }
+
+    /// Stored bytes of the objects to read, where known.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.objects.iter().filter_map(|planned| planned.object.size).sum()
+    }
+}
+
+/// What stands before the layout's own part of a key.
+fn layout_prefix<'a>(parsed: &Key<'a>, key: &'a [u8]) -> Option<&'a [u8]> {
+    match parsed {
+        Key::AwsRecord { prefix, .. }
+        | Key::SplitDocument { prefix, .. }
+        | Key::SplitPayload { prefix, .. } => Some(prefix),
+        Key::AwsPayload { .. } => {
+            let layout = b"AWSLogs/";
+            key.windows(layout.len()).rposition(|window| window == layout).map(|at| &key[..at])
+        }
+        _ => None,
+    }
+}
+
+fn names(stream: &Stream) -> (Option<String>, Option<String>) {
+    (stream.account.as_deref().map(str::to_owned), stream.region.as_deref().map(str::to_owned))
+}
+
+/// The asked range, narrowed by the date-shaped tails of the sources; several tails must agree, since a run
+/// has one range.
+fn combined_range(sources: &[Source], asked: Range) -> Result<Range, Error> {
+    let mut tails = sources.iter().filter_map(|source| source.range);
+    let Some((mut from, mut to)) = tails.next() else { return Ok(asked) };
+    for (next_from, next_to) in tails {
+        // Adjoining or overlapping tails, as of `DIR/2024/03/11 DIR/2024/03/12`, are one range.
+        if next_from > to || from > next_to {
+            return Err(Error::Ranges);
+        }
+        from = from.min(next_from);
+        to = to.max(next_to);
+    }
+    let start = Timestamp { seconds: from.start_seconds(), nanos: 0 };
+    let end = Timestamp { seconds: to.start_seconds(), nanos: 0 };
+    Ok(Range {
+        from: Some(asked.from.map_or(start, |asked| asked.max(start))),
+        to: Some(asked.to.map_or(end, |asked| asked.min(end))),
+    })
+}

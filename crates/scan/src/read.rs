@@ -1,0 +1,351 @@
+//! Reading one object: stored bytes in, batches of invocations (or one split document) and a tally out.
+//!
+//! Runs on any thread. Always: an object counts whole or not at all — its tally is given only with the outcome,
+//! and what was handed over before a failure is disowned by it. A panic below is caught here, named by its
+//! object, and never shows what was being read.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Sender;
+
+use borehole_record::{
+    DecodeOptions, Document, DocumentKind, Invocation, Key, ObjectDecoder, ObjectFailure, ObjectSummary,
+    Reject, RejectReason, RequestId, Sink, UtcHour,
+};
+
+use crate::Progress;
+use crate::compact::Compactor;
+use crate::join::{Fragment, JoinKey};
+use crate::ledger::{Loss, Tally};
+use crate::limits::{BATCH_INVOCATIONS, FOREIGN_PROBE_BYTES, SLACK_HOURS};
+use crate::plan::{Plan, Planned, Role};
+use crate::resolve::Resolver;
+use crate::source::Source;
+
+/// What a reading task sends.
+pub(crate) enum Message {
+    /// Some of an object's invocations.
+    Invocations(Vec<Invocation>),
+    /// The document of a split object.
+    Fragment(UtcHour, JoinKey, Fragment),
+    /// The object is done.
+    Done(u32, Outcome),
+}
+
+/// What became of an object.
+pub(crate) enum Outcome {
+    /// Read to the end and verified.
+    Read(Box<Tally>),
+    /// Set aside by design.
+    Skipped(&'static str),
+    /// Not read. With `--salvage`, `Some` tally of its intact part, whose invocations stand.
+    Failed(&'static str, Option<Box<Tally>>),
+    /// Our own bug.
+    Panicked,
+}
+
+/// Everything a reading task needs; shared by all of them.
+pub(crate) struct Reader<'a> {
+    pub plan: &'a Plan,
+    pub sources: &'a [Source],
+    pub resolver: &'a Resolver<'a>,
+    pub decode: DecodeOptions,
+    pub salvage: bool,
+    pub progress: &'a Progress,
+}
+
+thread_local! {
+    static COMPACTOR: RefCell<Compactor> = RefCell::default();
+}
+
+impl Reader<'_> {
+    /// Reads one object and sends what is in it. A receiver that has gone away means that the run has stopped.
+    pub(crate) fn read(&self, number: u32, send: &Sender<Message>) {
+        let planned = &self.plan.objects[number as usize];
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.read_object(number, planned, send)));
+        let outcome = outcome.unwrap_or(Outcome::Panicked);
+        self.progress.object_done(planned.object.size);
+        let _ = send.send(Message::Done(number, outcome));
+    }
+
+    fn read_object(&self, number: u32, planned: &Planned, send: &Sender<Message>) -> Outcome {
+        if !self.salvage {
+            return self.read_once(number, planned, u64::MAX, Some(send));
+        }
+        // With --salvage an object is read twice: first to learn how much of it is sound, then to count that much.
+        let probe = self.read_once(number, planned, u64::MAX, None);
+        let Outcome::Failed(reason, Some(intact)) = probe else {
+            return if matches!(probe, Outcome::Read(_)) {
+                self.read_once(number, planned, u64::MAX, Some(send))
+            } else {
+                probe
+            };
+        };
+        match self.read_once(number, planned, intact.decoded_bytes, Some(send)) {
+            Outcome::Failed(_, Some(tally)) | Outcome::Read(tally) => Outcome::Failed(reason, Some(tally)),
+            _ => Outcome::Failed(reason, None),
+        }
+    }
+
+    /// Reads an object, counting documents that end within the first `limit` decoded bytes. On a failure that
+    /// leaves an intact part the tally given back holds only its length, in `decoded_bytes`.
+    fn read_once(
+        &self,
+        number: u32,
+        planned: &Planned,
+        limit: u64,
+        send: Option<&Sender<Message>>,
+    ) -> Outcome {
+        let key = Key::parse(&planned.object.key);
+        let kind = match planned.role {
+            Role::Split { kind, .. } => kind,
+            Role::Records { .. } | Role::Loose => DocumentKind::Record,
+        };
+        let request_id = match &key {
+            Key::SplitDocument { request_id, .. } => Some(*request_id),
+            _ => None,
+        };
+        let mut decoder = ObjectDecoder::new(kind, self.decode);
+        let mut sink = ObjectSink {
+            reader: self,
+            number,
+            planned,
+            kind,
+            request_id,
+            limit,
+            send,
+            tally: Tally::default(),
+            batch: Vec::new(),
+            found: 0,
+        };
+        let mut failure = None;
+        let mut probe = planned.role == Role::Loose;
+        let mut skipped = None;
+        let store = &self.sources[planned.source as usize].store;
+        let read = store.read(&planned.object, &mut |bytes| {
+            if std::mem::take(&mut probe) {
+                skipped = foreign(bytes);
+                if skipped.is_some() {
+                    return false;
+                }
+            }
+            failure = decoder.push(bytes, &mut sink).err();
+            failure.is_none()
+        });
+        if let Some(reason) = skipped {
+            return Outcome::Skipped(reason);
+        }
+        let stored_bytes = match read {
+            Ok(bytes) => bytes,
+            Err(reason) => return Outcome::Failed(reason.as_str(), None),
+        };
+        self.progress.fetched(stored_bytes);
+        let intact_bytes = decoder.verified_decoded_bytes();
+        let summary = match failure {
+            Some(failure) => Err(failure),
+            None => decoder.finish(&mut sink),
+        };
+        match summary {
+            Ok(summary) => sink.finish(&summary, stored_bytes),
+            Err(failure) => sink.fail(failure, intact_bytes),
+        }
+    }
+}
+
+/// Looks at the first bytes of a file outside both layouts: our own files and plainly foreign ones are not read.
+fn foreign(first: &[u8]) -> Option<&'static str> {
+    let start = &first[..first.len().min(FOREIGN_PROBE_BYTES)];
+    if borehole_record::gunzip::is_gzip(start) {
+        return None;
+    }
+    let head = &start[..start.len().min(256)];
+    let own = [&b"\"schema\": \"borehole."[..], b"\"schema\":\"borehole."];
+    if own.iter().any(|mark| head.windows(mark.len()).any(|window| window == *mark)) {
+        return Some("own_file");
+    }
+    // UTF-16 has a brace, too, and is a failure that must be seen.
+    (!start.contains(&b'{') && !start.contains(&b'[')).then_some("foreign_file")
+}
+
+struct ObjectSink<'a> {
+    reader: &'a Reader<'a>,
+    number: u32,
+    planned: &'a Planned,
+    kind: DocumentKind,
+    request_id: Option<&'a str>,
+    limit: u64,
+    send: Option<&'a Sender<Message>>,
+    tally: Tally,
+    batch: Vec<Invocation>,
+    found: u64,
+}
+
+impl ObjectSink<'_> {
+    fn record(&mut self, mut document: Document) {
+        if document.other_schema {
+            self.tally.other_schema += 1;
+            return;
+        }
+        let stream = &self.reader.plan.streams[self.planned.stream as usize];
+        if document.account.is_none() {
+            document.account.clone_from(&stream.account);
+        }
+        let offset = document.offset;
+        let sides = self.reader.resolver.resolve(&mut document, false, &mut self.tally);
+        let invocation = COMPACTOR.with_borrow_mut(|compactor| {
+            compactor.compact(
+                document,
+                sides,
+                self.number,
+                stream.account.as_deref(),
+                stream.region.as_deref(),
+            )
+        });
+        match invocation {
+            Ok(invocation) => {
+                note_place(
+                    &invocation,
+                    self.reader.plan,
+                    self.planned,
+                    self.planned.role.hour(),
+                    &mut self.tally,
+                );
+                self.batch.push(invocation);
+                if self.batch.len() >= BATCH_INVOCATIONS {
+                    self.flush();
+                }
+            }
+            Err(reason) => {
+                *self.tally.records_rejected.entry(reason.as_str()).or_default() += 1;
+                self.tally.losses.push(Loss { offset, bytes: 0, reason, record: true });
+            }
+        }
+    }
+
+    fn fragment(&mut self, mut document: Document) {
+        let Role::Split { hour, kind } = self.planned.role else { return };
+        let Some(name) = self.request_id else { return };
+        let id = RequestId::parse(name);
+        if document.request_id.as_ref().is_some_and(|inside| *inside != id) {
+            self.lose(document.offset, 0, RejectReason::RequestIdMismatch);
+            return;
+        }
+        document.request_id = Some(id);
+        self.tally.documents_decoded += 1;
+        if let Some(send) = self.send {
+            let fragment = Fragment { kind, object: self.number, document: Box::new(document) };
+            let _ = send.send(Message::Fragment(hour, (self.planned.stream, name.into()), fragment));
+        }
+    }
+
+    fn lose(&mut self, offset: u64, bytes: u64, reason: RejectReason) {
+        *self.tally.documents_rejected.entry(reason.as_str()).or_default() += 1;
+        self.tally.losses.push(Loss { offset, bytes, reason, record: false });
+    }
+
+    fn flush(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        if let Some(send) = self.send
+            && !batch.is_empty()
+        {
+            let _ = send.send(Message::Invocations(batch));
+        }
+    }
+
+    fn finish(mut self, summary: &ObjectSummary, stored_bytes: u64) -> Outcome {
+        let loose = self.planned.role == Role::Loose;
+        if loose && self.tally.documents_decoded == 0 && (self.found > 0 || summary.not_json) {
+            return Outcome::Skipped("foreign_file");
+        }
+        self.flush();
+        let name = &self.planned.object.key;
+        // Of an empty object the decoder warns; a name cannot contradict nothing.
+        if stored_bytes > 0 && name.ends_with(b".gz") != summary.gzip && &**name != b"-" {
+            self.tally.warn("ext_mismatch");
+        }
+        self.tally.decoded_bytes = summary.decoded_bytes;
+        self.tally.documents_found = self.found;
+        self.tally.decoder_warnings.merge(&summary.warnings);
+        Outcome::Read(Box::new(self.tally))
+    }
+
+    fn fail(mut self, failure: ObjectFailure, intact_bytes: u64) -> Outcome {
+        if self.planned.role == Role::Loose && self.tally.documents_decoded == 0 {
+            match failure {
+                // Archives and pictures beside the logs, and JSON that is no log, are nobody's loss.
+                ObjectFailure::UnsupportedFormat => return Outcome::Skipped("foreign_file"),
+                ObjectFailure::JsonTruncated if self.found > 0 => return Outcome::Skipped("foreign_file"),
+                _ => {}
+            }
+        }
+        if !self.reader.salvage {
+            return Outcome::Failed(failure.as_str(), None);
+        }
+        self.flush();
+        self.tally.documents_found = self.found;
+        self.tally.decoded_bytes = match failure {
+            // Cut short: what was decoded before the cut is all there is, and it is sound as far as it goes.
+            ObjectFailure::GzTruncated | ObjectFailure::JsonTruncated => u64::MAX,
+            // Wrong bytes: only members whose checksum held.
+            _ => intact_bytes,
+        }
+        .min(self.limit);
+        Outcome::Failed(failure.as_str(), Some(Box::new(self.tally)))
+    }
+}
+
+impl Sink for ObjectSink<'_> {
+    fn document(&mut self, document: Document) {
+        if document.offset >= self.limit {
+            return;
+        }
+        self.found += 1;
+        if self.kind == DocumentKind::Record {
+            self.tally.documents_decoded += 1;
+            self.record(document);
+        } else if document.other_schema {
+            self.tally.documents_decoded += 1;
+            self.tally.other_schema += 1;
+        } else {
+            self.fragment(document);
+        }
+    }
+
+    fn reject(&mut self, reject: Reject) {
+        if reject.offset >= self.limit {
+            return;
+        }
+        self.found += 1;
+        self.lose(reject.offset, reject.bytes, reject.reason);
+    }
+}
+
+/// Warns where a record lies far from its folder or says another account or Region than its key, and counts it
+/// as filtered where its hour is wholly outside the range.
+pub(crate) fn note_place(
+    invocation: &Invocation,
+    plan: &Plan,
+    planned: &Planned,
+    folder: Option<UtcHour>,
+    tally: &mut Tally,
+) {
+    let own = UtcHour::of(invocation.timestamp);
+    if folder.is_some_and(|folder| is_stray(own, folder)) {
+        tally.warn("stray");
+    }
+    let stream = &plan.streams[planned.stream as usize];
+    let differs = |named: &Option<Box<str>>, own: &Option<Box<str>>| named.is_some() && named != own;
+    if differs(&stream.account, &invocation.facets.account)
+        || differs(&stream.region, &invocation.facets.region)
+    {
+        tally.warn("key_mismatch");
+    }
+    if !plan.range.holds_hour(own) {
+        tally.out_of_range += 1;
+    }
+}
+
+/// Whether a record lies further from its folder than a folder's records may.
+pub(crate) fn is_stray(own: UtcHour, folder: UtcHour) -> bool {
+    own.0.abs_diff(folder.0) > SLACK_HOURS.unsigned_abs()
+}

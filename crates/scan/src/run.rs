@@ -1,0 +1,515 @@
+//! The run: objects in hour order through the threads, hours closed behind them.
+//!
+//! One coordinating thread owns all state; the pool's threads only read objects and send what they found. An
+//! hour closes when every folder that can touch it is done. Records that turn up for an hour already closed
+//! (strays) open it again at the end: its folders are read once more and the hour is given out anew.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use borehole_record::{DecodeOptions, Invocation, UtcHour};
+use borehole_store::EscapedKey;
+use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::cells::{self, HourStore};
+use crate::compact::Compactor;
+use crate::join::{Fragment, JoinKey, Joined, Joiner};
+use crate::ledger::{LedgerLine, Loss, Tally};
+use crate::limits::{
+    CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, OBJECTS_IN_FLIGHT_PER_THREAD, SLACK_HOURS,
+};
+use crate::plan::{Plan, Role};
+use crate::read::{Message, Outcome, Reader, is_stray, note_place};
+use crate::resolve::{PayloadRoot, Resolve, Resolver};
+use crate::{Error, Ledger, Progress, Source};
+
+/// How to scan.
+#[derive(Clone)]
+pub struct ScanOptions {
+    /// Threads that read and decode; at least 1.
+    pub threads: usize,
+    /// Bytes of invocations held in memory before they go to a temporary file.
+    pub memory_bytes: usize,
+    /// Where that file lies.
+    pub temporary: PathBuf,
+    /// Which payloads are read.
+    pub resolve: Resolve,
+    /// Where payloads lie, beside the sources themselves.
+    pub payload_roots: Vec<PayloadRoot>,
+    /// How to decode.
+    pub decode: DecodeOptions,
+    /// Count the intact part of damaged objects.
+    pub salvage: bool,
+    /// Order in which objects of one folder hour are read: anything. For tests; the result must not depend on it.
+    pub shuffle_seed: Option<u64>,
+}
+
+/// Takes closed hours.
+pub trait CellSink {
+    /// An hour begins. An hour that was given before is replaced.
+    fn open(&mut self, hour: UtcHour);
+    /// An invocation of the open hour that stays; in no promised order. `coverage` is its entry in
+    /// [`Plan::coverage`].
+    fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>);
+    /// The open hour is complete.
+    fn close(&mut self, hour: UtcHour);
+}
+
+/// Reads everything that is planned, and gives out every hour of the range that holds anything.
+///
+/// # Errors
+/// Where the run cannot go on: the temporary file fails, or an object changed between two readings. What is
+/// wrong with single objects is in the ledger instead.
+pub fn scan(
+    mut plan: Plan,
+    sources: &[Source],
+    options: &ScanOptions,
+    sink: &mut dyn CellSink,
+    progress: &Progress,
+) -> Result<(Plan, Ledger), Error> {
+    let ledger = std::mem::take(&mut plan.ledger);
+    progress.planned(plan.objects.len() as u64, plan.bytes());
+    let pool = |threads: usize| {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
+        builder.build().map_err(|_| Error::Threads { threads })
+    };
+    let readers = pool(options.threads)?;
+    // Payloads of joined records are read by threads of their own: the coordinator waits for them, and must not
+    // wait for threads that in turn wait for nothing but their next object.
+    let resolvers = if plan.has_split() { Some(pool(options.threads)?) } else { None };
+    let resolver = Resolver::new(
+        options.resolve,
+        &options.payload_roots,
+        sources,
+        &plan,
+        options.decode.decoded_bytes_max,
+        progress,
+    );
+    let reader = Reader {
+        plan: &plan,
+        sources,
+        resolver: &resolver,
+        decode: options.decode,
+        salvage: options.salvage,
+        progress,
+    };
+    // The two stores share the limit: what waits for its neighbours, and what came without a folder.
+    let store = || HourStore::new(options.memory_bytes / 2, options.temporary.clone());
+    let mut run = Run {
+        plan: &plan,
+        sources,
+        options,
+        sink,
+        progress,
+        reader: &reader,
+        resolvers: resolvers.as_ref(),
+        ledger,
+        open: store(),
+        aside: store(),
+        joiner: Joiner::default(),
+        fragments: BTreeMap::new(),
+        failed: FxHashSet::default(),
+        skipped: FxHashSet::default(),
+        closed_through: UtcHour(i64::MIN / 2),
+        reopen: BTreeSet::new(),
+        pass: Pass::First,
+        compactor: Compactor::default(),
+        panicked: false,
+    };
+    readers.in_place_scope(|scope| run.run(scope))?;
+    let Run { mut ledger, panicked, .. } = run;
+    if panicked {
+        return Err(Error::Internal { what: "a reader stopped in the middle of an object" });
+    }
+    ledger.bytes_fetched = progress.read().bytes_fetched;
+    Ok((plan, ledger))
+}
+
+/// Which reading of the folders this is.
+enum Pass {
+    First,
+    /// Hours are opened again: only records of `hours` are taken, and only from folders near them.
+    Again {
+        hours: BTreeSet<UtcHour>,
+    },
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    sources: &'a [Source],
+    options: &'a ScanOptions,
+    sink: &'a mut dyn CellSink,
+    progress: &'a Progress,
+    reader: &'a Reader<'a>,
+    resolvers: Option<&'a rayon::ThreadPool>,
+    ledger: Ledger,
+    /// Records that lie in or beside their own hour's folder.
+    open: HourStore,
+    /// Strays, and records of files whose key names no hour.
+    aside: HourStore,
+    joiner: Joiner,
+    /// Documents of split folders that are not complete yet.
+    fragments: BTreeMap<UtcHour, FxHashMap<JoinKey, Vec<Fragment>>>,
+    failed: FxHashSet<u32>,
+    skipped: FxHashSet<u32>,
+    /// All hours up to this one are closed.
+    closed_through: UtcHour,
+    /// Closed hours that a stray came too late for, with their neighbours.
+    reopen: BTreeSet<UtcHour>,
+    pass: Pass,
+    compactor: Compactor,
+    panicked: bool,
+}
+
+impl<'a> Run<'a> {
+    fn run<'s>(&mut self, scope: &rayon::Scope<'s>) -> Result<(), Error>
+    where
+        'a: 's,
+    {
+        // Files without hours come first: what is in them then simply waits for its hour.
+        let loose: Vec<u32> = self.numbers(|role| role == Role::Loose);
+        self.read_all(scope, &loose)?;
+        let foldered: Vec<u32> = self.numbers(|role| role != Role::Loose);
+        self.read_all(scope, &foldered)?;
+        self.finish_joining()?;
+        self.close_through(UtcHour(i64::MAX / 4))?;
+        self.open_again(scope)
+    }
+
+    /// Objects by number, in reading order: by folder hour, then by key.
+    fn numbers(&self, wanted: impl Fn(Role) -> bool) -> Vec<u32> {
+        let all = self.plan.objects.iter().enumerate().filter(|(_, planned)| wanted(planned.role));
+        let mut numbers: Vec<u32> =
+            all.map(|(number, _)| u32::try_from(number).unwrap_or(u32::MAX)).collect();
+        let seed = self.options.shuffle_seed;
+        numbers.sort_by_key(|&number| {
+            let hour = self.plan.objects[number as usize].role.hour();
+            // A test's shuffle: a cheap bijection of the number within the hour.
+            (hour, seed.map(|seed| (u64::from(number) ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15)), number)
+        });
+        numbers
+    }
+
+    /// Reads objects in the given order and closes hours behind them.
+    fn read_all<'s>(&mut self, scope: &rayon::Scope<'s>, numbers: &[u32]) -> Result<(), Error>
+    where
+        'a: 's,
+    {
+        let (send, receive): (Sender<Message>, Receiver<Message>) = channel();
+        let hour_of = |number: u32| self.plan.objects[number as usize].role.hour();
+        let mut waiting: VecDeque<u32> = numbers.iter().copied().collect();
+        // Unfinished objects per folder hour, waiting or in flight.
+        let mut unfinished: BTreeMap<Option<UtcHour>, u64> = BTreeMap::new();
+        for &number in numbers {
+            *unfinished.entry(hour_of(number)).or_default() += 1;
+        }
+        let in_flight_max = self.options.threads.max(1) * OBJECTS_IN_FLIGHT_PER_THREAD;
+        let hours_ahead = self.options.threads.max(1) + HOURS_AHEAD;
+        let mut in_flight = 0usize;
+        loop {
+            // The hours that reading may touch now; in order, so the oldest unfinished ones.
+            let last_allowed = unfinished.keys().nth(hours_ahead).copied();
+            while in_flight < in_flight_max
+                && let Some(&number) = waiting.front()
+                && last_allowed.is_none_or(|last| hour_of(number) <= last)
+            {
+                waiting.pop_front();
+                in_flight += 1;
+                let reader = self.reader;
+                let send = send.clone();
+                scope.spawn(move |_| reader.read(number, &send));
+            }
+            if in_flight == 0 {
+                return Ok(());
+            }
+            let Ok(message) = receive.recv() else {
+                return Err(Error::Internal { what: "readers are gone" });
+            };
+            match message {
+                Message::Invocations(batch) => {
+                    for invocation in batch {
+                        let folder = hour_of(invocation.object);
+                        self.take(invocation, folder)?;
+                    }
+                }
+                Message::Fragment(hour, key, fragment) => {
+                    self.fragments.entry(hour).or_default().entry(key).or_default().push(fragment);
+                }
+                Message::Done(number, outcome) => {
+                    in_flight -= 1;
+                    self.settle(number, outcome)?;
+                    let hour = hour_of(number);
+                    let left = unfinished
+                        .get_mut(&hour)
+                        .ok_or(Error::Internal { what: "an unknown object ended" })?;
+                    *left -= 1;
+                    if *left == 0 {
+                        unfinished.remove(&hour);
+                        // Everything before the oldest unfinished folder is read.
+                        let frontier = match unfinished.keys().next() {
+                            Some(Some(next)) => Some(UtcHour(next.0 - 1)),
+                            Some(None) => None,
+                            None => hour,
+                        };
+                        if let Some(frontier) = frontier {
+                            self.folders_read(frontier)?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one invocation to where it waits for its hour.
+    fn take(&mut self, invocation: Invocation, folder: Option<UtcHour>) -> Result<(), Error> {
+        let own = UtcHour::of(invocation.timestamp);
+        let aside = folder.is_none_or(|folder| is_stray(own, folder));
+        match &self.pass {
+            Pass::First => {
+                // A record of an hour beside the range decides about duplicates in it; one further out, about nothing.
+                let (from, to) = self.plan.range.hours();
+                if own.0 < from.0 - 1 || own.0 > to.0 {
+                    return Ok(());
+                }
+                if aside {
+                    // Hours it may change that are closed already are opened again at the end.
+                    let touched = (own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).map(UtcHour);
+                    self.reopen.extend(touched.filter(|&hour| hour <= self.closed_through));
+                    return self.aside.insert(invocation).map_err(|cause| self.spill_error(cause));
+                }
+            }
+            // What was set aside the first time is still there.
+            Pass::Again { hours } if aside || !hours.contains(&own) => return Ok(()),
+            Pass::Again { .. } => {}
+        }
+        self.open.insert(invocation).map_err(|cause| self.spill_error(cause))
+    }
+
+    /// Books the outcome of one object.
+    fn settle(&mut self, number: u32, outcome: Outcome) -> Result<(), Error> {
+        let planned = &self.plan.objects[number as usize];
+        if let Pass::Again { .. } = self.pass {
+            return match outcome {
+                Outcome::Read(_) | Outcome::Skipped(_) | Outcome::Failed(_, Some(_)) => Ok(()),
+                Outcome::Failed(_, None) if self.failed.contains(&number) => Ok(()),
+                Outcome::Failed(_, None) => {
+                    Err(Error::Changed { key: EscapedKey(&planned.object.key).to_string() })
+                }
+                Outcome::Panicked => {
+                    self.panicked = true;
+                    Ok(())
+                }
+            };
+        }
+        match outcome {
+            Outcome::Read(tally) => {
+                self.ledger.objects_read += 1;
+                self.book(number, &tally);
+            }
+            Outcome::Skipped(reason) => {
+                self.skipped.insert(number);
+                self.ledger.skip(reason);
+                if reason == "own_file" {
+                    // Our own files are no input: their size is not part of the books either.
+                    self.ledger.bytes_listed -= planned.object.size.unwrap_or(0);
+                }
+            }
+            Outcome::Failed(reason, intact) => {
+                self.ledger.fail(reason);
+                let line = LedgerLine {
+                    class: "object_failed",
+                    reason,
+                    source: self.sources[planned.source as usize].name.clone(),
+                    key: planned.object.key.clone(),
+                    offset: None,
+                    bytes: planned.object.size,
+                };
+                self.ledger.note(line);
+                match intact {
+                    Some(tally) => {
+                        self.ledger.salvaged += 1;
+                        self.book(number, &tally);
+                    }
+                    None => drop(self.failed.insert(number)),
+                }
+            }
+            Outcome::Panicked => self.panicked = true,
+        }
+        Ok(())
+    }
+
+    fn book(&mut self, number: u32, tally: &Tally) {
+        self.ledger.tally.merge(tally);
+        let planned = &self.plan.objects[number as usize];
+        for loss in &tally.losses {
+            let line = LedgerLine {
+                class: if loss.record { "record_rejected" } else { "document_rejected" },
+                reason: loss.reason.as_str(),
+                source: self.sources[planned.source as usize].name.clone(),
+                key: planned.object.key.clone(),
+                offset: Some(loss.offset),
+                bytes: Some(loss.bytes),
+            };
+            self.ledger.note(line);
+        }
+    }
+
+    /// Every folder up to `frontier` is read: joins what can be joined, closes what can be closed.
+    fn folders_read(&mut self, frontier: UtcHour) -> Result<(), Error> {
+        let mut joined = Vec::new();
+        while let Some(entry) = self.fragments.first_entry()
+            && *entry.key() <= frontier
+        {
+            let (hour, mut documents) = entry.remove_entry();
+            self.disown_failed(&mut documents);
+            self.joiner.complete(hour, documents, &mut joined);
+        }
+        self.joiner.advance(frontier, &mut joined);
+        self.take_joined(joined)?;
+        let slack = if self.resolvers.is_some() { CLOSING_HOURS_SPLIT } else { CLOSING_HOURS };
+        self.close_through(UtcHour(frontier.0 - slack))
+    }
+
+    fn finish_joining(&mut self) -> Result<(), Error> {
+        let mut joined = Vec::new();
+        for (hour, mut documents) in std::mem::take(&mut self.fragments) {
+            self.disown_failed(&mut documents);
+            self.joiner.complete(hour, documents, &mut joined);
+        }
+        self.joiner.finish(&mut joined);
+        debug_assert!(self.joiner.is_empty());
+        self.take_joined(joined)
+    }
+
+    fn disown_failed(&self, documents: &mut FxHashMap<JoinKey, Vec<Fragment>>) {
+        if !self.failed.is_empty() {
+            documents.retain(|_, fragments| {
+                fragments.retain(|fragment| !self.failed.contains(&fragment.object));
+                !fragments.is_empty()
+            });
+        }
+    }
+
+    /// Resolves the payloads of joined records, makes them invocations and books them.
+    fn take_joined(&mut self, joined: Vec<Joined>) -> Result<(), Error> {
+        if joined.is_empty() {
+            return Ok(());
+        }
+        let resolver = self.reader.resolver;
+        let resolve = |mut joined: Joined| {
+            let mut tally = Tally::default();
+            let sides = resolver.resolve(&mut joined.document, true, &mut tally);
+            (joined, sides, tally)
+        };
+        let resolved: Vec<_> = match self.resolvers {
+            // A handful is not worth waking threads for, and records without payloads cost nothing.
+            Some(pool)
+                if joined.len() > 16
+                    && (resolver.has_conventional() || self.options.resolve > Resolve::Never) =>
+            {
+                pool.install(|| joined.into_par_iter().map(resolve).collect())
+            }
+            _ => joined.into_iter().map(resolve).collect(),
+        };
+        for (joined, sides, mut tally) in resolved {
+            let Joined { folder, object, document, joined, superseded, conflict } = joined;
+            tally.documents_joined += joined;
+            for _ in 0..superseded {
+                tally.warn("document_superseded");
+            }
+            if conflict {
+                tally.warn("document_conflict");
+            }
+            let planned = &self.plan.objects[object as usize];
+            let offset = document.offset;
+            match self.compactor.compact(document, sides, object, None, None) {
+                Ok(invocation) => {
+                    note_place(&invocation, self.plan, planned, Some(folder), &mut tally);
+                    self.take(invocation, Some(folder))?;
+                }
+                Err(reason) => {
+                    *tally.records_rejected.entry(reason.as_str()).or_default() += 1;
+                    tally.losses.push(Loss { offset, bytes: 0, reason, record: true });
+                }
+            }
+            if matches!(self.pass, Pass::First) {
+                self.book(object, &tally);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes every hour up to `last` that holds anything and is not closed yet.
+    fn close_through(&mut self, last: UtcHour) -> Result<(), Error> {
+        if last <= self.closed_through {
+            return Ok(());
+        }
+        let (from, to) = self.plan.range.hours();
+        let first = UtcHour(self.closed_through.0 + 1).max(from);
+        let end = UtcHour(last.0 + 1).min(to);
+        let held = self.open.hours().chain(self.aside.hours());
+        let hours: BTreeSet<UtcHour> = held.filter(|&hour| first <= hour && hour < end).collect();
+        for hour in hours {
+            self.close(hour)?;
+            self.open.drop_before(hour);
+        }
+        self.open.drop_before(last);
+        self.closed_through = last;
+        Ok(())
+    }
+
+    fn close(&mut self, hour: UtcHour) -> Result<(), Error> {
+        let Run { open, aside, failed, sink, plan, .. } = self;
+        sink.open(hour);
+        let duplicates = cells::close(hour, &mut [open, aside], failed, &mut |invocation| {
+            let stream = plan.objects[invocation.object as usize].stream;
+            sink.invocation(invocation, plan.stream_coverage[stream as usize]);
+        })
+        .map_err(|cause| Error::Spill { directory: self.options.temporary.display().to_string(), cause })?;
+        self.sink.close(hour);
+        self.ledger.duplicates.insert(hour, duplicates);
+        self.progress.hour_closed();
+        Ok(())
+    }
+
+    /// Opens again the hours that strays came too late for.
+    fn open_again<'s>(&mut self, scope: &rayon::Scope<'s>) -> Result<(), Error>
+    where
+        'a: 's,
+    {
+        let hours: BTreeSet<UtcHour> = std::mem::take(&mut self.reopen)
+            .into_iter()
+            .filter(|&hour| self.plan.range.holds_hour(hour))
+            .collect();
+        if hours.is_empty() {
+            return Ok(());
+        }
+        let beside = |hours: &BTreeSet<UtcHour>, distance: i64| -> BTreeSet<UtcHour> {
+            hours.iter().flat_map(|hour| (hour.0 - distance..=hour.0 + distance).map(UtcHour)).collect()
+        };
+        let needed = beside(&hours, SLACK_HOURS);
+        let slack = if self.resolvers.is_some() { CLOSING_HOURS_SPLIT } else { SLACK_HOURS };
+        let folders = beside(&needed, slack);
+        let numbers: Vec<u32> = self
+            .numbers(|role| role.hour().is_some_and(|hour| folders.contains(&hour)))
+            .into_iter()
+            .filter(|number| !self.failed.contains(number) && !self.skipped.contains(number))
+            .collect();
+        self.open.clear();
+        self.pass = Pass::Again { hours: needed };
+        // Nothing closes by itself any more: the hours are closed by name below, all folders having been read.
+        self.closed_through = UtcHour(i64::MAX / 2);
+        self.read_all(scope, &numbers)?;
+        self.finish_joining()?;
+        for hour in hours {
+            self.close(hour)?;
+        }
+        Ok(())
+    }
+
+    fn spill_error(&self, cause: std::io::Error) -> Error {
+        Error::Spill { directory: self.options.temporary.display().to_string(), cause }
+    }
+}

@@ -1,0 +1,153 @@
+//! SOURCE arguments: from what the operator typed to a store, a prefix and perhaps a range of time.
+//!
+//! A path is taken apart so that the layouts are recognised wherever one points into them: at a dump, at
+//! `AWSLogs`, at one account, Region or day of it, or at a single file. A date-shaped tail is a range of time
+//! over the root before it, in either layout, so that neighbouring folders can still be read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use borehole_record::{Key, UtcHour, key};
+use borehole_store::{LocalStore, StdinStore, Store};
+
+use crate::Error;
+
+/// One place of records.
+#[derive(Clone)]
+pub struct Source {
+    /// As the operator gave it.
+    pub name: String,
+    /// Where the keys lead.
+    pub store: Arc<dyn Store>,
+    /// The root's directory; `None` for standard input.
+    pub root: Option<PathBuf>,
+    /// Only keys below this are listed.
+    pub prefix: Vec<u8>,
+    /// The hours that a date-shaped tail named, half-open.
+    pub range: Option<(UtcHour, UtcHour)>,
+    /// The operator named this very file.
+    pub is_file: bool,
+}
+
+impl Source {
+    /// Opens a SOURCE argument: `-`, a file, a directory, or either with a date-shaped tail.
+    ///
+    /// # Errors
+    /// Where there is no such place or it cannot be read.
+    pub fn open(argument: &str) -> Result<Self, Error> {
+        if argument == "-" {
+            return Ok(Source {
+                name: "-".to_owned(),
+                store: Arc::new(StdinStore::new()),
+                root: None,
+                prefix: Vec::new(),
+                range: None,
+                is_file: true,
+            });
+        }
+        if argument.starts_with("s3://") {
+            return Err(Error::Unsupported {
+                what: "s3:// sources",
+                hint: "download the prefix first: aws s3 sync s3://bucket/prefix DIR",
+            });
+        }
+        let path = Path::new(argument);
+        if path.is_file() {
+            return Self::open_file(argument, path);
+        }
+        if let Some((root, tail)) = key::date_tail(argument) {
+            let root = if root.is_empty() { if argument.starts_with('/') { "/" } else { "." } } else { root };
+            let root = Path::new(root);
+            let is_range = if path.is_dir() { holds_dates(path) } else { root.is_dir() };
+            if is_range {
+                return Self::open_directory(argument, root, Some((tail.from, tail.to)));
+            }
+        }
+        Self::open_directory(argument, path, None)
+    }
+
+    fn open_directory(argument: &str, path: &Path, range: Option<(UtcHour, UtcHour)>) -> Result<Self, Error> {
+        let store = LocalStore::open(path)?;
+        let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        if let Some((root, prefix)) = split_into_layout(&absolute) {
+            return Ok(Source {
+                name: argument.to_owned(),
+                store: Arc::new(LocalStore::open(&root)?),
+                root: Some(root),
+                prefix,
+                range,
+                is_file: false,
+            });
+        }
+        Ok(Source {
+            name: argument.to_owned(),
+            store: Arc::new(store),
+            root: Some(absolute),
+            prefix: Vec::new(),
+            range,
+            is_file: false,
+        })
+    }
+
+    fn open_file(argument: &str, path: &Path) -> Result<Self, Error> {
+        let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let bytes = absolute.as_os_str().as_encoded_bytes();
+        // The shortest tail of the path that one of the layouts knows is the key.
+        let mut slashes: Vec<usize> =
+            bytes.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(i, _)| i).collect();
+        slashes.reverse();
+        let known = slashes.iter().find(|&&slash| {
+            matches!(Key::parse(&bytes[slash + 1..]), Key::AwsRecord { .. } | Key::SplitDocument { .. })
+        });
+        let slash = known.or(slashes.first()).copied().unwrap_or(0);
+        let root = if slash == 0 { PathBuf::from("/") } else { path_of(&bytes[..slash]) };
+        Ok(Source {
+            name: argument.to_owned(),
+            store: Arc::new(LocalStore::open(&root)?),
+            root: Some(root),
+            prefix: bytes[slash + 1..].to_vec(),
+            range: None,
+            is_file: true,
+        })
+    }
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+/// Where a directory lies inside a layout, the root before the layout and the rest as a prefix.
+fn split_into_layout(path: &Path) -> Option<(PathBuf, Vec<u8>)> {
+    let parts: Vec<_> = path.components().collect();
+    let name = |index: usize| parts[index].as_os_str().as_encoded_bytes();
+    let inside = parts.iter().rposition(|part| part.as_os_str().as_encoded_bytes() == b"AWSLogs");
+    let at = inside.or_else(|| {
+        // …/YYYY/MM/DD/HH/model-invocations: a folder of one kind of the split layout.
+        let last = parts.len().checked_sub(5)?;
+        let kinds: [&[u8]; 4] = [b"model-invocations", b"metadata", b"requests", b"responses"];
+        let date: Vec<&[u8]> = (last..last + 4).map(name).collect();
+        (kinds.contains(&name(parts.len() - 1)) && key::folder_range(&date.join(&b'/')).is_some())
+            .then_some(last)
+    })?;
+    let root: PathBuf = parts[..at].iter().collect();
+    let prefix = (at..parts.len()).map(name).collect::<Vec<_>>().join(&b'/');
+    Some((root, prefix))
+}
+
+/// Whether a directory whose path ends in a date really holds the next finer part of a layout, and is not
+/// merely called `2024`.
+fn holds_dates(path: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(path) else { return false };
+    entries.filter_map(Result::ok).take(1_000).any(|entry| {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        let two_digits = name.len() == 2 && name.iter().all(u8::is_ascii_digit);
+        let kinds: [&[u8]; 5] = [b"model-invocations", b"metadata", b"requests", b"responses", b"data"];
+        two_digits
+            || kinds.contains(&name)
+            || name.ends_with(b".json.gz")
+            || entry.path().join("payload.json").exists()
+            || entry.path().join("payload.json.gz").exists()
+    })
+}

@@ -1,0 +1,362 @@
+//! From sealed hours to finished figures: the one place where quotients and ranks are taken.
+//!
+//! In: hours in order, the question, the coverage of the sources. Out: [`Figures`]. Always: exact fractions,
+//! nearest ranks, peaks of the combined series of a key. Absent: floating point, and any order but that of
+//! hours and keys.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use borehole_record::{ContentKinds, Timestamp, UtcDay, UtcHour, UtcMinute};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::coverage::{CoverageId, CoverageSpan, HourRange, MinuteRange, intersect};
+use crate::figures::{
+    CrossRegion, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads, Ratio, TokenSums, UtcSlot,
+};
+use crate::histogram::{Histogram, nearest_rank};
+use crate::hour::{PackedCell, SealedHour};
+use crate::listing::Listing;
+use crate::names::{NameId, Names, Renaming};
+use crate::question::{Dimension, Grain, Question};
+use crate::series::{MinuteSums, SealedSeries, Timeline};
+use crate::sums::{SPREAD_NAMES, Sums};
+
+/// Most models with groups of their own. A model id is free text in a refused call: without a bound, junk
+/// would drown the report. Real accounts see a few hundred at most.
+pub(crate) const MODELS_MAX: usize = 4_096;
+
+/// The model of the groups that the rest are folded into.
+pub(crate) const OTHER_MODELS: &str = "__other__";
+
+/// The figures over these hours, which ascend.
+pub(crate) fn figures(hours: &[&SealedHour], question: &Question, coverage: &[CoverageSpan]) -> Figures {
+    let mut names = Names::default();
+    let renamings: Vec<Renaming> = hours.iter().map(|hour| names.rename(hour.names())).collect();
+    let cells = hours.iter().enumerate().map(|(hour, sealed)| Member { hour, cell: sealed.totals_cell() });
+    let everything = gather(&cells.collect::<Vec<_>>(), hours, &renamings);
+
+    // A minute is active in the totals if and only if a counted record, not left out as an outlier, is in it.
+    let minutes = &everything.timeline.minutes;
+    let active = minutes.first().zip(minutes.last()).map(|(&(first, _), &(last, _))| (first, last));
+    let range = MinuteRange::new(question.from, question.to, active);
+    let start_of = |minute: UtcMinute| Timestamp { seconds: minute.start_seconds(), nanos: 0 };
+
+    let mut groups = group_members(hours, &renamings);
+    let models_folded = fold_models(&mut groups, question, &mut names);
+    let mut groups: Vec<(Key, Members<'_>)> = groups.into_iter().collect();
+    let by_key_alone = question.by.iter().any(Dimension::is_time);
+    groups.sort_by_cached_key(|(key, members)| {
+        let attempted = if by_key_alone { 0 } else { members.attempted };
+        (Reverse(attempted), key.iter().map(|&id| names.text(id).cloned()).collect::<Vec<_>>())
+    });
+    let groups_found = groups.len();
+    groups.truncate(question.top.unwrap_or(usize::MAX));
+
+    let by: Vec<String> = question.by.iter().map(|dimension| dimension.name().into_owned()).collect();
+    let mut desk = Desk {
+        question,
+        names,
+        histogram: Histogram::new(),
+        range,
+        gaps: coverage.iter().map(|span| span.gaps(question.from, question.to)).collect(),
+        minutes_outside_gaps: FxHashMap::default(),
+    };
+    Figures {
+        from: question.from.or(active.map(|(first, _)| start_of(first))),
+        to: question.to.or(active.map(|(_, last)| start_of(UtcMinute(last.0 + 1)))),
+        totals: desk.group(Vec::new(), &everything),
+        groups_omitted: (groups_found - groups.len()) as u64,
+        groups: groups
+            .into_iter()
+            .map(|(key, members)| {
+                let texts = key.iter().map(|&id| desk.names.text(id).map(|text| text.to_string()));
+                let key = by.iter().cloned().zip(texts).collect();
+                desk.group(key, &gather(&members.cells, hours, &renamings))
+            })
+            .collect(),
+        by,
+        listing: question.list.map(|kind| {
+            let mut listing = Listing::default();
+            for hour in hours {
+                listing.extend(kind, question.list_max, hour.listing().iter().cloned());
+            }
+            listing.into_rows()
+        }),
+        models_folded,
+    }
+}
+
+/// A group's values of the dimensions.
+type Key = Box<[NameId]>;
+
+/// One group in one hour.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    /// Position of the hour.
+    hour: usize,
+    cell: PackedCell<'a>,
+}
+
+/// A group in all its hours, not yet unpacked.
+#[derive(Default)]
+struct Members<'a> {
+    attempted: u64,
+    /// By hour; several of one hour where models were folded.
+    cells: Vec<Member<'a>>,
+}
+
+fn group_members<'a>(hours: &[&'a SealedHour], renamings: &[Renaming]) -> FxHashMap<Key, Members<'a>> {
+    let mut groups: FxHashMap<Key, Members<'a>> = FxHashMap::default();
+    for (hour, (sealed, renaming)) in hours.iter().zip(renamings).enumerate() {
+        for (key, cell) in sealed.group_cells() {
+            let members = groups.entry(renaming.of_key(key)).or_default();
+            members.attempted += cell.attempted();
+            members.cells.push(Member { hour, cell });
+        }
+    }
+    groups
+}
+
+/// Gives all models but the most used the name [`OTHER_MODELS`]; how many they were.
+fn fold_models(groups: &mut FxHashMap<Key, Members<'_>>, question: &Question, names: &mut Names) -> u64 {
+    let Some(position) = question.by.iter().position(|dimension| *dimension == Dimension::Model) else {
+        return 0;
+    };
+    let mut attempted: FxHashMap<NameId, u64> = FxHashMap::default();
+    for (key, members) in groups.iter() {
+        *attempted.entry(key[position]).or_default() += members.attempted;
+    }
+    if attempted.len() <= MODELS_MAX {
+        return 0;
+    }
+    let mut models: Vec<(NameId, u64)> = attempted.into_iter().collect();
+    models.sort_by_cached_key(|&(id, attempted)| (Reverse(attempted), names.text(id).cloned()));
+    let folded: FxHashSet<NameId> = models[MODELS_MAX..].iter().map(|&(id, _)| id).collect();
+    let other = names.intern(OTHER_MODELS);
+
+    let mut kept: FxHashMap<Key, Members<'_>> = FxHashMap::default();
+    for (mut key, members) in groups.drain() {
+        if folded.contains(&key[position]) {
+            key[position] = other;
+        }
+        let together = kept.entry(key).or_default();
+        together.attempted += members.attempted;
+        together.cells.extend(members.cells);
+    }
+    for members in kept.values_mut() {
+        members.cells.sort_by_key(|member| member.hour);
+    }
+    *groups = kept;
+    folded.len() as u64
+}
+
+/// A group over all its hours.
+#[derive(Default)]
+struct Gathered {
+    sums: Sums,
+    timeline: Timeline,
+    coverage: Vec<CoverageId>,
+}
+
+fn gather(cells: &[Member<'_>], hours: &[&SealedHour], renamings: &[Renaming]) -> Gathered {
+    let mut gathered = Gathered::default();
+    for same_hour in cells.chunk_by(|a, b| a.hour == b.hour) {
+        let hour = same_hour[0].hour;
+        let mut series: Option<SealedSeries> = None;
+        for member in same_hour {
+            let more = member.cell.absorb_into(&mut gathered.sums, &mut gathered.coverage, &renamings[hour]);
+            match &mut series {
+                Some(series) => series.merge(&more),
+                None => series = Some(more),
+            }
+        }
+        gathered.timeline.push(hours[hour].hour(), &series.unwrap_or_default());
+    }
+    gathered
+}
+
+/// What is needed to take the figures of any group.
+struct Desk<'a> {
+    question: &'a Question,
+    names: Names,
+    histogram: Histogram,
+    range: Option<MinuteRange>,
+    /// By [`CoverageId`].
+    gaps: Vec<Vec<HourRange>>,
+    /// Of the range, by the coverage of a group's records: most groups share theirs.
+    minutes_outside_gaps: FxHashMap<Vec<CoverageId>, u64>,
+}
+
+impl Desk<'_> {
+    fn group(&mut self, key: Vec<(String, Option<String>)>, gathered: &Gathered) -> Group {
+        let sums = &gathered.sums;
+        let counters = &sums.counters;
+        let by_name = |counts: &FxHashMap<NameId, u64>| {
+            let named =
+                counts.iter().filter_map(|(&id, &count)| Some((self.names.text(id)?.to_string(), count)));
+            named.collect::<BTreeMap<String, u64>>()
+        };
+        let spreads = sums.spreads.iter().flat_map(|spreads| SPREAD_NAMES.iter().zip(spreads.iter()));
+        let inference = sums.inference.iter().filter_map(|(&id, sums)| {
+            let region = self.names.text(id)?.to_string();
+            let latency_ms = self.histogram.distribution(&sums.latency);
+            let first_byte_ms = self.histogram.distribution(&sums.first_byte);
+            Some((region, CrossRegion { requests: sums.requests, latency_ms, first_byte_ms }))
+        });
+        let content = ContentKinds::NAMES.into_iter().zip(sums.content);
+        let peak = gathered.timeline.peak_sliding();
+        let mut group = Group {
+            key,
+            attempted: counters.attempted,
+            successful: counters.successful,
+            throttled: counters.throttled,
+            errors: by_name(&sums.errors),
+            tokens: TokenSums {
+                input: counters.input,
+                output: counters.output,
+                cache_read: counters.cache_read,
+                cache_write: counters.cache_write,
+                prompt: counters.prompt,
+                input_known: counters.input_known,
+                output_known: counters.output_known,
+            },
+            tokens_on_errors: ErrorTokens { input: counters.error_input, output: counters.error_output },
+            high_token: HighToken {
+                by_input: counters.high_by_input,
+                by_prompt: counters.high_by_prompt,
+                known: counters.input_known,
+            },
+            distributions: spreads
+                .filter_map(|(&name, spread)| Some((name, self.histogram.distribution(spread)?)))
+                .collect(),
+            tokens_per_minute: None,
+            requests_per_minute: None,
+            status: sums.status.iter().map(|(code, &count)| (code.to_string(), count)).collect(),
+            stop_reasons: by_name(&sums.stop_reasons),
+            payloads: Payloads {
+                large_input: counters.large_input,
+                large_output: counters.large_output,
+                large_either: counters.large_either,
+                large_bytes: counters.large_bytes,
+                content: content.filter(|&(_, count)| count > 0).collect(),
+            },
+            cross_region: inference.collect(),
+        };
+        let minutes = self.minutes_outside_gaps(&gathered.coverage);
+        let timeline = &gathered.timeline.minutes;
+        let grain = self.question.series;
+        group.tokens_per_minute = minute_figures(timeline, MinuteSums::tokens, peak.tokens, minutes, grain);
+        group.requests_per_minute =
+            minute_figures(timeline, |sums| sums.attempts, peak.attempts, minutes, grain);
+        group
+    }
+
+    /// The minutes that `average_all` divides by, for a group whose records come from these sources.
+    fn minutes_outside_gaps(&mut self, coverage: &[CoverageId]) -> u64 {
+        let Some(range) = self.range else { return 0 };
+        if let Some(&minutes) = self.minutes_outside_gaps.get(coverage) {
+            return minutes;
+        }
+        // An hour is a gap if it is one for all sources; a source that claims no coverage has none.
+        let mut common: Option<Vec<HourRange>> = None;
+        for id in coverage {
+            let gaps = self.gaps.get(id.0 as usize).map_or(&[][..], Vec::as_slice);
+            common = Some(common.map_or_else(|| gaps.to_vec(), |common| intersect(&common, gaps)));
+        }
+        let minutes = range.minutes_outside(&common.unwrap_or_default());
+        self.minutes_outside_gaps.insert(coverage.to_vec(), minutes);
+        minutes
+    }
+}
+
+/// The figures of one quantity over active minutes, which ascend; `None` where there are none.
+fn minute_figures(
+    timeline: &[(UtcMinute, MinuteSums)],
+    quantity: impl Fn(&MinuteSums) -> u64,
+    peak_sliding_60s: u64,
+    minutes_outside_gaps: u64,
+    grain: Option<Grain>,
+) -> Option<MinuteFigures> {
+    let points: Vec<(UtcMinute, u64)> =
+        timeline.iter().map(|(minute, sums)| (*minute, quantity(sums))).collect();
+    let sum: u128 = points.iter().map(|&(_, value)| u128::from(value)).sum();
+    let average = Ratio::new(sum, points.len() as u128)?;
+    // The earliest of equal minutes: `max_by_key` keeps the last, so times are compared in reverse.
+    let &(peak_minute, peak) = points.iter().max_by_key(|&&(minute, value)| (value, Reverse(minute)))?;
+    let mut sorted: Vec<u64> = points.iter().map(|&(_, value)| value).collect();
+    sorted.sort_unstable();
+    let percentile = |thousandths| sorted[nearest_rank(thousandths, sorted.len() as u64) as usize - 1];
+    Some(MinuteFigures {
+        average,
+        average_all: Ratio::new(sum, u128::from(minutes_outside_gaps)),
+        p50: percentile(500),
+        p90: percentile(900),
+        p99: percentile(990),
+        peak,
+        peak_minute,
+        peak_sliding_60s,
+        data_points: grain.map(|grain| data_points(&points, grain)),
+    })
+}
+
+/// The series at this spacing; minutes ascend.
+fn data_points(points: &[(UtcMinute, u64)], grain: Grain) -> Vec<(UtcSlot, u64)> {
+    let slot = |minute: UtcMinute| match grain {
+        Grain::Minute => UtcSlot::Minute(minute),
+        Grain::Hour => UtcSlot::Hour(UtcHour(minute.start_seconds().div_euclid(UtcHour::SECONDS))),
+        Grain::Day => UtcSlot::Day(UtcDay(minute.start_seconds().div_euclid(UtcDay::SECONDS))),
+    };
+    let mut series: Vec<(UtcSlot, u64)> = Vec::new();
+    for &(minute, value) in points {
+        let slot = slot(minute);
+        match series.last_mut() {
+            Some((last, sum)) if *last == slot => *sum = sum.saturating_add(value),
+            _ => series.push((slot, value)),
+        }
+    }
+    series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeline(values: &[(i64, u64)]) -> Vec<(UtcMinute, MinuteSums)> {
+        let sums = |value| MinuteSums { attempts: 1, input: value, ..MinuteSums::default() };
+        values.iter().map(|&(minute, value)| (UtcMinute(minute), sums(value))).collect()
+    }
+
+    #[test]
+    fn of_equal_minutes_the_earliest_is_the_peak() {
+        let timeline = timeline(&[(3, 5), (4, 9), (7, 9), (8, 1)]);
+        let figures = minute_figures(&timeline, MinuteSums::tokens, 9, 10, None).expect("active minutes");
+        assert_eq!((figures.peak, figures.peak_minute), (9, UtcMinute(4)));
+        assert_eq!(figures.average, Ratio { numerator: 24, denominator: 4 });
+        assert_eq!(figures.average_all, Ratio::new(24, 10));
+    }
+
+    #[test]
+    fn minute_percentiles_are_nearest_ranks() {
+        let values: Vec<(i64, u64)> = (1..=10).map(|minute| (minute, 10 * minute as u64)).collect();
+        let figures =
+            minute_figures(&timeline(&values), MinuteSums::tokens, 0, 0, None).expect("active minutes");
+        // ⌈0.5·10⌉ = 5, ⌈0.9·10⌉ = 9, ⌈0.99·10⌉ = 10.
+        assert_eq!((figures.p50, figures.p90, figures.p99), (50, 90, 100));
+        assert_eq!(figures.average_all, None);
+        assert_eq!(minute_figures(&[], MinuteSums::tokens, 0, 5, None), None);
+    }
+
+    #[test]
+    fn f23_utc_hours_and_days_have_no_daylight_saving() {
+        // 2024-03-31T00:30Z … 02:30Z: Europe's clocks skip an hour at 01:00Z, UTC does not.
+        let first = UtcMinute(1_711_845_000 / 60);
+        assert_eq!(first.to_string(), "2024-03-31T00:30:00Z");
+        let points: Vec<(UtcMinute, u64)> = (0..3).map(|hour| (UtcMinute(first.0 + hour * 60), 1)).collect();
+        let hours = data_points(&points, Grain::Hour);
+        let hour = UtcHour(first.0 / 60);
+        assert_eq!(hours, (0..3).map(|n| (UtcSlot::Hour(UtcHour(hour.0 + n)), 1)).collect::<Vec<_>>());
+        assert_eq!(data_points(&points, Grain::Day), [(UtcSlot::Day(UtcDay(hour.0 / 24)), 3)]);
+        assert_eq!(data_points(&points, Grain::Minute).len(), 3);
+    }
+}

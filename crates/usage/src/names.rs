@@ -1,0 +1,95 @@
+//! Strings of the log as small numbers, so that a group's maps hold and hash integers.
+//!
+//! In: values of dimensions, error codes, stop reasons, Regions. Out: ids that mean something in one table
+//! only. Always: a string has one id; two tables are joined by re-naming ([`Names::rename`]).
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+/// A string of one [`Names`] table, or [`NameId::ABSENT`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct NameId(pub(crate) u32);
+
+impl NameId {
+    /// The record has no such value. A table cannot reach this id: it would take 4 billion strings.
+    pub(crate) const ABSENT: NameId = NameId(u32::MAX);
+}
+
+/// A table of strings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    ids: FxHashMap<Arc<str>, NameId>,
+    texts: Vec<Arc<str>>,
+}
+
+impl Names {
+    /// The id of this text, new or known.
+    pub(crate) fn intern(&mut self, text: &str) -> NameId {
+        match self.ids.get(text) {
+            Some(&id) => id,
+            None => self.insert(Arc::from(text)),
+        }
+    }
+
+    /// The id of this text, or [`NameId::ABSENT`].
+    pub(crate) fn intern_optional(&mut self, text: Option<&str>) -> NameId {
+        text.map_or(NameId::ABSENT, |text| self.intern(text))
+    }
+
+    /// The ids that these texts have here, in their order: `renamed[other id]` is our id.
+    pub(crate) fn rename(&mut self, texts: &[Arc<str>]) -> Renaming {
+        let intern = |text: &Arc<str>| match self.ids.get(text) {
+            Some(&id) => id,
+            None => self.insert(Arc::clone(text)),
+        };
+        Renaming { ids: texts.iter().map(intern).collect() }
+    }
+
+    /// The texts, by id.
+    pub(crate) fn texts(&self) -> &[Arc<str>] {
+        &self.texts
+    }
+
+    /// The text of an id; `None` for [`NameId::ABSENT`].
+    pub(crate) fn text(&self, id: NameId) -> Option<&Arc<str>> {
+        (id != NameId::ABSENT).then(|| &self.texts[id.0 as usize])
+    }
+
+    /// The texts in the order of their bytes, and the ids that this order gives them.
+    pub(crate) fn into_sorted(self) -> (Box<[Arc<str>]>, Renaming) {
+        let mut order: Vec<u32> = (0..self.texts.len() as u32).collect();
+        order.sort_unstable_by(|&a, &b| self.texts[a as usize].cmp(&self.texts[b as usize]));
+        let mut ids = vec![NameId::ABSENT; order.len()];
+        for (rank, &old) in order.iter().enumerate() {
+            ids[old as usize] = NameId(rank as u32);
+        }
+        let texts = order.iter().map(|&old| Arc::clone(&self.texts[old as usize])).collect();
+        (texts, Renaming { ids })
+    }
+
+    fn insert(&mut self, text: Arc<str>) -> NameId {
+        let id = NameId(u32::try_from(self.texts.len()).expect("fewer than 2^32 names"));
+        self.ids.insert(Arc::clone(&text), id);
+        self.texts.push(text);
+        id
+    }
+}
+
+/// From the ids of one table to those of another.
+#[derive(Debug)]
+pub(crate) struct Renaming {
+    ids: Vec<NameId>,
+}
+
+impl Renaming {
+    /// The id in the other table; the absent value stays absent.
+    pub(crate) fn of(&self, id: NameId) -> NameId {
+        if id == NameId::ABSENT { id } else { self.ids[id.0 as usize] }
+    }
+
+    /// A whole key in the other table.
+    pub(crate) fn of_key(&self, key: &[NameId]) -> Box<[NameId]> {
+        key.iter().map(|&id| self.of(id)).collect()
+    }
+}

@@ -1,0 +1,303 @@
+//! The laws of merging: any split of the records, any tree of merges and any order of hours give one answer.
+
+mod traffic;
+
+use std::collections::BTreeMap;
+
+use borehole_record::{Count, RequestId, Timestamp, UtcHour};
+use borehole_usage::{
+    CoverageId, Dimension, Figures, FilterReason, Grain, HourSummary, Outcome, Question, SealedHour, Totals,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use traffic::Record;
+
+/// One summary for each hour of these records.
+fn summaries<'a>(
+    question: &Question,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> BTreeMap<UtcHour, HourSummary> {
+    let mut hours = BTreeMap::new();
+    for (invocation, coverage) in records {
+        let hour = UtcHour::of(invocation.timestamp);
+        let summary = hours.entry(hour).or_insert_with(|| HourSummary::new(hour));
+        summary.observe(question, invocation, *coverage);
+    }
+    hours
+}
+
+fn sealed(question: &Question, records: &[Record]) -> Vec<SealedHour> {
+    summaries(question, records).into_values().map(HourSummary::seal).collect()
+}
+
+fn totals(question: &Question, records: &[Record]) -> Totals {
+    let mut totals = Totals::new();
+    sealed(question, records).into_iter().for_each(|hour| totals.insert(hour));
+    totals
+}
+
+fn figures(question: &Question, records: &[Record]) -> Figures {
+    totals(question, records).figures(question, &traffic::coverage())
+}
+
+/// One hour's summary of the records of `shard`.
+fn shard(question: &Question, records: &[Record], shards: &[u8], shard: u8) -> HourSummary {
+    let hour = traffic::hour(1);
+    let mut summary = HourSummary::new(hour);
+    for ((invocation, coverage), _) in records.iter().zip(shards).filter(|(_, own)| **own == shard) {
+        let mut invocation = invocation.clone();
+        let second = invocation.timestamp.seconds.rem_euclid(3_600);
+        invocation.timestamp.seconds = hour.start_seconds() + second;
+        summary.observe(question, &invocation, *coverage);
+    }
+    summary
+}
+
+fn merged(mut left: HourSummary, right: HourSummary) -> HourSummary {
+    left.merge(right);
+    left
+}
+
+const RECORDS_MAX: usize = 60;
+
+fn any_shards(count: u8) -> impl Strategy<Value = Vec<u8>> {
+    vec(0..count, RECORDS_MAX)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_empty_summary_is_the_identity_of_merge(
+        question in traffic::questions(),
+        records in traffic::records(RECORDS_MAX),
+    ) {
+        let one = || shard(&question, &records, &[0; RECORDS_MAX], 0);
+        let empty = || HourSummary::new(traffic::hour(1));
+        prop_assert_eq!(merged(one(), empty()).seal(), one().seal());
+        prop_assert_eq!(merged(empty(), one()).seal(), one().seal());
+    }
+
+    #[test]
+    fn merge_is_commutative(
+        question in traffic::questions(),
+        records in traffic::records(RECORDS_MAX),
+        shards in any_shards(2),
+    ) {
+        let part = |index| shard(&question, &records, &shards, index);
+        prop_assert_eq!(merged(part(0), part(1)).seal(), merged(part(1), part(0)).seal());
+    }
+
+    #[test]
+    fn merge_is_associative(
+        question in traffic::questions(),
+        records in traffic::records(RECORDS_MAX),
+        shards in any_shards(3),
+    ) {
+        let part = |index| shard(&question, &records, &shards, index);
+        let left = merged(merged(part(0), part(1)), part(2));
+        let right = merged(part(0), merged(part(1), part(2)));
+        prop_assert_eq!(left.seal(), right.seal());
+    }
+
+    #[test]
+    fn any_split_merge_tree_and_hour_order_give_the_same_figures(
+        question in traffic::questions(),
+        records in traffic::records(RECORDS_MAX),
+        shards in any_shards(4),
+        picks in vec(any::<prop::sample::Index>(), 64),
+        sides in vec(any::<bool>(), 8),
+    ) {
+        let expected = figures(&question, &records);
+        // Shards summed up alone, then any two merged until one is left of each hour.
+        let mut parts: BTreeMap<UtcHour, Vec<HourSummary>> = BTreeMap::new();
+        for index in 0..4 {
+            let own = records.iter().zip(&shards).filter(|(_, shard)| **shard == index);
+            for (hour, summary) in summaries(&question, own.map(|(record, _)| record)) {
+                parts.entry(hour).or_default().push(summary);
+            }
+        }
+        let mut picks = picks.iter().cycle();
+        let mut pick = |length: usize| picks.next().expect("a cycle").index(length);
+        let mut hours: Vec<SealedHour> = Vec::new();
+        for (_, mut parts) in parts {
+            while parts.len() > 1 {
+                let left = parts.swap_remove(pick(parts.len()));
+                let right = parts.swap_remove(pick(parts.len()));
+                parts.push(merged(left, right));
+            }
+            hours.extend(parts.into_iter().map(HourSummary::seal));
+        }
+        // Hours in any order, on any of two workers.
+        let mut workers = [Totals::new(), Totals::new()];
+        let mut sides = sides.iter().cycle();
+        while !hours.is_empty() {
+            let hour = hours.swap_remove(pick(hours.len()));
+            workers[usize::from(*sides.next().expect("a cycle"))].insert(hour);
+        }
+        let [mut one, other] = workers;
+        one.merge(other);
+        prop_assert_eq!(one.figures(&question, &traffic::coverage()), expected);
+        prop_assert_eq!(one.tally(), totals(&question, &records).tally());
+    }
+
+    #[test]
+    fn an_hour_that_is_sealed_again_takes_the_place_of_the_first(
+        question in traffic::questions(),
+        early in traffic::records(20),
+        strays in traffic::records(20),
+    ) {
+        let mut replaced = totals(&question, &early);
+        let all: Vec<Record> = early.into_iter().chain(strays).collect();
+        sealed(&question, &all).into_iter().for_each(|hour| replaced.insert(hour));
+        prop_assert_eq!(replaced.figures(&question, &traffic::coverage()), figures(&question, &all));
+    }
+
+    #[test]
+    fn the_sums_agree_with_each_other(
+        question in traffic::questions(),
+        records in traffic::records(RECORDS_MAX),
+    ) {
+        let question = Question { series: Some(Grain::Minute), top: None, ..question };
+        let totals = totals(&question, &records);
+        let tally = totals.tally();
+        let figures = totals.figures(&question, &[]);
+
+        prop_assert_eq!(tally.counted + tally.filtered.values().sum::<u64>(), records.len() as u64);
+        prop_assert_eq!(figures.totals.attempted, tally.counted);
+        let is_partition = !question.by.is_empty() && !question.by.contains(&Dimension::ContentKind);
+        if is_partition {
+            prop_assert_eq!(figures.groups.iter().map(|group| group.attempted).sum::<u64>(), tally.counted);
+            let input: u128 = figures.groups.iter().map(|group| group.tokens.input).sum();
+            prop_assert_eq!(input, figures.totals.tokens.input);
+        }
+        let left_out = if question.include_outliers { 0 } else { tally.outliers };
+        let points = |figures: &Option<borehole_usage::figures::MinuteFigures>| {
+            let points = figures.iter().flat_map(|figures| figures.data_points.iter().flatten());
+            points.map(|&(_, value)| u128::from(value)).sum::<u128>()
+        };
+        prop_assert_eq!(points(&figures.totals.requests_per_minute), u128::from(tally.counted - left_out));
+        if left_out == 0 {
+            let tokens = figures.totals.tokens.input + figures.totals.tokens.output;
+            prop_assert_eq!(points(&figures.totals.tokens_per_minute), tokens);
+        }
+        let by_minute = question.by.contains(&Dimension::Minute);
+        let groups = figures.groups.iter().map(|group| (group, !by_minute));
+        for (group, keeps) in groups.chain([(&figures.totals, true)]) {
+            let counted = |name| group.distributions.get(name).map_or((0, 0), |found| (found.count, found.sum));
+            if keeps {
+                prop_assert_eq!(counted("input_tokens"), (group.tokens.input_known, group.tokens.input));
+                prop_assert_eq!(counted("output_tokens"), (group.tokens.output_known, group.tokens.output));
+                prop_assert_eq!(counted("prompt_tokens"), (group.tokens.input_known, group.tokens.prompt));
+            } else {
+                prop_assert!(group.distributions.is_empty());
+            }
+            prop_assert!(group.high_token.by_input <= group.high_token.by_prompt);
+            prop_assert!(group.high_token.by_prompt <= group.high_token.known);
+            prop_assert!(group.high_token.known <= group.successful);
+            prop_assert_eq!(group.successful + group.errors.values().sum::<u64>(), group.attempted);
+            for minutes in [&group.tokens_per_minute, &group.requests_per_minute].into_iter().flatten() {
+                prop_assert!(minutes.p50 <= minutes.p90 && minutes.p90 <= minutes.p99);
+                prop_assert!(minutes.p99 <= minutes.peak && minutes.peak <= minutes.peak_sliding_60s);
+            }
+        }
+    }
+
+    /// Busy hours, which keep only their edges when sealed, against a sum over every possible window.
+    #[test]
+    fn sealed_neighbours_give_the_sliding_peak_of_all_seconds(
+        bursts in vec((0i64..7_200, 1i64..300, 1u64..50), 1..12),
+        background in 1i64..40,
+    ) {
+        let facets = traffic::facets("amazon.nova-lite-v1:0");
+        let start = traffic::hour(1).start_seconds();
+        let mut tokens = vec![0u64; 7_200];
+        let mut requests = vec![0u64; 7_200];
+        let mut records: Vec<Record> = Vec::new();
+        let mut call = |second: i64, count: u64| {
+            let mut invocation = traffic::invocation(start + second, &facets);
+            invocation.output_tokens = Count::known(count);
+            records.push((invocation, CoverageId::NONE));
+            tokens[second as usize] += count;
+            requests[second as usize] += 1;
+        };
+        (0..7_200).step_by(background as usize).for_each(|second| call(second, 1));
+        for (first, length, count) in bursts {
+            (first..(first + length).min(7_200)).for_each(|second| call(second, count));
+        }
+        let widest = |values: &[u64]| values.windows(60).map(|window| window.iter().sum::<u64>()).max();
+        let question = Question { by: vec![Dimension::Model], ..Question::default() };
+        let figures = figures(&question, &records);
+        for group in [&figures.totals, &figures.groups[0]] {
+            let peak = |figures: &Option<borehole_usage::figures::MinuteFigures>| {
+                figures.as_ref().map(|figures| figures.peak_sliding_60s)
+            };
+            prop_assert_eq!(peak(&group.tokens_per_minute), widest(&tokens));
+            prop_assert_eq!(peak(&group.requests_per_minute), widest(&requests));
+        }
+    }
+}
+
+#[test]
+fn f13_every_record_is_counted_or_filtered_and_told_so() {
+    let facets = traffic::facets("amazon.nova-lite-v1:0");
+    let start = traffic::hour(1).start_seconds();
+    let question = Question { to: Some(Timestamp { seconds: start + 30, nanos: 0 }), ..Question::default() };
+    let mut summary = HourSummary::new(traffic::hour(1));
+    let mut observe =
+        |second| summary.observe(&question, &traffic::invocation(start + second, &facets), CoverageId::NONE);
+    assert_eq!(observe(29), Outcome::Counted);
+    assert_eq!(observe(30), Outcome::Filtered(FilterReason::TimeRange));
+    let sealed = summary.seal();
+    assert_eq!((sealed.counted(), sealed.filtered().get("time_range")), (1, Some(&1)));
+}
+
+#[test]
+fn f17_a_record_without_an_id_is_counted_with_a_warning() {
+    let facets = traffic::facets("amazon.nova-lite-v1:0");
+    let mut call = traffic::invocation(traffic::hour(1).start_seconds(), &facets);
+    let mut summary = HourSummary::new(traffic::hour(1));
+    let question = Question::default();
+    for request_id in [RequestId::Missing, RequestId::Missing, RequestId::Uuid(1)] {
+        call.request_id = request_id;
+        summary.observe(&question, &call, CoverageId::NONE);
+    }
+    let sealed = summary.seal();
+    assert_eq!((sealed.counted(), sealed.no_request_id()), (3, 2));
+}
+
+#[test]
+#[should_panic(expected = "both sides of a merge")]
+fn totals_with_a_common_hour_are_never_merged() {
+    let mut left = Totals::new();
+    left.insert(HourSummary::new(traffic::hour(1)).seal());
+    left.merge(left.clone());
+}
+
+#[test]
+#[should_panic(expected = "summary of another hour")]
+fn a_record_of_another_hour_is_never_summed_up() {
+    let facets = traffic::facets("amazon.nova-lite-v1:0");
+    let late = traffic::invocation(traffic::hour(2).start_seconds(), &facets);
+    HourSummary::new(traffic::hour(1)).observe(&Question::default(), &late, CoverageId::NONE);
+}
+
+#[test]
+fn facets_beyond_the_cache_are_still_counted_once_each() {
+    // More distinct facets than a summary remembers, twice over, so that remembered ones are forgotten.
+    let question = Question { by: vec![Dimension::Operation], ..Question::default() };
+    let hour = traffic::hour(1);
+    let mut summary = HourSummary::new(hour);
+    let models = 40_000;
+    for index in 0..models {
+        let facets =
+            traffic::facets(if index % 2 == 0 { "amazon.nova-lite-v1:0" } else { "amazon.nova-pro-v1:0" });
+        let invocation = traffic::invocation(hour.start_seconds() + index % 3_600, &facets);
+        summary.observe(&question, &invocation, CoverageId::NONE);
+    }
+    let mut totals = Totals::new();
+    totals.insert(summary.seal());
+    let figures = totals.figures(&question, &[]);
+    assert_eq!(figures.groups.len(), 1);
+    assert_eq!(figures.groups[0].attempted, models as u64);
+}

@@ -1,0 +1,637 @@
+//! A naive model beside the real one: all records in a `Vec`, sorted and walked again for every figure.
+//!
+//! It is written from the rules alone (definitions, nearest rank, width of a bucket) and shares no code with
+//! the crate; every figure must be equal, percentiles included.
+
+mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use borehole_record::{
+    Count, Facets, Invocation, Model, RequestId, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
+};
+use borehole_usage::figures::{
+    CrossRegion, Distribution, ErrorTokens, Figures, Group, HighToken, ListedRequest, MinuteFigures,
+    Payloads, Ratio, TokenSums, UtcSlot,
+};
+use borehole_usage::{
+    CoverageId, CoverageSpan, Dimension, Grain, HourSummary, ListKind, Question, Tally, Totals,
+};
+use proptest::prelude::*;
+use traffic::Record;
+
+fn summed(question: &Question, records: &[Record], coverage: &[CoverageSpan]) -> (Figures, Tally) {
+    let mut hours: BTreeMap<UtcHour, HourSummary> = BTreeMap::new();
+    for (invocation, coverage) in records {
+        let hour = UtcHour::of(invocation.timestamp);
+        let summary = hours.entry(hour).or_insert_with(|| HourSummary::new(hour));
+        summary.observe(question, invocation, *coverage);
+    }
+    let mut totals = Totals::new();
+    hours.into_values().for_each(|hour| totals.insert(hour.seal()));
+    (totals.figures(question, coverage), totals.tally())
+}
+
+// ---- The model ----
+
+fn is_outlier(question: &Question, record: &Record) -> bool {
+    let time = record.0.timestamp;
+    let day_ahead =
+        Timestamp { seconds: question.now.seconds.saturating_add(86_400), nanos: question.now.nanos };
+    time.seconds < traffic::YEAR_2023 || time > day_ahead
+}
+
+fn is_in_series(question: &Question, record: &Record) -> bool {
+    question.include_outliers || !is_outlier(question, record)
+}
+
+fn base(invocation: &Invocation) -> String {
+    Model::parse(&invocation.facets.model_id).base
+}
+
+fn reason_to_filter(question: &Question, invocation: &Invocation) -> Option<&'static str> {
+    let time = invocation.timestamp;
+    let facets = &invocation.facets;
+    let filter = &question.filter;
+    if question.from.is_some_and(|from| from > time) || question.to.is_some_and(|to| to <= time) {
+        return Some("time_range");
+    }
+    let names = |values: &[Option<&str>], wanted: &[String]| {
+        wanted.is_empty() || values.iter().flatten().any(|&value| wanted.contains(&value.to_owned()))
+    };
+    let base = base(invocation);
+    if !names(&[Some(&base), Some(&facets.model_id)], &filter.models) {
+        return Some("model");
+    }
+    if !names(&[facets.region.as_deref()], &filter.regions) {
+        return Some("region");
+    }
+    if !names(&[facets.account.as_deref()], &filter.accounts) {
+        return Some("account");
+    }
+    let arn = facets.identity.as_deref();
+    let caller = identity::caller(arn.unwrap_or(""));
+    if !names(&[arn, caller.role, caller.session, caller.user], &filter.identities) {
+        return Some("identity");
+    }
+    (!names(&[facets.operation.as_deref()], &filter.operations)).then_some("operation")
+}
+
+/// All values that a record has in a dimension.
+fn values(dimension: &Dimension, invocation: &Invocation) -> Vec<Option<String>> {
+    let Facets { account, region, operation, identity, error_code, inference_region, tags, .. } =
+        &*invocation.facets;
+    let caller = identity::caller(identity.as_deref().unwrap_or(""));
+    let model = Model::parse(&invocation.facets.model_id);
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    vec![match dimension {
+        Dimension::Account => owned(account.as_deref()),
+        Dimension::Region => owned(region.as_deref()),
+        Dimension::Model => Some(model.base),
+        Dimension::Scope => owned(Some(model.scope.as_str())),
+        Dimension::Identity => owned(identity.as_deref()),
+        Dimension::Role => owned(caller.role),
+        Dimension::Session => owned(caller.session),
+        Dimension::Operation => owned(operation.as_deref()),
+        Dimension::Error => owned(error_code.as_deref()),
+        Dimension::InferenceRegion => owned(inference_region.as_deref()),
+        Dimension::Tag(key) => {
+            tags.iter().find(|(name, _)| **name == **key).map(|(_, value)| value.to_string())
+        }
+        Dimension::Hour => Some(UtcHour::of(invocation.timestamp).to_string()),
+        Dimension::Day => Some(UtcDay::of(invocation.timestamp).to_string()),
+        Dimension::Minute => Some(UtcMinute::of(invocation.timestamp).to_string()),
+        Dimension::ContentKind => {
+            let kinds: Vec<_> = content(invocation).into_iter().map(|kind| Some(kind.to_owned())).collect();
+            return if kinds.is_empty() { vec![None] } else { kinds };
+        }
+    }]
+}
+
+fn content(invocation: &Invocation) -> BTreeSet<&'static str> {
+    invocation.input_kinds.names().chain(invocation.output_kinds.names()).collect()
+}
+
+type Key = Vec<Option<String>>;
+
+fn keys(question: &Question, invocation: &Invocation) -> Vec<Key> {
+    let mut keys: Vec<Key> = vec![Vec::new()];
+    for dimension in &question.by {
+        let values = values(dimension, invocation);
+        let longer =
+            |key: &Key| values.iter().map(|value| [key, std::slice::from_ref(value)].concat()).collect();
+        keys = keys.iter().flat_map(|key| -> Vec<Key> { longer(key) }).collect();
+    }
+    if question.by.is_empty() { Vec::new() } else { keys }
+}
+
+fn figures(question: &Question, records: &[Record], coverage: &[CoverageSpan]) -> Figures {
+    let counted: Vec<&Record> =
+        records.iter().filter(|record| reason_to_filter(question, &record.0).is_none()).collect();
+    let times: Vec<i64> = counted
+        .iter()
+        .filter(|record| is_in_series(question, record))
+        .map(|record| record.0.timestamp.seconds)
+        .collect();
+    let minute = |seconds: i64| seconds.div_euclid(60);
+    let from = question.from.or_else(|| {
+        let first = times.iter().min()?;
+        Some(Timestamp { seconds: minute(*first) * 60, nanos: 0 })
+    });
+    let to = question.to.or_else(|| {
+        let last = times.iter().max()?;
+        Some(Timestamp { seconds: minute(*last) * 60 + 60, nanos: 0 })
+    });
+    let mut minutes = Vec::new();
+    if let (Some(from), Some(to)) = (from, to) {
+        // A minute is in the range if any moment of it is.
+        minutes = (minute(from.seconds)..)
+            .take_while(|&minute| Timestamp { seconds: minute * 60, nanos: 0 } < to)
+            .collect();
+    }
+
+    let mut groups: BTreeMap<Key, Vec<&Record>> = BTreeMap::new();
+    for record in &counted {
+        for key in keys(question, &record.0) {
+            groups.entry(key).or_default().push(record);
+        }
+    }
+    let models_folded = fold(question, &mut groups);
+    let mut groups: Vec<(Key, Vec<&Record>)> = groups.into_iter().collect();
+    let is_time = |dimension: &Dimension| matches!(dimension.name().as_ref(), "hour" | "day" | "minute");
+    if !question.by.iter().any(is_time) {
+        // Stable: equal counts stay in the order of their keys.
+        groups.sort_by_key(|(_, records)| u64::MAX - records.len() as u64);
+    }
+    let by: Vec<String> = question.by.iter().map(|dimension| dimension.name().into_owned()).collect();
+    let top = question.top.unwrap_or(groups.len()).min(groups.len());
+    let keeps = !by.contains(&"minute".to_owned());
+    Figures {
+        from,
+        to,
+        totals: group(question, Vec::new(), &counted, &minutes, coverage, true),
+        groups: groups[..top]
+            .iter()
+            .map(|(key, records)| {
+                let key = by.iter().cloned().zip(key.iter().cloned()).collect();
+                group(question, key, records, &minutes, coverage, keeps)
+            })
+            .collect(),
+        groups_omitted: (groups.len() - top) as u64,
+        by,
+        listing: question.list.map(|kind| listing(kind, question.list_max, &counted)),
+        models_folded,
+    }
+}
+
+fn fold(question: &Question, groups: &mut BTreeMap<Key, Vec<&Record>>) -> u64 {
+    let Some(position) = question.by.iter().position(|dimension| *dimension == Dimension::Model) else {
+        return 0;
+    };
+    let mut attempted: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    for (key, records) in groups.iter() {
+        *attempted.entry(key[position].clone()).or_default() += records.len() as u64;
+    }
+    let mut ranking: Vec<_> = attempted.into_iter().map(|(model, count)| (u64::MAX - count, model)).collect();
+    ranking.sort();
+    let folded: BTreeSet<_> = ranking.into_iter().skip(4_096).map(|(_, model)| model).collect();
+    for (mut key, records) in std::mem::take(groups) {
+        if folded.contains(&key[position]) {
+            key[position] = Some("__other__".to_owned());
+        }
+        groups.entry(key).or_default().extend(records);
+    }
+    folded.len() as u64
+}
+
+fn group(
+    question: &Question,
+    key: Vec<(String, Option<String>)>,
+    records: &[&Record],
+    minutes: &[i64],
+    coverage: &[CoverageSpan],
+    keeps_distributions: bool,
+) -> Group {
+    let all: Vec<&Invocation> = records.iter().map(|record| &record.0).collect();
+    let good: Vec<&Invocation> = all.iter().copied().filter(|one| one.facets.error_code.is_none()).collect();
+    let failed: Vec<&Invocation> =
+        all.iter().copied().filter(|one| one.facets.error_code.is_some()).collect();
+    let known =
+        |of: fn(&Invocation) -> Count| -> Vec<u64> { good.iter().filter_map(|one| of(one).get()).collect() };
+    let sum = |values: &[u64]| values.iter().map(|&value| u128::from(value)).sum::<u128>();
+    let sum_failed = |of: fn(&Invocation) -> Count| {
+        sum(&failed.iter().filter_map(|one| of(one).get()).collect::<Vec<_>>())
+    };
+    let count = |test: &dyn Fn(&Invocation) -> bool| all.iter().filter(|one| test(one)).count() as u64;
+    let zero = |count: Count| count.get().unwrap_or(0);
+    let prompts: Vec<u64> = good
+        .iter()
+        .filter_map(|one| {
+            Some(one.input_tokens.get()? + zero(one.cache_read_tokens) + zero(one.cache_write_tokens))
+        })
+        .collect();
+    let input = known(|one| one.input_tokens);
+    let output = known(|one| one.output_tokens);
+    let spreads = [
+        ("input_tokens", input.clone()),
+        ("output_tokens", output.clone()),
+        ("prompt_tokens", prompts.clone()),
+        ("latency_ms", known(|one| one.latency_ms)),
+        ("first_byte_ms", known(|one| one.first_byte_ms)),
+        ("input_bytes", known(|one| one.input_bytes)),
+        ("output_bytes", known(|one| one.output_bytes)),
+    ];
+    let tallied = |names: Vec<Option<String>>| {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        names.into_iter().flatten().for_each(|name| *counts.entry(name).or_default() += 1);
+        counts
+    };
+    let owned = |text: &Option<Box<str>>| text.as_ref().map(|text| text.to_string());
+    let status = |one: &&Invocation| (one.http_status != 0).then(|| one.http_status.to_string());
+
+    let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
+    all.iter().flat_map(|one| content(one)).for_each(|kind| *kinds.entry(kind).or_default() += 1);
+    let large: Vec<u64> = all
+        .iter()
+        .flat_map(|one| [(one.input_large, one.input_bytes), (one.output_large, one.output_bytes)])
+        .filter_map(|(is_large, bytes)| bytes.get().filter(|_| is_large))
+        .collect();
+    let mut cross_region: BTreeMap<String, CrossRegion> = BTreeMap::new();
+    for region in all.iter().filter_map(|one| one.facets.inference_region.as_deref()) {
+        let there = |one: &&&Invocation| one.facets.inference_region.as_deref() == Some(region);
+        let spread = |of: fn(&Invocation) -> Count| {
+            let values: Vec<u64> = good.iter().filter(there).filter_map(|one| of(one).get()).collect();
+            distribution(&values).filter(|_| keeps_distributions)
+        };
+        let figures = CrossRegion {
+            requests: all.iter().filter(there).count() as u64,
+            latency_ms: spread(|one| one.latency_ms),
+            first_byte_ms: spread(|one| one.first_byte_ms),
+        };
+        cross_region.insert(region.to_owned(), figures);
+    }
+
+    let timed: Vec<&Invocation> =
+        records.iter().filter(|record| is_in_series(question, record)).map(|record| &record.0).collect();
+    let average_minutes = minutes_outside_gaps(question, records, minutes, coverage);
+    let tokens = |one: &Invocation| {
+        if one.facets.error_code.is_some() { 0 } else { zero(one.input_tokens) + zero(one.output_tokens) }
+    };
+    Group {
+        key,
+        attempted: all.len() as u64,
+        successful: good.len() as u64,
+        throttled: count(&|one| one.facets.error_code.as_deref() == Some("ThrottlingException")),
+        errors: tallied(all.iter().map(|one| owned(&one.facets.error_code)).collect()),
+        tokens: TokenSums {
+            input: sum(&input),
+            output: sum(&output),
+            cache_read: sum(&known(|one| one.cache_read_tokens)),
+            cache_write: sum(&known(|one| one.cache_write_tokens)),
+            prompt: sum(&prompts),
+            input_known: input.len() as u64,
+            output_known: output.len() as u64,
+        },
+        tokens_on_errors: ErrorTokens {
+            input: sum_failed(|one| one.input_tokens),
+            output: sum_failed(|one| one.output_tokens),
+        },
+        high_token: HighToken {
+            by_input: input.iter().filter(|&&value| value > 25_000).count() as u64,
+            by_prompt: prompts.iter().filter(|&&value| value > 25_000).count() as u64,
+            known: input.len() as u64,
+        },
+        distributions: spreads
+            .into_iter()
+            .filter(|_| keeps_distributions)
+            .filter_map(|(name, values)| Some((name, distribution(&values)?)))
+            .collect(),
+        tokens_per_minute: minute_figures(question, &timed, &tokens, average_minutes),
+        requests_per_minute: minute_figures(question, &timed, &|_| 1, average_minutes),
+        status: tallied(all.iter().map(status).collect()),
+        stop_reasons: tallied(good.iter().map(|one| owned(&one.facets.stop_reason)).collect()),
+        payloads: Payloads {
+            large_input: count(&|one| one.input_large),
+            large_output: count(&|one| one.output_large),
+            large_either: count(&|one| one.input_large || one.output_large),
+            large_bytes: sum(&large),
+            content: kinds,
+        },
+        cross_region,
+    }
+}
+
+/// ⌈q·n⌉ for q in thousandths: the smallest rank that is not below the product.
+fn rank(thousandths: u128, count: usize) -> usize {
+    (1..=count).find(|&rank| rank as u128 * 1_000 >= count as u128 * thousandths).expect("q is at most 1")
+}
+
+/// The stated rule: exact below 2,048, else buckets of 2^(⌊log2 v⌋ − 10) values; the bucket's highest value,
+/// but not above the maximum. What is above 2^40 counts there.
+fn distribution(values: &[u64]) -> Option<Distribution> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let max = *sorted.last()?;
+    let percentile = |thousandths| {
+        let value = sorted[rank(thousandths, sorted.len()) - 1].min(1 << 40);
+        if value < 2_048 {
+            return value;
+        }
+        let width = 1u64 << (63 - value.leading_zeros() - 10);
+        ((value / width + 1) * width - 1).min(max)
+    };
+    Some(Distribution {
+        count: sorted.len() as u64,
+        min: sorted[0],
+        max,
+        sum: sorted.iter().map(|&value| u128::from(value)).sum(),
+        p50: percentile(500),
+        p90: percentile(900),
+        p95: percentile(950),
+        p99: percentile(990),
+        p999: percentile(999),
+    })
+}
+
+/// The minutes of the range, less those in hours that are gaps for every source of the group.
+fn minutes_outside_gaps(
+    question: &Question,
+    records: &[&Record],
+    minutes: &[i64],
+    coverage: &[CoverageSpan],
+) -> u128 {
+    let sources: BTreeSet<CoverageId> = records.iter().map(|record| record.1).collect();
+    let is_gap_of = |source: &CoverageId, hour: i64| {
+        let Some(span) = coverage.get(source.0 as usize) else { return false };
+        let start = question.from.map_or(span.first.0, |from| from.seconds.div_euclid(3_600));
+        let begins_before = |to: Timestamp| Timestamp { seconds: hour * 3_600, nanos: 0 } < to;
+        let is_in_span = hour >= start && question.to.map_or(hour <= span.last.0, begins_before);
+        is_in_span && !span.hours_with_objects.contains(&UtcHour(hour))
+    };
+    let is_gap = |minute: i64| {
+        !sources.is_empty() && sources.iter().all(|source| is_gap_of(source, minute.div_euclid(60)))
+    };
+    minutes.iter().filter(|&&minute| !is_gap(minute)).count() as u128
+}
+
+fn minute_figures(
+    question: &Question,
+    timed: &[&Invocation],
+    quantity: &dyn Fn(&Invocation) -> u64,
+    average_minutes: u128,
+) -> Option<MinuteFigures> {
+    let by = |seconds: i64| {
+        let mut slots: BTreeMap<i64, u64> = BTreeMap::new();
+        for one in timed {
+            *slots.entry(one.timestamp.seconds.div_euclid(seconds)).or_default() += quantity(one);
+        }
+        slots
+    };
+    let minutes = by(60);
+    let mut sorted: Vec<u64> = minutes.values().copied().collect();
+    sorted.sort_unstable();
+    let peak = *sorted.last()?;
+    let sum: u128 = sorted.iter().map(|&value| u128::from(value)).sum();
+    let seconds = by(1);
+    let sliding =
+        seconds.keys().map(|&first| seconds.range(first..first + 60).map(|(_, value)| value).sum()).max()?;
+    let data_points = question.series.map(|grain| match grain {
+        Grain::Minute => {
+            by(60).into_iter().map(|(at, value)| (UtcSlot::Minute(UtcMinute(at)), value)).collect()
+        }
+        Grain::Hour => by(3_600).into_iter().map(|(at, value)| (UtcSlot::Hour(UtcHour(at)), value)).collect(),
+        Grain::Day => by(86_400).into_iter().map(|(at, value)| (UtcSlot::Day(UtcDay(at)), value)).collect(),
+    });
+    Some(MinuteFigures {
+        average: Ratio { numerator: sum, denominator: sorted.len() as u128 },
+        average_all: (average_minutes > 0).then_some(Ratio { numerator: sum, denominator: average_minutes }),
+        p50: sorted[rank(500, sorted.len()) - 1],
+        p90: sorted[rank(900, sorted.len()) - 1],
+        p99: sorted[rank(990, sorted.len()) - 1],
+        peak,
+        peak_minute: minutes.iter().find(|&(_, &value)| value == peak).map(|(&at, _)| UtcMinute(at))?,
+        peak_sliding_60s: sliding,
+        data_points,
+    })
+}
+
+fn listing(kind: ListKind, max: usize, counted: &[&Record]) -> Vec<ListedRequest> {
+    let prompt = |one: &Invocation| {
+        let cache = one.cache_read_tokens.get().unwrap_or(0) + one.cache_write_tokens.get().unwrap_or(0);
+        one.input_tokens.get().map(|input| input + cache)
+    };
+    let bytes = |one: &Invocation| one.input_bytes.get().unwrap_or(0) + one.output_bytes.get().unwrap_or(0);
+    let is_failed = |one: &Invocation| one.facets.error_code.is_some();
+    let mut rows = Vec::new();
+    for one in counted.iter().map(|record| &record.0) {
+        let is_listed = match kind {
+            ListKind::HighToken => !is_failed(one) && prompt(one).is_some_and(|prompt| prompt > 25_000),
+            ListKind::Errors => is_failed(one),
+            ListKind::Large => one.input_large || one.output_large,
+        };
+        let most_first = match kind {
+            ListKind::HighToken => u64::MAX - prompt(one).unwrap_or(0),
+            ListKind::Errors => 0,
+            ListKind::Large => u64::MAX - bytes(one),
+        };
+        let facets = &one.facets;
+        let owned = |text: &Option<Box<str>>| text.as_ref().map(|text| text.to_string());
+        let row = ListedRequest {
+            request_id: one.request_id.to_string(),
+            timestamp: one.timestamp,
+            account: owned(&facets.account),
+            region: owned(&facets.region),
+            model: base(one),
+            identity: owned(&facets.identity),
+            operation: owned(&facets.operation),
+            error_code: owned(&facets.error_code),
+            input_tokens: one.input_tokens.get(),
+            prompt_tokens: prompt(one),
+            output_tokens: one.output_tokens.get(),
+            latency_ms: one.latency_ms.get(),
+            input_bytes: one.input_bytes.get(),
+            output_bytes: one.output_bytes.get(),
+        };
+        if is_listed {
+            rows.push((most_first, row));
+        }
+    }
+    // Beyond prompt or bytes, time and id the columns decide, left to right.
+    rows.sort_by(|(a_first, a), (b_first, b)| {
+        let columns = |row: &ListedRequest| {
+            let names = (row.account.clone(), row.region.clone(), row.model.clone(), row.identity.clone());
+            let more = (row.operation.clone(), row.error_code.clone());
+            let tokens = (row.input_tokens, row.prompt_tokens, row.output_tokens);
+            (names, more, tokens, (row.latency_ms, row.input_bytes, row.output_bytes))
+        };
+        (a_first, a.timestamp, &a.request_id)
+            .cmp(&(b_first, b.timestamp, &b.request_id))
+            .then_with(|| columns(a).cmp(&columns(b)))
+    });
+    rows.truncate(max);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn tally(question: &Question, records: &[Record]) -> Tally {
+    let mut tally = Tally::default();
+    for record in records {
+        let one = &record.0;
+        if let Some(reason) = reason_to_filter(question, one) {
+            *tally.filtered.entry(reason).or_default() += 1;
+            continue;
+        }
+        let is_unknown = one.input_tokens.get().is_none() || one.output_tokens.get().is_none();
+        let is_lost = one.payload_lost && one.facets.error_code.is_none() && is_unknown;
+        tally.counted += 1;
+        tally.counts_lost += u64::from(is_lost);
+        tally.outliers += u64::from(is_outlier(question, record));
+        tally.no_request_id += u64::from(one.request_id == RequestId::Missing);
+    }
+    tally
+}
+
+// ---- The comparisons ----
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn f22_the_figures_are_those_of_the_naive_model(
+        question in traffic::questions(),
+        records in traffic::records(80),
+    ) {
+        let coverage = traffic::coverage();
+        let (found, found_tally) = summed(&question, &records, &coverage);
+        prop_assert_eq!(found, figures(&question, &records, &coverage));
+        prop_assert_eq!(found_tally, tally(&question, &records));
+    }
+}
+
+/// Records with these input counts, one a second from the start of hour 1.
+fn with_input(counts: &[Option<u64>]) -> Vec<Record> {
+    let facets = traffic::facets("amazon.nova-lite-v1:0");
+    let start = traffic::hour(1).start_seconds();
+    let record = |(second, &count): (usize, &Option<u64>)| {
+        let invocation = traffic::invocation(start + second as i64, &facets);
+        (Invocation { input_tokens: count.into(), ..invocation }, CoverageId::NONE)
+    };
+    counts.iter().enumerate().map(record).collect()
+}
+
+#[test]
+fn f28_exactly_25_000_tokens_is_not_above_the_threshold() {
+    let values: Vec<Option<u64>> = [0, 1, 24_992, 25_000, 25_001, 25_007, 1 << 40].map(Some).to_vec();
+    let records = with_input(&values);
+    let (found, _) = summed(&Question::default(), &records, &[]);
+    // 25,001, 25,007 and 2^40; the bucket that holds 25,000 and 25,001 cannot tell them apart.
+    assert_eq!(found.totals.high_token, HighToken { by_input: 3, by_prompt: 3, known: 7 });
+    let spread = found.totals.distributions["input_tokens"];
+    assert_eq!((spread.count, spread.min, spread.max), (7, 0, 1 << 40));
+    // Rank ⌈0.5·7⌉ = 4 is 25,000, whose bucket ends at 25,007.
+    assert_eq!(spread.p50, 25_007);
+    assert_eq!(found, figures(&Question::default(), &records, &[]));
+}
+
+#[test]
+fn the_prompt_counts_over_the_threshold_where_the_input_does_not() {
+    let mut records = with_input(&[Some(25_000), None]);
+    for (invocation, _) in &mut records {
+        invocation.cache_read_tokens = Count::known(1);
+    }
+    let question = Question { list: Some(ListKind::HighToken), ..Question::default() };
+    let (found, _) = summed(&question, &records, &[]);
+    assert_eq!(found.totals.high_token, HighToken { by_input: 0, by_prompt: 1, known: 1 });
+    assert_eq!(found.totals.tokens.cache_read, 2, "cache reads count where the input is unknown, too");
+    assert_eq!(found.listing.map(|rows| rows.len()), Some(1));
+}
+
+#[test]
+fn f01_an_unknown_count_is_no_zero() {
+    let records = with_input(&[Some(10), None, None]);
+    let (found, _) = summed(&Question::default(), &records, &[]);
+    assert_eq!((found.totals.successful, found.totals.tokens.input_known), (3, 1));
+    assert_eq!(found.totals.tokens.output_known, 0);
+    assert_eq!(
+        found.totals.distributions.keys().copied().collect::<Vec<_>>(),
+        ["input_tokens", "prompt_tokens"]
+    );
+}
+
+#[test]
+fn f08_tokens_of_failed_calls_are_kept_apart() {
+    let mut records = with_input(&[Some(10), Some(30_000)]);
+    let failed =
+        Facets { error_code: Some("ThrottlingException".into()), ..Facets::clone(&records[1].0.facets) };
+    records[1].0.facets = failed.into();
+    let (found, _) = summed(&Question::default(), &records, &[]);
+    let totals = found.totals;
+    assert_eq!((totals.attempted, totals.successful, totals.throttled), (2, 1, 1));
+    assert_eq!((totals.tokens.input, totals.tokens_on_errors.input), (10, 30_000));
+    assert_eq!(totals.high_token, HighToken { by_input: 0, by_prompt: 0, known: 1 });
+    assert_eq!(totals.tokens_per_minute.map(|minutes| minutes.peak), Some(10));
+    assert_eq!(totals.requests_per_minute.map(|minutes| minutes.peak), Some(2));
+}
+
+#[test]
+fn f12_an_impossible_time_is_counted_but_left_out_of_series_and_span() {
+    let mut records = with_input(&[Some(10), Some(20)]);
+    records[1].0.timestamp.seconds = 0;
+    let question = Question::default();
+    let (found, found_tally) = summed(&question, &records, &[]);
+    assert_eq!((found.totals.attempted, found.totals.tokens.input), (2, 30));
+    assert_eq!(found_tally.outliers, 1);
+    assert_eq!(found.from, Some(records[0].0.timestamp));
+    let minutes = found.totals.tokens_per_minute.expect("one plausible minute");
+    assert_eq!((minutes.peak, minutes.average), (10, Ratio { numerator: 10, denominator: 1 }));
+
+    let included = Question { include_outliers: true, ..question };
+    let (found, found_tally) = summed(&included, &records, &[]);
+    assert_eq!(found.from, Some(Timestamp { seconds: 0, nanos: 0 }));
+    assert_eq!(found.totals.tokens_per_minute.map(|minutes| minutes.peak), Some(20));
+    assert_eq!(found_tally.outliers, 1, "the warning stays");
+}
+
+#[test]
+fn figures_of_nothing_are_absent() {
+    let (found, found_tally) = summed(&Question::default(), &[], &[]);
+    let by = ["account", "region", "model", "scope"].map(str::to_owned).to_vec();
+    assert_eq!(found, Figures { by, ..Figures::default() });
+    assert_eq!(found_tally, Tally::default());
+}
+
+#[test]
+fn a_range_that_was_asked_stands_where_nothing_was_counted() {
+    let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
+    let question = Question { from: at(60), to: at(120), ..Question::default() };
+    let (found, found_tally) = summed(&question, &with_input(&[Some(1)]), &[]);
+    assert_eq!((found.from, found.to, found.totals.attempted), (at(60), at(120), 0));
+    assert_eq!(found_tally.filtered, BTreeMap::from([("time_range", 1)]));
+}
+
+#[test]
+fn f21_models_past_4096_are_folded_by_attempts_then_id() {
+    // Two records of every even model, one of every odd one: of 4,104 models the last 8 odd ones are folded.
+    let models: i64 = 4_104;
+    let start = traffic::hour(1).start_seconds();
+    let mut records: Vec<Record> = Vec::new();
+    for index in 0..models {
+        let facets = traffic::facets(&format!("junk-{index:04}"));
+        for call in 0..2 - index % 2 {
+            // The folded ones, 4,089 to 4,103, come from second 3,586 to second 3,614: in two hours.
+            let second = (index * 2 + call * 40 + 2_608) % 7_200;
+            let mut invocation = traffic::invocation(start + second, &facets);
+            invocation.input_tokens = Count::known(index as u64);
+            records.push((invocation, CoverageId::NONE));
+        }
+    }
+    let question = Question { by: vec![Dimension::Model], ..Question::default() };
+    let (found, _) = summed(&question, &records, &[]);
+    assert_eq!(found.models_folded, 8);
+    assert_eq!(found.groups.len(), 4_097);
+    let other = found.groups.iter().find(|group| group.key[0].1.as_deref() == Some("__other__"));
+    let other = other.expect("the folded models");
+    assert_eq!(other.attempted, 8);
+    // 8 calls, 4 seconds apart, across the border of the hour and all within 60 seconds.
+    assert_eq!(other.requests_per_minute.as_ref().map(|minutes| minutes.peak_sliding_60s), Some(8));
+    assert_eq!(found, figures(&question, &records, &[]));
+}

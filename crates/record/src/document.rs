@@ -76,6 +76,9 @@ pub struct Document {
     pub cache_read_tokens: Count,
     /// As `input_tokens`.
     pub cache_write_tokens: Count,
+    /// Which of the four counts above, in their order, are the inline body's usage: another document's own
+    /// count wins over them.
+    pub from_usage: [bool; 4],
     /// max_tokens of the inline input body, in tokens.
     pub max_tokens: Count,
     /// `latencyMs` of a metadata document, else the inline body's figure, in ms.

@@ -104,7 +104,7 @@ impl Joiner {
                         let early = UtcHour(hour.0 - 1);
                         anchors[0].siblings.extend(fragments.into_iter().map(|fragment| (early, fragment)));
                     }
-                    None => drop(before.orphans.insert(key, fragments)),
+                    None => before.orphans.entry(key).or_default().extend(fragments),
                 }
             }
         }
@@ -113,35 +113,29 @@ impl Joiner {
 
     /// All folders up to and including `hour` have been completed: gives out what is final.
     pub(crate) fn advance(&mut self, hour: UtcHour, out: &mut Vec<Joined>) {
-        let hours: Vec<UtcHour> = self.folders.keys().copied().collect();
-        for folder_hour in hours {
-            // Once the folder after is complete (or known to be empty), anchors are final and what is still
-            // loose is orphaned; once the one after that is, the orphans' neighbours are known, too.
-            if folder_hour.0 < hour.0 {
-                let Some(folder) = self.folders.get_mut(&folder_hour) else { continue };
-                for (key, fragments) in folder.loose.drain() {
-                    folder.orphans.insert(key, fragments);
-                }
-                for (_, anchors) in folder.anchors.drain() {
-                    out.extend(anchors.into_iter().map(Anchor::join));
-                }
+        // Once the folder after is complete (or known to be empty), anchors are final, and what is still loose
+        // is orphaned.
+        for (_, folder) in self.folders.range_mut(..hour) {
+            folder.orphans.extend(folder.loose.drain());
+            for (_, anchors) in folder.anchors.drain() {
+                out.extend(anchors.into_iter().map(Anchor::join));
             }
-            if folder_hour.0 + 1 < hour.0 {
-                let Some(folder) = self.folders.remove(&folder_hour) else { continue };
-                for (key, mut fragments) in folder.orphans {
-                    let next = self.folders.get_mut(&UtcHour(folder_hour.0 + 1));
-                    let more = next.and_then(|next| next.orphans.remove(&key)).unwrap_or_default();
-                    fragments.sort_by_key(|fragment| (fragment.kind, fragment.object));
-                    let first = fragments.remove(0);
-                    let own = fragments.into_iter().map(|fragment| (folder_hour, fragment));
-                    let late = more.into_iter().map(|fragment| (UtcHour(folder_hour.0 + 1), fragment));
-                    let anchor = Anchor {
-                        folder: folder_hour,
-                        invocation: first,
-                        siblings: own.chain(late).collect(),
-                    };
-                    out.push(anchor.join());
-                }
+        }
+        // Once the one after that is, too, the orphans of the next folder are known.
+        while let Some(entry) = self.folders.first_entry()
+            && entry.key().0 + 1 < hour.0
+        {
+            let (folder_hour, folder) = entry.remove_entry();
+            for (key, mut fragments) in folder.orphans {
+                let next = self.folders.get_mut(&UtcHour(folder_hour.0 + 1));
+                let more = next.and_then(|next| next.orphans.remove(&key)).unwrap_or_default();
+                fragments.sort_by_key(|fragment| (fragment.kind, fragment.object));
+                let first = fragments.remove(0);
+                let own = fragments.into_iter().map(|fragment| (folder_hour, fragment));
+                let late = more.into_iter().map(|fragment| (UtcHour(folder_hour.0 + 1), fragment));
+                let anchor =
+                    Anchor { folder: folder_hour, invocation: first, siblings: own.chain(late).collect() };
+                out.push(anchor.join());
             }
         }
     }
@@ -186,7 +180,7 @@ impl Anchor {
 
 /// Adds the fields of a later document to a record; true where it says something else than is there.
 fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
-    let mut conflict = false;
+    let mut conflict = absorb_counts(record, &more);
     macro_rules! text {
         ($($field:ident),*) => {$(
             match (&record.$field, more.$field) {
@@ -194,12 +188,6 @@ fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
                 (Some(own), Some(value)) => conflict |= *own != value,
                 (Some(_), None) => {}
             }
-        )*};
-    }
-    macro_rules! count {
-        ($($field:ident),*) => {$(
-            conflict |= record.$field.is_known() && more.$field.is_known() && record.$field != more.$field;
-            record.$field = record.$field.or(more.$field);
         )*};
     }
     // A metadata document is where these are at home: it wins over what a body or the record says.
@@ -234,7 +222,7 @@ fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
         inference_region
     );
     text!(http_status);
-    count!(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens);
+
     // What a body says belongs to the place where the body is; the first place wins, and a known length of a
     // body wins over the metadata document's figure, whichever came first.
     record.max_tokens = record.max_tokens.or(more.max_tokens);
@@ -252,6 +240,28 @@ fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
     record.has_input |= more.has_input;
     record.has_output |= more.has_output;
     record.other_schema |= more.other_schema;
+    conflict
+}
+
+/// A document's own count wins over a body's usage, wherever that stands; two own counts that differ conflict.
+fn absorb_counts(record: &mut Document, more: &Document) -> bool {
+    let theirs = [more.input_tokens, more.output_tokens, more.cache_read_tokens, more.cache_write_tokens];
+    let ours = [
+        &mut record.input_tokens,
+        &mut record.output_tokens,
+        &mut record.cache_read_tokens,
+        &mut record.cache_write_tokens,
+    ];
+    let mut conflict = false;
+    for (index, (own, more_count)) in ours.into_iter().zip(theirs).enumerate() {
+        let (own_is_usage, more_is_usage) = (record.from_usage[index], more.from_usage[index]);
+        let both = own.is_known() && more_count.is_known();
+        conflict |= both && !own_is_usage && !more_is_usage && *own != more_count;
+        if more_count.is_known() && (!own.is_known() || own_is_usage && !more_is_usage) {
+            *own = more_count;
+            record.from_usage[index] = more_is_usage;
+        }
+    }
     conflict
 }
 

@@ -1,16 +1,17 @@
 //! A directory (or one file) as a store.
 //!
 //! Every name is resolved beneath the root by the kernel (`openat2` with `RESOLVE_BENEATH`), never by comparing
-//! strings: a link that stays inside is followed, one that leaves is refused, and there is no moment between the
-//! check and the opening. Where the kernel has no `openat2`, links are not followed at all.
+//! strings: a relative link that stays inside is followed, one that leaves (or is absolute) is refused, and there
+//! is no moment between the check and the opening. Where the kernel has no `openat2` (Linux before 5.6, some
+//! sandboxes, every other system), links are not followed at all.
 //! Files are opened without blocking and must be regular; size and time of change are held to the listing
 //! before and after reading. Absent: writing.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::{Error, EscapedKey, Listed, Object, ReadFailure, Store, Version};
@@ -21,6 +22,9 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Folders within folders: bind-mount loops end here. The `aws` layout nests 9 deep below its prefix.
 const DEPTH_MAX: usize = 32;
+
+/// Longest name that the file systems of Linux and macOS can hold, in bytes.
+const NAME_BYTES_MAX: usize = 255;
 
 /// A directory on this machine.
 #[derive(Debug)]
@@ -44,8 +48,17 @@ impl LocalStore {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(error)?;
         // One harmless call tells whether this kernel (or this sandbox) has openat2.
-        let beneath = rustix::fs::openat2(&root, c".", flags, Mode::empty(), resolve()).is_ok();
+        let beneath = open_resolved(&root, c".", flags).is_ok();
         Ok(LocalStore { root, path: path.to_path_buf(), beneath })
+    }
+
+    /// As [`LocalStore::open`] on a kernel without `openat2`: no link below the root is followed. For tests.
+    ///
+    /// # Errors
+    /// As [`LocalStore::open`].
+    #[doc(hidden)]
+    pub fn open_without_openat2(path: &Path) -> Result<Self, Error> {
+        Ok(LocalStore { beneath: false, ..Self::open(path)? })
     }
 
     /// The directory, as it was given.
@@ -54,14 +67,18 @@ impl LocalStore {
         &self.path
     }
 
-    /// Opens `key` beneath the root.
+    /// Opens `key` beneath the root; the empty key is the root itself.
     fn open_beneath(&self, key: &[u8], flags: OFlags) -> Result<OwnedFd, ReadFailure> {
+        // The kernel would allow `a/../b`, which stays inside; no key of a listing is spelled like that.
+        if !key.is_empty() && key.split(|&byte| byte == b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
+            return Err(ReadFailure::Path);
+        }
         let name = CString::new(if key.is_empty() { b"." } else { key }).map_err(|_| ReadFailure::Path)?;
         let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         if self.beneath {
             // The kernel may ask for another try when a rename races with the resolution.
             for _ in 0..8 {
-                match rustix::fs::openat2(&self.root, &name, flags, Mode::empty(), resolve()) {
+                match open_resolved(&self.root, &name, flags) {
                     Err(Errno::AGAIN) => {}
                     result => return result.map_err(failure),
                 }
@@ -72,17 +89,21 @@ impl LocalStore {
         let mut current: Option<OwnedFd> = None;
         let mut parts = key.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).peekable();
         while let Some(part) = parts.next() {
-            if part == b".." || part == b"." {
-                return Err(ReadFailure::Path);
-            }
             let name = CString::new(part).map_err(|_| ReadFailure::Path)?;
             let own = if parts.peek().is_some() { OFlags::DIRECTORY } else { OFlags::empty() };
             let parent = current.as_ref().map_or(self.root.as_fd(), |fd| fd.as_fd());
-            let next = rustix::fs::openat(parent, &name, flags | own | OFlags::NOFOLLOW, Mode::empty())
-                .map_err(failure)?;
+            let opened = rustix::fs::openat(parent, &name, flags | own | OFlags::NOFOLLOW, Mode::empty());
+            let next = match opened {
+                // Linux says so of a link on the way, too, where a folder was asked for.
+                Err(Errno::NOTDIR) if is_link(parent, &name) => return Err(ReadFailure::Path),
+                result => result.map_err(failure)?,
+            };
             current = Some(next);
         }
-        current.ok_or(ReadFailure::NotRegularFile)
+        match current {
+            Some(opened) => Ok(opened),
+            None => rustix::fs::openat(&self.root, c".", flags, Mode::empty()).map_err(failure),
+        }
     }
 
     /// Walks one folder. `key` has no trailing `/`; `chain` holds the folders above, against link loops.
@@ -93,20 +114,21 @@ impl LocalStore {
         enter: &mut dyn FnMut(&[u8]) -> bool,
         found: &mut dyn FnMut(Listed),
     ) -> Result<(), ReadFailure> {
-        if chain.len() >= DEPTH_MAX {
-            return Err(ReadFailure::TooDeep);
-        }
         let folder = self.open_beneath(key, OFlags::DIRECTORY)?;
-        let stat = rustix::fs::fstat(&folder).map_err(failure)?;
-        let identity = (stat.st_dev, stat.st_ino);
+        let identity = identity(&stat_of(&folder)?);
         if chain.contains(&identity) {
+            // A loop: what lies in it is listed under its first name.
+            found(Listed::Skipped { key: (&**key).into(), reason: "not_regular_file" });
+            return Ok(());
+        }
+        if chain.len() >= DEPTH_MAX {
             return Err(ReadFailure::TooDeep);
         }
         chain.push(identity);
         let length = key.len();
-        let mut entries = Dir::read_from(&folder).map_err(failure)?;
+        let entries = Dir::read_from(&folder).map_err(failure)?;
         let mut outcome = Ok(());
-        while let Some(entry) = entries.next() {
+        for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(errno) => {
@@ -158,8 +180,8 @@ impl LocalStore {
             // A link counts as what it leads to, as long as that lies beneath the root.
             FileType::Symlink => match self.open_beneath(key, OFlags::empty()).and_then(|fd| stat_of(&fd)) {
                 Ok(stat) => Some(stat),
-                Err(ReadFailure::Permission) => {
-                    return found(Listed::Failed { key: (&**key).into(), reason: ReadFailure::Permission });
+                Err(reason @ (ReadFailure::Permission | ReadFailure::Io)) => {
+                    return found(Listed::Failed { key: (&**key).into(), reason });
                 }
                 Err(_) => return found(skipped(key)),
             },
@@ -171,10 +193,8 @@ impl LocalStore {
                 if !enter(key) {
                     return;
                 }
-                match self.walk(key, chain, enter, found) {
-                    Ok(()) => {}
-                    Err(ReadFailure::TooDeep) => found(skipped(key)),
-                    Err(reason) => found(Listed::Failed { key: (&**key).into(), reason }),
+                if let Err(reason) = self.walk(key, chain, enter, found) {
+                    found(Listed::Failed { key: (&**key).into(), reason });
                 }
             }
             (FileType::RegularFile, Some(stat)) => found(Listed::Object(object(key, &stat))),
@@ -224,7 +244,8 @@ impl Store for LocalStore {
         unchanged(&file)?;
         let size = listed.size.unwrap_or(u64::MAX);
         // Small objects are the many: their buffer is no larger than they are, plus one byte to see the end.
-        let mut buffer = vec![0; CHUNK_BYTES.min(usize::try_from(size).unwrap_or(CHUNK_BYTES) + 1)];
+        let mut buffer =
+            vec![0; CHUNK_BYTES.min(usize::try_from(size).unwrap_or(CHUNK_BYTES).saturating_add(1))];
         let mut total = 0u64;
         loop {
             match rustix::io::read(&file, &mut buffer[..]) {
@@ -253,25 +274,53 @@ impl Store for LocalStore {
             }
             Ok(_) => Err(ReadFailure::NotRegularFile),
             Err(ReadFailure::Vanished) => Ok(None),
+            // A name that no file system can hold is a file that is not there, not one that leads elsewhere.
+            Err(ReadFailure::Path)
+                if key.split(|&byte| byte == b'/').any(|part| part.len() > NAME_BYTES_MAX) =>
+            {
+                Ok(None)
+            }
             Err(reason) => Err(reason),
         }
     }
 }
 
-fn resolve() -> ResolveFlags {
-    ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS
+/// Opens a name with every link on its way held beneath `root`, by the kernel itself.
+#[cfg(target_os = "linux")]
+fn open_resolved(root: &OwnedFd, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    use rustix::fs::ResolveFlags;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, name, flags, Mode::empty(), resolve)
+}
+
+/// Only Linux can: elsewhere no link is followed.
+#[cfg(not(target_os = "linux"))]
+fn open_resolved(_root: &OwnedFd, _name: &CStr, _flags: OFlags) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
+}
+
+fn is_link(folder: BorrowedFd<'_>, name: &CStr) -> bool {
+    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
 fn stat_of(file: &OwnedFd) -> Result<Stat, ReadFailure> {
     rustix::fs::fstat(file).map_err(failure)
 }
 
+/// Device and inode.
+#[allow(clippy::unnecessary_cast, reason = "the width of a device number differs by system")]
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the width and sign of a time's parts differ by system")]
 fn object(key: &[u8], stat: &Stat) -> Object {
     Object {
         key: key.into(),
         size: Some(u64::try_from(stat.st_size).unwrap_or(0)),
-        version: Version { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec },
-        identity: Some((stat.st_dev, stat.st_ino)),
+        version: Version { seconds: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u64 },
+        identity: Some(identity(stat)),
     }
 }
 

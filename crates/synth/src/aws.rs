@@ -186,7 +186,7 @@ impl<'a> AwsDump<'a> {
         self.objects += 1;
         let mut framing = if self.options.traps && self.options.records_per_object != Some(1) {
             // Every framing in turn, then one in eight.
-            if ordinal < 7 || ordinal % 8 == 0 { FRAMINGS[ordinal % 7] } else { Framing::Lines }
+            if ordinal < 7 || ordinal.is_multiple_of(8) { FRAMINGS[ordinal % 7] } else { Framing::Lines }
         } else {
             Framing::Lines
         };
@@ -222,11 +222,8 @@ impl<'a> AwsDump<'a> {
     ) -> io::Result<()> {
         let random = &mut self.world.random;
         let seconds = (written_seconds + random.below(20) as i64).clamp(hour * HOUR, (hour + 1) * HOUR - 1);
-        let name = format!(
-            "{}_{:016x}.json.gz",
-            calendar::file_stamp(seconds, random.below(1_000)),
-            random.next()
-        );
+        let name =
+            format!("{}_{:016x}.json.gz", calendar::file_stamp(seconds, random.below(1_000)), random.next());
         let key = format!("{}/{name}", self.hour_folder(stream, hour));
         let stored = self.files.put(&key, content, packing)?;
         let ledger = &mut self.tally.ledger;
@@ -399,8 +396,11 @@ impl Dump for AwsDump<'_> {
                 self.own_object(&[request, second], laid)
             }
             Trap::Media => {
-                let key =
-                    format!("{}/data/{}_input_media_00.pdf", self.hour_folder(stream, hour), request.id_text());
+                let key = format!(
+                    "{}/data/{}_input_media_00.pdf",
+                    self.hour_folder(stream, hour),
+                    request.id_text()
+                );
                 let stored = self.files.put(&key, b"%PDF-1.4\n%%EOF\n", Packing::Plain)?;
                 self.tally.ledger.objects_listed += 1;
                 self.tally.ledger.bytes_listed += stored;

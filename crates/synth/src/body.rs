@@ -19,8 +19,18 @@ pub(crate) const CACHE_WRITE: usize = 3;
 pub(crate) type Counts = [Option<u64>; 4];
 
 /// Names of the content kinds, by bit, as the report spells them.
-pub(crate) const KIND_NAMES: [&str; 10] =
-    ["text", "image", "document", "video", "audio", "tool_use", "tool_result", "reasoning", "embedding", "other"];
+pub(crate) const KIND_NAMES: [&str; 10] = [
+    "text",
+    "image",
+    "document",
+    "video",
+    "audio",
+    "tool_use",
+    "tool_result",
+    "reasoning",
+    "embedding",
+    "other",
+];
 const TEXT: u16 = 1;
 const IMAGE: u16 = 1 << 1;
 const DOCUMENT: u16 = 1 << 2;
@@ -317,7 +327,13 @@ impl Author {
     }
 
     /// An answer body of about `length` bytes.
-    pub(crate) fn output(&self, dialect: Dialect, length: usize, answer: &Answer, random: &mut Random) -> Body {
+    pub(crate) fn output(
+        &self,
+        dialect: Dialect,
+        length: usize,
+        answer: &Answer,
+        random: &mut Random,
+    ) -> Body {
         let mut body = Body { json: Vec::with_capacity(length + 2_048), ..Body::default() };
         let [input, output, cache_read, cache_write] = answer.counts.map(|count| count.unwrap_or(0));
         let cached = answer.counts[CACHE_READ].is_some() || answer.counts[CACHE_WRITE].is_some();
@@ -344,12 +360,8 @@ impl Author {
                     push(out, &figures);
                 }
                 push(out, "}");
-                body.usage = [
-                    Some(input),
-                    Some(output),
-                    cached.then_some(cache_read),
-                    cached.then_some(cache_write),
-                ];
+                body.usage =
+                    [Some(input), Some(output), cached.then_some(cache_read), cached.then_some(cache_write)];
                 body.latency_ms = Some(answer.latency_ms);
                 body.stop_reason = Some(reason);
             }
@@ -386,9 +398,20 @@ impl Author {
             Dialect::Titan => {
                 // Two results: the output count is the sum of theirs.
                 let first = output / 3;
-                push(out, &format!(r#"{{"inputTextTokenCount":{input},"results":[{{"tokenCount":{first},"outputText":""#));
+                push(
+                    out,
+                    &format!(
+                        r#"{{"inputTextTokenCount":{input},"results":[{{"tokenCount":{first},"outputText":""#
+                    ),
+                );
                 self.prose.text(out, Voice::Plain, length / 2, random);
-                push(out, &format!(r#"","completionReason":"FINISH"}},{{"tokenCount":{},"outputText":""#, output - first));
+                push(
+                    out,
+                    &format!(
+                        r#"","completionReason":"FINISH"}},{{"tokenCount":{},"outputText":""#,
+                        output - first
+                    ),
+                );
                 self.prose.text(out, Voice::Plain, length / 2, random);
                 push(out, r#"","completionReason":"LENGTH"}]}"#);
                 body.kinds = TEXT;
@@ -410,7 +433,10 @@ impl Author {
             }
             Dialect::OpenAi => {
                 let reason = ["stop", "length"][random.weighted([85, 15].into_iter())];
-                push(out, r#"{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":""#);
+                push(
+                    out,
+                    r#"{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":""#,
+                );
                 self.prose.text(out, Voice::Plain, length, random);
                 push(
                     out,
@@ -439,13 +465,19 @@ impl Author {
                 body.kinds = EMBEDDING;
             }
             Dialect::Rerank => {
-                push(out, r#"{"results":[{"index":1,"relevance_score":0.91},{"index":0,"relevance_score":0.13}]}"#);
+                push(
+                    out,
+                    r#"{"results":[{"index":1,"relevance_score":0.91},{"index":0,"relevance_score":0.13}]}"#,
+                );
             }
             Dialect::Image | Dialect::Stability => {
                 push(out, r#"{"images":[""#);
                 self.prose.base64(out, length, random);
                 push(out, r#""]"#);
-                push(out, if dialect == Dialect::Stability { r#","seeds":[42]}"# } else { r#","error":null}"# });
+                push(
+                    out,
+                    if dialect == Dialect::Stability { r#","seeds":[42]}"# } else { r#","error":null}"# },
+                );
                 body.kinds = IMAGE;
             }
         }
@@ -473,7 +505,10 @@ impl Author {
         push(out, r#"{"type":"content_block_stop","index":0},"#);
         body.kinds = TEXT;
         if reason == "tool_use" {
-            push(out, r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_1","name":"lookup","input":{}}},{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"usage\":{\"inputTokens\":1}}"}},"#);
+            push(
+                out,
+                r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_1","name":"lookup","input":{}}},{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"usage\":{\"inputTokens\":1}}"}},"#,
+            );
             body.kinds |= TOOL_USE;
         }
         push(
@@ -485,7 +520,10 @@ impl Author {
         body.stop_reason = Some(reason);
         if random.per_mille(50) {
             // An earlier event with metrics of its own: the last one's are the call's.
-            push(out, r#"{"type":"ping","amazon-bedrock-invocationMetrics":{"inputTokenCount":1,"outputTokenCount":1,"invocationLatency":1,"firstByteLatency":1}},"#);
+            push(
+                out,
+                r#"{"type":"ping","amazon-bedrock-invocationMetrics":{"inputTokenCount":1,"outputTokenCount":1,"invocationLatency":1,"firstByteLatency":1}},"#,
+            );
             body.usage = [Some(1), Some(1), None, None];
             body.latency_ms = Some(1);
             body.first_byte_ms = Some(1);
@@ -623,17 +661,22 @@ impl Author {
     ) -> u16 {
         let (opening, closing) = match (blocks, kind) {
             (Blocks::Converse, IMAGE) => (r#"{"image":{"format":"png","source":{"bytes":""#, r#""}}}"#),
-            (Blocks::Converse, _) => (r#"{"document":{"format":"pdf","name":"paper","source":{"bytes":""#, r#""}}}"#),
+            (Blocks::Converse, _) => {
+                (r#"{"document":{"format":"pdf","name":"paper","source":{"bytes":""#, r#""}}}"#)
+            }
             (Blocks::Claude, IMAGE) => {
                 (r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":""#, r#""}}"#)
             }
-            (Blocks::Claude, _) => {
-                (r#"{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":""#, r#""}}"#)
-            }
+            (Blocks::Claude, _) => (
+                r#"{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":""#,
+                r#""}}"#,
+            ),
             (Blocks::OpenAi, IMAGE) => {
                 (r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,"#, r#""}}"#)
             }
-            (Blocks::OpenAi, _) => (r#"{"type":"file","file":{"filename":"paper.pdf","file_data":""#, r#""}}"#),
+            (Blocks::OpenAi, _) => {
+                (r#"{"type":"file","file":{"filename":"paper.pdf","file_data":""#, r#""}}"#)
+            }
         };
         push(out, opening);
         self.prose.base64(out, length, random);
@@ -649,9 +692,10 @@ impl Author {
         random: &mut Random,
     ) -> u16 {
         let (opening, closing) = match blocks {
-            Blocks::Converse => {
-                (r#"{"toolResult":{"toolUseId":"tooluse_1","status":"success","content":[{"text":""#, r#""}]}}"#)
-            }
+            Blocks::Converse => (
+                r#"{"toolResult":{"toolUseId":"tooluse_1","status":"success","content":[{"text":""#,
+                r#""}]}}"#,
+            ),
             _ => (r#"{"type":"tool_result","tool_use_id":"toolu_1","content":""#, r#""}"#),
         };
         push(out, opening);
@@ -660,13 +704,7 @@ impl Author {
         TOOL_RESULT
     }
 
-    fn reasoning_block(
-        &self,
-        out: &mut Vec<u8>,
-        blocks: Blocks,
-        length: usize,
-        random: &mut Random,
-    ) -> u16 {
+    fn reasoning_block(&self, out: &mut Vec<u8>, blocks: Blocks, length: usize, random: &mut Random) -> u16 {
         let (opening, closing) = match blocks {
             Blocks::Converse => (r#"{"reasoningContent":{"reasoningText":{"text":""#, r#""}}}"#),
             _ => (r#"{"type":"thinking","thinking":""#, r#"","signature":"c2ln"}"#),

@@ -168,17 +168,12 @@ impl Spelling {
                 };
                 (text, base.to_owned(), "global")
             }
-            _ if draw % 4 == 0 => {
+            _ if draw.is_multiple_of(4) => {
                 (format!("arn:aws:bedrock:{region}::foundation-model/{base}"), base.to_owned(), "on-demand")
             }
             _ => (base.to_owned(), base.to_owned(), "on-demand"),
         };
         Spelling { text: text.into(), base: base.into(), scope }
-    }
-
-    /// The bare id.
-    pub(crate) fn bare(base: &str) -> Self {
-        Spelling { text: base.into(), base: base.into(), scope: "on-demand" }
     }
 
     /// Where a call through this profile may run; `None` for calls that stay where they are.

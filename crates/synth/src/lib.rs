@@ -199,7 +199,11 @@ pub fn generate(dir: &Path, options: &Options, progress: &mut dyn FnMut(u64)) ->
     let mut traps = traps::schedule(options, &traffic, accounts, &mut world.random);
 
     let files = Files::new(dir, options.gzip_level);
-    let entry = |account: Option<Rc<str>>, region: Option<Rc<str>>| Entry { account, region, folders: BTreeSet::new() };
+    let entry = |account: Option<Rc<str>>, region: Option<Rc<str>>| Entry {
+        account,
+        region,
+        folders: BTreeSet::new(),
+    };
     let mut dump: Box<dyn Dump + '_> = if is_aws {
         let entries = world.streams.iter();
         let entries = entries.map(|stream| entry(Some(stream.account.clone()), Some(stream.region.clone())));
@@ -216,7 +220,9 @@ pub fn generate(dir: &Path, options: &Options, progress: &mut dyn FnMut(u64)) ->
         let moments = traffic.moments(plan, &mut dump.world().random);
         let mut laid = traps.remove(&plan.hour).unwrap_or_default().into_iter().peekable();
         for moment in moments {
-            while let Some(due) = laid.next_if(|next| (next.stream, next.seconds) <= (moment.stream, moment.seconds)) {
+            while let Some(due) =
+                laid.next_if(|next| (next.stream, next.seconds) <= (moment.stream, moment.seconds))
+            {
                 dump.trap(due, &traffic)?;
             }
             let request = dump.world().request(moment.stream, moment.seconds, moment.is_busy);
@@ -229,7 +235,7 @@ pub fn generate(dir: &Path, options: &Options, progress: &mut dyn FnMut(u64)) ->
                 dump.reject(ordinal, moment.stream, moment.seconds)?;
             }
             shares.done += 1;
-            if shares.done % 1_024 == 0 {
+            if shares.done.is_multiple_of(1_024) {
                 progress(shares.done);
             }
         }
@@ -293,7 +299,9 @@ fn check(options: &Options) -> io::Result<()> {
     };
     let is_model = |model: &String| {
         !model.is_empty()
-            && model.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'_'))
+            && model
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'_'))
     };
     if options.from_seconds >= options.to_seconds {
         return invalid("the range ends before it starts");
@@ -363,7 +371,8 @@ trait Dump {
 
 /// A folder hour more than one hour away: fifteen where the range allows it, else any. `None` in a short range.
 fn far_folder(traffic: &Traffic, random: &mut Random, stream: usize, hour: i64) -> Option<i64> {
-    let is_usable = |&candidate: &i64| traffic.plan_of(candidate).is_some() && traffic.is_open(stream, candidate);
+    let is_usable =
+        |&candidate: &i64| traffic.plan_of(candidate).is_some() && traffic.is_open(stream, candidate);
     if let Some(far) = [hour - 15, hour + 15].into_iter().find(is_usable) {
         return Some(far);
     }

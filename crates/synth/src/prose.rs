@@ -16,8 +16,8 @@ pub(crate) enum Voice {
     World,
 }
 
-/// Bytes of one pool; larger than gzip's window, so that slices seldom repeat within it.
-const POOL_BYTES: usize = 256 << 10;
+/// Bytes of one pool: three of gzip's windows, so that text repeats itself about as often as in real logs.
+const POOL_BYTES: usize = 96 << 10;
 
 const WORDS: &str = "the of and to in a is that for it as was with be by on not he his but at are this have from or \
 had an they which one you were all her she there would their we him been has when who will no more if out so up said \
@@ -48,7 +48,7 @@ const WORLD: &[&str] = &[
     "🚀 🌍 👩‍💻 ",
     "line\u{2028}separator and next\u{0085}line ",
     "مرحبا بالعالم ",
-    r"tab\tquote\" slash\/ back\\slash ",
+    r#"tab\tquote\" slash\/ back\\slash "#,
 ];
 
 /// The pools.
@@ -72,7 +72,7 @@ impl Prose {
                 }
                 piece.extend_from_slice(word.as_bytes());
             }
-            piece.extend_from_slice(if random.per_mille(150) { br".\n\n" } else { b". " });
+            piece.extend_from_slice(if random.per_mille(150) { br".\n\n".as_slice() } else { b". " });
         });
         let code = Pool::fill(|piece| piece.extend_from_slice(CODE[random.index(CODE.len())].as_bytes()));
         let world = Pool::fill(|piece| piece.extend_from_slice(WORLD[random.index(WORLD.len())].as_bytes()));

@@ -95,7 +95,9 @@ impl Side {
     fn read(&self, follow_references: bool) -> Option<&Body> {
         match self.place {
             Place::Inline | Place::InlineAndPath(_) => Some(&self.body),
-            Place::Offloaded(Fate::Resolved, _) | Place::Conventional if follow_references => Some(&self.body),
+            Place::Offloaded(Fate::Resolved, _) | Place::Conventional if follow_references => {
+                Some(&self.body)
+            }
             _ => None,
         }
     }
@@ -145,8 +147,8 @@ enum Field {
 impl Order {
     fn fields(self) -> &'static [Field] {
         use Field::{
-            Account, ErrorCode, Future, Identity, InferenceRegion, Input, Metadata, ModelId, Operation, Output,
-            Region, RequestId, SchemaType, SchemaVersion, Timestamp,
+            Account, ErrorCode, Future, Identity, InferenceRegion, Input, Metadata, ModelId, Operation,
+            Output, Region, RequestId, SchemaType, SchemaVersion, Timestamp,
         };
         match self {
             Order::SchemaFirst => &[
@@ -263,14 +265,8 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// A record of the `aws` layout.
-    pub(crate) const RECORD: Parts = Parts {
-        invocation: true,
-        metadata: false,
-        request: true,
-        response: true,
-        status: false,
-        tags: true,
-    };
+    pub(crate) const RECORD: Parts =
+        Parts { invocation: true, metadata: false, request: true, response: true, status: false, tags: true };
 }
 
 impl Request {
@@ -283,11 +279,6 @@ impl Request {
             }
             Id::Empty | Id::Absent => String::new(),
         }
-    }
-
-    /// Whether the call failed.
-    pub(crate) fn failed(&self) -> bool {
-        self.error.is_some_and(|code| !code.is_empty())
     }
 
     /// What a reader must make of these parts; account and Region are the key's where the record has none.
@@ -328,8 +319,10 @@ impl Request {
     }
 
     fn values(&self, parts: Parts, follow_references: bool) -> Values {
-        let input = self.input.as_ref().filter(|_| parts.request).and_then(|side| side.read(follow_references));
-        let output = self.output.as_ref().filter(|_| parts.response).and_then(|side| side.read(follow_references));
+        let input =
+            self.input.as_ref().filter(|_| parts.request).and_then(|side| side.read(follow_references));
+        let output =
+            self.output.as_ref().filter(|_| parts.response).and_then(|side| side.read(follow_references));
         let usage: Counts = output.map_or([None; 4], |body| body.usage);
         let metadata = if parts.metadata { self.metadata } else { Metadata::default() };
         let length = |body: &Body| body.json.len() as u64;

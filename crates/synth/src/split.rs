@@ -107,8 +107,7 @@ impl<'a> SplitDump<'a> {
     fn store(&mut self, kind: usize, id: &str, hour: i64, content: &[u8], is_packed: bool) -> io::Result<()> {
         let (folder, suffix) = KINDS[kind];
         let extension = if self.options.gzip { ".gz" } else { "" };
-        let key =
-            format!("{BUCKET}/{}/{folder}/{id}-{suffix}.json{extension}", calendar::hour_folder(hour));
+        let key = format!("{BUCKET}/{}/{folder}/{id}-{suffix}.json{extension}", calendar::hour_folder(hour));
         let packing = if self.options.gzip || is_packed { Packing::Gzip } else { Packing::Plain };
         let stored = self.files.put(&key, content, packing)?;
         let ledger = &mut self.tally.ledger;
@@ -156,7 +155,13 @@ impl<'a> SplitDump<'a> {
         if form.other_model.is_some() {
             self.tally.ledger.warn("document_conflict");
         }
-        self.count(request, form.parts(), hour + form.offsets.iter().flatten().min().copied().unwrap_or(0), form, hour);
+        self.count(
+            request,
+            form.parts(),
+            hour + form.offsets.iter().flatten().min().copied().unwrap_or(0),
+            form,
+            hour,
+        );
         Ok(())
     }
 
@@ -229,7 +234,13 @@ impl<'a> SplitDump<'a> {
 
     /// Writes the payload object of the offloaded bodies; one object holds both. Without `by_path` they are to
     /// be found by the conventional key alone.
-    fn write_payload(&mut self, request: &mut Request, by_path: bool, wrap: bool, days: i64) -> io::Result<()> {
+    fn write_payload(
+        &mut self,
+        request: &mut Request,
+        by_path: bool,
+        wrap: bool,
+        days: i64,
+    ) -> io::Result<()> {
         let offloaded = |side: &Option<Side>| {
             side.as_ref()
                 .filter(|side| matches!(side.place, Place::Offloaded(Fate::Resolved, _)))
@@ -358,7 +369,10 @@ fn side_document(out: &mut Vec<u8>, request: &Request, form: Form, side_name: &s
             object.text("errorMessage", "The call failed; nothing of it is said here.");
         }
     }
-    object.raw("headers", r#"{"content-type":"application/json","x-amzn-bedrock-input-token-count":"1","status":"999"}"#);
+    object.raw(
+        "headers",
+        r#"{"content-type":"application/json","x-amzn-bedrock-input-token-count":"1","status":"999"}"#,
+    );
     if form.has_bodies_apart
         && let Some(side) = side
     {
@@ -385,7 +399,8 @@ impl Dump for SplitDump<'_> {
     fn ordinary(&mut self, mut request: Request, stream: usize, traffic: &Traffic) -> io::Result<()> {
         let hour = request.seconds.div_euclid(HOUR);
         let is_next_open = traffic.is_open(stream, hour + 1);
-        let is_large = [&request.input, &request.output].into_iter().flatten().any(|side| side.place.is_large());
+        let is_large =
+            [&request.input, &request.output].into_iter().flatten().any(|side| side.place.is_large());
         let is_late = is_next_open && self.world.random.per_mille(self.options.late_per_mille);
         let is_doubled = is_next_open && self.world.random.per_mille(self.options.duplicates_per_mille);
         let mut form = self.draw_form(is_next_open);

@@ -94,7 +94,8 @@ impl Sighting {
                 sighting.identity.is_some(),
                 !sighting.tags.is_empty(),
             ];
-            values.counts.iter().chain(&quantities).flatten().count() + present.iter().filter(|is| **is).count()
+            values.counts.iter().chain(&quantities).flatten().count()
+                + present.iter().filter(|is| **is).count()
         };
         both_counts(own)
             .cmp(&both_counts(others))
@@ -388,8 +389,12 @@ impl Tally {
 
     /// No record of an hour before `hour` will come any more: adds those whose neighbours are known, too.
     pub(crate) fn finish_before(&mut self, hour: i64) {
-        let ready: Vec<i64> =
-            self.hours.range(..hour - 1).filter(|(_, bucket)| !bucket.is_finished).map(|(&hour, _)| hour).collect();
+        let ready: Vec<i64> = self
+            .hours
+            .range(..hour - 1)
+            .filter(|(_, bucket)| !bucket.is_finished)
+            .map(|(&hour, _)| hour)
+            .collect();
         for ready_hour in ready {
             self.finish_hour(ready_hour);
             if let Some(bucket) = self.hours.get_mut(&ready_hour) {

@@ -104,7 +104,9 @@ impl Traffic {
 
     /// Whether objects of this stream may lie in this hour's folder.
     pub(crate) fn is_open(&self, stream: usize, hour: i64) -> bool {
-        !self.common_gaps.contains(&hour) && !(stream == 0 && self.first_stream_gaps.contains(&hour))
+        let is_gap =
+            self.common_gaps.contains(&hour) || (stream == 0 && self.first_stream_gaps.contains(&hour));
+        !is_gap
     }
 
     /// Whether the hours `hour..=hour + after` are in the range as a whole and open to this stream.
@@ -133,9 +135,11 @@ impl Traffic {
         }
         let mut moments = Vec::with_capacity(plan.requests as usize);
         for _ in 0..plan.requests {
-            let open = self.weights.iter().enumerate().map(|(stream, &weight)| {
-                if self.is_open(stream, plan.hour) { weight } else { 0 }
-            });
+            let open = self
+                .weights
+                .iter()
+                .enumerate()
+                .map(|(stream, &weight)| if self.is_open(stream, plan.hour) { weight } else { 0 });
             let stream = random.weighted(open);
             let minute = random.weighted(by_minute.iter().copied());
             // A burst fills the first third of its minute.
@@ -151,8 +155,9 @@ impl Traffic {
 
     /// A stream that is open through these hours, by chance.
     pub(crate) fn open_stream(&self, hour: i64, after: i64, random: &mut Random) -> Option<usize> {
-        let open: Vec<usize> =
-            (0..self.weights.len()).filter(|&stream| (hour..=hour + after).all(|h| self.is_open(stream, h))).collect();
+        let open: Vec<usize> = (0..self.weights.len())
+            .filter(|&stream| (hour..=hour + after).all(|h| self.is_open(stream, h)))
+            .collect();
         (!open.is_empty()).then(|| open[random.index(open.len())])
     }
 }

@@ -286,7 +286,9 @@ pub(crate) fn schedule(
     let mut traps: Vec<Trap> = BOTH.to_vec();
     match options.layout {
         Layout::Aws => traps.extend(AWS),
-        Layout::Split => traps.extend(SPLIT.into_iter().chain([Trap::ConventionalOutput { is_wrapped: true }])),
+        Layout::Split => {
+            traps.extend(SPLIT.into_iter().chain([Trap::ConventionalOutput { is_wrapped: true }]))
+        }
     }
     traps.retain(|trap| match trap {
         Trap::TwoAccounts => accounts > 1,
@@ -316,7 +318,11 @@ pub(crate) fn schedule(
 fn hours_after(trap: Trap, layout: Layout) -> i64 {
     match trap {
         Trap::Chain | Trap::TwoHoursApart => 2,
-        Trap::BorderPair { .. } | Trap::LateSiblings | Trap::LateInvocation | Trap::OrphanPair | Trap::Superseded => 1,
+        Trap::BorderPair { .. }
+        | Trap::LateSiblings
+        | Trap::LateInvocation
+        | Trap::OrphanPair
+        | Trap::Superseded => 1,
         // One folder of the split layout cannot hold two invocation documents of one id.
         Trap::EmptyTwin | Trap::TwoAccounts if layout == Layout::Split => 1,
         _ => 0,
@@ -439,8 +445,7 @@ pub(crate) fn trapped(world: &mut World, laid: Laid, bucket: &str) -> Trapped {
             warnings.push("tag_type");
         }
         Trap::RawByte => {
-            request.input = Some(Side::inline(Body::raw_text(b"\xff\xfe")));
-            // Two bytes, one body: the warning is for the body.
+            request.input = Some(Side::inline(Body::raw_text(b"\xff")));
             warnings.push("utf8_in_body");
         }
         Trap::LoneSurrogate => {

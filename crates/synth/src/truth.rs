@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::Options;
-use crate::body::{CACHE_READ, CACHE_WRITE, INPUT, KIND_NAMES, OUTPUT};
+use crate::body::KIND_NAMES;
 use crate::calendar::{HOUR, rfc3339};
 use crate::tally::{Entry, Group, GroupKey, HIGH_TOKEN_THRESHOLD, Histogram, Reading, Sums, Tally};
 
@@ -180,7 +180,8 @@ fn range(from_seconds: i64, to_seconds: i64) -> Json {
 
 fn health(tally: &Tally, sums: &Sums, reading: Reading) -> Json {
     let ledger = &tally.ledger;
-    let reasons = |map: &BTreeMap<&'static str, u64>| counts(map.iter().map(|(&reason, &count)| (reason, count)));
+    let reasons =
+        |map: &BTreeMap<&'static str, u64>| counts(map.iter().map(|(&reason, &count)| (reason, count)));
     let refused: u64 = ledger.references_refused.values().sum();
     let within_reach = ledger.references_resolved + ledger.references_missing;
     let (resolved, missing, not_needed) = match reading {
@@ -276,11 +277,12 @@ struct Figures<'a> {
 impl Figures<'_> {
     fn group(&self, key: Option<Json>, group: &Group) -> Json {
         let [input, output, cache_read, cache_write] = group.tokens;
-        let share =
-            |requests: u64| object([
+        let share = |requests: u64| {
+            object([
                 ("requests", Some(number(requests))),
                 ("share", quotient(requests.into(), group.input_known.into())),
-            ]);
+            ])
+        };
         let content = KIND_NAMES.iter().zip(group.content);
         object([
             ("key", key),
@@ -306,8 +308,8 @@ impl Figures<'_> {
             (
                 "tokens",
                 Some(object([
-                    ("input", Some(number(group.tokens[INPUT]))),
-                    ("output", Some(number(group.tokens[OUTPUT]))),
+                    ("input", Some(number(input))),
+                    ("output", Some(number(output))),
                     ("cache_read", Some(number(cache_read))),
                     ("cache_write", Some(number(cache_write))),
                     ("prompt", Some(number(group.prompt_tokens))),
@@ -342,14 +344,8 @@ impl Figures<'_> {
                     ("output_bytes", distribution(&group.output_bytes)),
                 ])),
             ),
-            (
-                "tokens_per_minute",
-                self.per_minute(group, |minute| minute.1, group.sliding.tokens_max),
-            ),
-            (
-                "requests_per_minute",
-                self.per_minute(group, |minute| minute.0, group.sliding.attempts_max),
-            ),
+            ("tokens_per_minute", self.per_minute(group, |minute| minute.1, group.sliding.tokens_max)),
+            ("requests_per_minute", self.per_minute(group, |minute| minute.0, group.sliding.attempts_max)),
             (
                 "responses",
                 Some(object([
@@ -403,7 +399,8 @@ impl Figures<'_> {
         let active_minutes = values.len() as u128;
         values.sort_unstable();
         let peak = *values.last()?;
-        let peak_minute = group.minutes.iter().find(|(_, minute)| pick(minute) == peak).map(|(&minute, _)| minute)?;
+        let peak_minute =
+            group.minutes.iter().find(|(_, minute)| pick(minute) == peak).map(|(&minute, _)| minute)?;
         let at = |per_mille: u64| number(values[rank(values.len() as u64, per_mille) as usize - 1]);
         Some(object([
             ("average", quotient(sum, active_minutes)),

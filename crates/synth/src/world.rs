@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use crate::body::{Answer, Author, Body, CACHE_READ, CACHE_WRITE, INPUT, OUTPUT, Dialect};
+use crate::body::{Answer, Author, Body, CACHE_READ, CACHE_WRITE, Dialect, INPUT, OUTPUT};
 use crate::calendar::Stamp;
 use crate::catalogue::{self, CLAUDE, Family, Model, Spelling, THROTTLING};
 use crate::prose::Prose;
@@ -192,7 +192,8 @@ impl World {
         let sides = random.weighted([60, 20, 20].into_iter());
         if sides != 1 {
             let body = self.author.input(dialect, random.between(low, high) as usize, random);
-            request.metadata.request_bytes = request.metadata.request_bytes.map(|_| body.json.len() as u64 + 13);
+            request.metadata.request_bytes =
+                request.metadata.request_bytes.map(|_| body.json.len() as u64 + 13);
             request.input = Some(Side { body, place: Place::Offloaded(Fate::Resolved, String::new()) });
         }
         if sides != 0 {
@@ -203,7 +204,8 @@ impl World {
                 first_byte_ms: latency_ms / 5,
             };
             let body = self.author.output(dialect, random.between(low, high / 2) as usize, &answer, random);
-            request.metadata.response_bytes = request.metadata.response_bytes.map(|_| body.json.len() as u64 + 13);
+            request.metadata.response_bytes =
+                request.metadata.response_bytes.map(|_| body.json.len() as u64 + 13);
             request.output = Some(Side { body, place: Place::Offloaded(Fate::Resolved, String::new()) });
         }
     }

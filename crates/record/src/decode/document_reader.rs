@@ -7,7 +7,7 @@ use super::fast::FastReader;
 use super::fields::{Body, Fields};
 use super::lex::{is_blank, unescape};
 use super::strict::{FoundBody, StrictReader};
-use super::wrappers::{Element, classify_element};
+use super::wrappers::{Element, PERMISSION_NOTICE, classify_element};
 use super::{DecodeOptions, DecodeTuning};
 use crate::document::{Document, DocumentKind};
 use crate::reject::{RejectReason, Warnings};
@@ -80,6 +80,7 @@ impl DocumentReader {
                 let mut text = std::mem::take(&mut self.message);
                 text.clear();
                 let verdict = match unescape(content, &mut text) {
+                    Ok(()) if text == PERMISSION_NOTICE => Verdict::Nothing,
                     Ok(()) => self.read(&text, offset),
                     Err(_) => Verdict::Reject(RejectReason::JsonSyntax),
                 };

@@ -135,8 +135,9 @@ impl FastReader {
     }
 
     fn skip_body(&self, bytes: &[u8], start: usize, index: usize, depth: u32) -> Option<SkippedBody> {
-        if self.options.facts {
-            let is_input = matches!(BODY_FIELDS[index], Field::InputBody | Field::TopInputBody);
+        let is_input = matches!(BODY_FIELDS[index], Field::InputBody | Field::TopInputBody);
+        // The usage of an output body is nearly always asked for: a record without caching lacks two counts.
+        if !is_input || self.options.facts {
             let (facts, end) = if is_input {
                 let (facts, end) = InputFacts::at(bytes, start, depth)?;
                 (BodyFacts::Input(facts), end)

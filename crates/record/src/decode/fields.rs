@@ -238,6 +238,8 @@ pub(super) struct Fields {
     options: DecodeOptions,
     /// Bit by [`Field`]: the key occurred.
     seen: u64,
+    /// There are two `schemaType`: neither of them says what the document is.
+    schema_repeats: bool,
     error: Option<RejectReason>,
     document: Document,
     warnings: Warnings,
@@ -254,6 +256,7 @@ impl Fields {
             kind,
             options,
             seen: 0,
+            schema_repeats: false,
             error: None,
             document: Document::default(),
             warnings: Warnings::default(),
@@ -282,9 +285,7 @@ impl Fields {
         let bit = 1 << field as u32;
         if self.seen & bit != 0 {
             self.refuse(RejectReason::DuplicateKey);
-            if field == Field::SchemaType {
-                self.document.other_schema = false;
-            }
+            self.schema_repeats |= field == Field::SchemaType;
         }
         self.seen |= bit;
     }
@@ -311,10 +312,8 @@ impl Fields {
                 self.document.error_code = self.text(value).filter(|code| !code.is_empty());
             }
             Field::SchemaType => {
-                let duplicate = self.error == Some(RejectReason::DuplicateKey);
                 let schema = self.text(value);
-                self.document.other_schema =
-                    !duplicate && schema.is_some_and(|schema| &*schema != "ModelInvocationLog");
+                self.document.other_schema = schema.is_some_and(|schema| &*schema != "ModelInvocationLog");
             }
             Field::Identity | Field::Input | Field::Output | Field::RequestMetadata => match value {
                 Value::Object | Value::Null => {
@@ -401,12 +400,13 @@ impl Fields {
         offset: u64,
         bodies: [Option<Body<'_>>; 4],
     ) -> Result<(Document, Warnings), RejectReason> {
-        if self.document.other_schema {
+        if self.document.other_schema && !self.schema_repeats {
             let document = Document { offset, other_schema: true, ..Document::default() };
             return Ok((document, Warnings::default()));
         }
         self.finish_tags();
-        if self.kind == DocumentKind::Record && self.seen == 0 {
+        // The other documents of a request may hold no more than headers.
+        if matches!(self.kind, DocumentKind::Record | DocumentKind::Invocation) && self.seen == 0 {
             self.refuse(RejectReason::NotARecord);
         }
         if let Some(reason) = self.error {
@@ -469,10 +469,16 @@ impl Fields {
             document.service_tier = document.service_tier.take().or(facts.service_tier);
         }
         if let Some(facts) = output {
-            document.input_tokens = document.input_tokens.or(facts.usage.input);
-            document.output_tokens = document.output_tokens.or(facts.usage.output);
-            document.cache_read_tokens = document.cache_read_tokens.or(facts.usage.cache_read);
-            document.cache_write_tokens = document.cache_write_tokens.or(facts.usage.cache_write);
+            let counts = [
+                (&mut document.input_tokens, facts.usage.input),
+                (&mut document.output_tokens, facts.usage.output),
+                (&mut document.cache_read_tokens, facts.usage.cache_read),
+                (&mut document.cache_write_tokens, facts.usage.cache_write),
+            ];
+            for ((own, usage), from_usage) in counts.into_iter().zip(&mut document.from_usage) {
+                *from_usage = !own.is_known() && usage.is_known();
+                *own = own.or(usage);
+            }
             if self.options.facts {
                 document.latency_ms = document.latency_ms.or(facts.latency_ms);
                 document.first_byte_ms = document.first_byte_ms.or(facts.first_byte_ms);

@@ -15,7 +15,9 @@ use memchr::memchr;
 use super::document_reader::{DocumentReader, Verdict};
 use super::lex::{Balance, DEPTH_MAX, is_blank, skip_blanks, string_end};
 use super::strict::StrictReader;
-use super::wrappers::{Class, Opener, classify, is_wrapper_key, opener};
+use super::wrappers::{
+    Class, NOTICE_LINE_BYTES_MAX, Opener, classify, is_export_notice, is_wrapper_key, opener,
+};
 use super::{DecodeOptions, DecodeTuning, Sink};
 use crate::document::DocumentKind;
 use crate::reject::{ObjectFailure, Reject, RejectReason, Warnings};
@@ -116,6 +118,7 @@ struct Candidate {
     balance: Balance,
     walked: u64,
     is_at_line_start: bool,
+    is_balanced: bool,
 }
 
 enum Trial {
@@ -296,6 +299,15 @@ impl Framer {
                     }
                     Opener::None => {}
                 }
+                match self.line_end(is_end) {
+                    None if self.buffer.len() - self.at <= NOTICE_LINE_BYTES_MAX => return Step::Wait,
+                    Some(end) if is_export_notice(&self.buffer[self.at..end]) => {
+                        self.note_beginning(true);
+                        self.at = end;
+                        return Step::Go;
+                    }
+                    _ => {}
+                }
             }
             _ => {}
         }
@@ -470,6 +482,7 @@ impl Framer {
         {
             document.bytes = length as u64;
             self.has_top_span = true;
+            self.broken_indent = None;
             self.found.documents_found += 1;
             self.found.documents_decoded += 1;
             self.found.warnings.merge(&warnings);
@@ -613,6 +626,7 @@ impl Framer {
                 balance: Balance::default(),
                 walked: object_start,
                 is_at_line_start: false,
+                is_balanced: false,
             });
         }
         let Some(candidate) = &mut span.candidate else { return Trial::Refused };
@@ -627,7 +641,8 @@ impl Framer {
     }
 
     fn try_candidate(&self, candidate: &mut Candidate, indent: usize, is_end: bool) -> Trial {
-        loop {
+        let in_array = !self.contexts.is_empty();
+        while !candidate.is_balanced {
             let rest = &self.buffer[self.index(candidate.walked)..];
             if candidate.is_at_line_start {
                 match opener(rest, indent, is_end) {
@@ -647,16 +662,22 @@ impl Framer {
             if candidate.walked - candidate.object_start > self.tuning.document_bytes_max as u64 {
                 return Trial::Refused;
             }
-            if balanced.is_some() {
-                let object = self.index(candidate.object_start)..self.index(candidate.walked);
-                return match classify(&self.buffer[object], true) {
-                    Class::Wrapper { .. } | Class::Control => Trial::Accepted { is_top: true },
-                    Class::Record => Trial::Accepted { is_top: false },
-                    _ if !self.contexts.is_empty() => Trial::Accepted { is_top: false },
-                    _ => Trial::Refused,
-                };
-            }
+            candidate.is_balanced = balanced.is_some();
             candidate.is_at_line_start = newline.is_some();
+        }
+        let end = self.index(candidate.walked);
+        match goes_on_around(&self.buffer[end..], in_array) {
+            Some(false) => {}
+            Some(true) => return Trial::Refused,
+            None if is_end => {}
+            None if self.buffer.len() - end > self.tuning.document_bytes_max => {}
+            None => return Trial::Undecided,
+        }
+        match classify(&self.buffer[self.index(candidate.object_start)..end], true) {
+            Class::Wrapper { .. } | Class::Control => Trial::Accepted { is_top: true },
+            Class::Record => Trial::Accepted { is_top: false },
+            _ if in_array => Trial::Accepted { is_top: false },
+            _ => Trial::Refused,
         }
     }
 
@@ -869,6 +890,18 @@ impl Pending {
             verdict: Verdict::Nothing,
         }
     }
+}
+
+/// Whether what follows an object shows that the object lies inside of another: a further member, or the
+/// other's end. `None` where only blanks follow, so far.
+fn goes_on_around(rest: &[u8], in_array: bool) -> Option<bool> {
+    let at = skip_blanks(rest, 0);
+    Some(match rest.get(at)? {
+        b',' => *rest.get(skip_blanks(rest, at + 1))? == b'"',
+        b'}' => true,
+        b']' => !in_array,
+        _ => false,
+    })
 }
 
 /// Why something that does not begin with `{` is no document.

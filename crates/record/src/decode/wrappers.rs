@@ -160,6 +160,20 @@ fn export_prefix(line: &[u8], is_all: bool) -> Opener {
     if is_all { Opener::None } else { Opener::Undecided }
 }
 
+/// What Bedrock writes into a log group when logging is switched on: CloudWatch's counterpart of the object
+/// `amazon-bedrock-logs-permission-check`, and no record either.
+pub(super) const PERMISSION_NOTICE: &[u8] = b"Permissions are correctly set for Amazon Bedrock logs.";
+
+/// A line with the notice and its time stamp is no longer than this, in bytes.
+pub(super) const NOTICE_LINE_BYTES_MAX: usize = 128;
+
+/// Whether this line of an export task is the notice.
+pub(super) fn is_export_notice(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    line.len() <= NOTICE_LINE_BYTES_MAX
+        && line.strip_suffix(PERMISSION_NOTICE).is_some_and(|stamp| stamp.ends_with(b" "))
+}
+
 /// The members of an object, as far as they can be told apart.
 struct Members<'a> {
     bytes: &'a [u8],

@@ -176,6 +176,10 @@ fn document_json(document: &Document) -> Value {
     insert("output_tokens", count(document.output_tokens));
     insert("cache_read_tokens", count(document.cache_read_tokens));
     insert("cache_write_tokens", count(document.cache_write_tokens));
+    let names = ["input", "output", "cache_read", "cache_write"];
+    let from_usage: Vec<&str> =
+        names.into_iter().zip(document.from_usage).filter_map(|(name, is)| is.then_some(name)).collect();
+    insert("from_usage", (!from_usage.is_empty()).then(|| from_usage.into()));
     insert("max_tokens", count(document.max_tokens));
     insert("latency_ms", count(document.latency_ms));
     insert("first_byte_ms", count(document.first_byte_ms));

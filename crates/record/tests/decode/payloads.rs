@@ -1,0 +1,113 @@
+//! Payload objects: what an offloaded body tells, however it is stored.
+
+use borehole_record::decode::{PayloadDecoder, PayloadSide};
+use borehole_record::{ContentKinds, ObjectFailure, Payload};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
+
+const INPUT: &str =
+    r#"{"max_tokens":64,"messages":[{"content":[{"type":"image"},{"type":"text"}]}],"service_tier":"flex"}"#;
+const OUTPUT: &str = r#"{"output":{"message":{"content":[{"text":"x"}]}},"stopReason":"end_turn","metrics":{"latencyMs":7},"usage":{"inputTokens":1,"outputTokens":2,"cacheReadInputTokens":3,"cacheWriteInputTokens":4}}"#;
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn read_in_chunks(stored: &[u8], side: PayloadSide, chunk_bytes: usize) -> Result<Payload, ObjectFailure> {
+    let mut decoder = PayloadDecoder::new(side, 1 << 30);
+    for chunk in stored.chunks(chunk_bytes) {
+        decoder.push(chunk)?;
+    }
+    Ok(decoder.finish()?.0)
+}
+
+/// Reads a payload plain and gzipped, whole and byte by byte.
+fn read(text: &str, side: PayloadSide) -> Payload {
+    let payload = read_in_chunks(text.as_bytes(), side, usize::MAX).expect("a payload");
+    assert_eq!(read_in_chunks(text.as_bytes(), side, 1).as_ref(), Ok(&payload));
+    assert_eq!(read_in_chunks(&gzip(text.as_bytes()), side, usize::MAX).as_ref(), Ok(&payload));
+    assert_eq!(read_in_chunks(&gzip(text.as_bytes()), side, 1).as_ref(), Ok(&payload));
+    payload
+}
+
+fn assert_is_input(payload: &Payload, bytes: usize) {
+    assert_eq!(payload.input_bytes.get(), Some(bytes as u64));
+    assert_eq!(payload.max_tokens.get(), Some(64));
+    assert_eq!(payload.input_kinds, ContentKinds::IMAGE.union(ContentKinds::TEXT));
+    assert_eq!(payload.service_tier.as_deref(), Some("flex"));
+}
+
+fn assert_is_output(payload: &Payload, bytes: usize) {
+    assert_eq!(payload.output_bytes.get(), Some(bytes as u64));
+    let counts =
+        [payload.input_tokens, payload.output_tokens, payload.cache_read_tokens, payload.cache_write_tokens];
+    assert_eq!(counts.map(|count| count.get()), [Some(1), Some(2), Some(3), Some(4)]);
+    assert_eq!(payload.latency_ms.get(), Some(7));
+    assert_eq!(payload.stop_reason.as_deref(), Some("end_turn"));
+    assert_eq!(payload.output_kinds, ContentKinds::TEXT);
+}
+
+#[test]
+fn a_raw_body_tells_the_facts_of_its_side() {
+    let input = read(INPUT, PayloadSide::Input);
+    assert_is_input(&input, INPUT.len());
+    assert!(!input.output_bytes.is_known());
+    let output = read(OUTPUT, PayloadSide::Output);
+    assert_is_output(&output, OUTPUT.len());
+    assert!(!output.input_bytes.is_known());
+}
+
+#[test]
+fn a_payload_of_both_sides_tells_the_length_of_each() {
+    for side in [PayloadSide::InputOrBoth, PayloadSide::OutputOrBoth] {
+        let both = read(&format!(r#"{{ "input": {INPUT}, "output": {OUTPUT} }}"#), side);
+        assert_is_input(&both, INPUT.len());
+        assert_is_output(&both, OUTPUT.len());
+        let one = read(&format!(r#"{{"input":null,"requestId":"r","output":{OUTPUT}}}"#), side);
+        assert_is_output(&one, OUTPUT.len());
+        assert!(!one.input_bytes.is_known());
+    }
+}
+
+#[test]
+fn a_raw_body_that_might_have_been_both_is_of_the_side_asked_for() {
+    assert_is_input(&read(INPUT, PayloadSide::InputOrBoth), INPUT.len());
+    // Converse's own answer has an `output` among other members.
+    assert_is_output(&read(OUTPUT, PayloadSide::OutputOrBoth), OUTPUT.len());
+}
+
+#[test]
+fn g10_what_is_no_json_has_a_size() {
+    for text in ["%PDF-1.7 and so on", "", "{\"cut\":", "plain text", "{} {}"] {
+        let payload = read(text, PayloadSide::Input);
+        let expected = Payload { input_bytes: (text.len() as u64).into_count(), ..Payload::default() };
+        assert_eq!(payload, expected, "{text}");
+    }
+}
+
+#[test]
+fn g10_a_payload_beyond_what_is_held_has_its_size() {
+    let text = format!(r#"{{"max_tokens":64,"prompt":"{}"}}"#, "x".repeat(33 << 20));
+    let payload = read_in_chunks(text.as_bytes(), PayloadSide::Input, 1 << 20).expect("a payload");
+    assert_eq!(payload, Payload { input_bytes: (text.len() as u64).into_count(), ..Payload::default() });
+}
+
+#[test]
+fn a_corrupt_payload_fails() {
+    let stored = gzip(INPUT.as_bytes());
+    let cut = &stored[..stored.len() - 1];
+    assert_eq!(read_in_chunks(cut, PayloadSide::Input, 9), Err(ObjectFailure::GzTruncated));
+}
+
+trait IntoCount {
+    fn into_count(self) -> borehole_record::Count;
+}
+
+impl IntoCount for u64 {
+    fn into_count(self) -> borehole_record::Count {
+        borehole_record::Count::known(self)
+    }
+}

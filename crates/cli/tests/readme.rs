@@ -1,12 +1,14 @@
 //! README's promises: what its console blocks show is what the command does, and its flags exist.
 //!
-//! In: README.md. Out: nothing. Always: each console block runs as written, in one shell, in a directory that
-//! has the repository's `fixtures`; building is left out, since the command is built already. Absent: blocks
-//! marked `sh`, which need a bucket or a whole build; of them only the flags are checked.
+//! In: README.md. Out: nothing. Always: each command of a console block runs as written, in a directory that
+//! has the repository's `fixtures`; building is left out, since the command is built already. `UPDATE_EXPECT=1`
+//! rewrites what is shown. Absent: blocks marked `sh`, which need a bucket or a whole build; of them only the
+//! flags are checked.
 
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use support::{Dump, borehole, repository, run};
@@ -14,59 +16,71 @@ use support::{Dump, borehole, repository, run};
 /// How README starts the command before it is installed.
 const BUILD_AND_RUN: &str = "cargo run --release -q -p borehole --";
 
-/// A command of a console block, and what the block shows below it.
-struct Shown {
-    command: String,
-    output: String,
+/// One line of README, and whether it is inside of a console block.
+fn marked_lines(text: &str) -> Vec<(&str, bool)> {
+    let mut inside = false;
+    let mark = |line| {
+        let fence = if inside { line == "```" } else { line == "```console" };
+        inside ^= fence;
+        (line, inside && !fence)
+    };
+    text.lines().map(mark).collect()
 }
 
 fn readme() -> String {
     std::fs::read_to_string(repository().join("README.md")).expect("README.md is there")
 }
 
-fn console_blocks(text: &str) -> Vec<Vec<Shown>> {
-    let mut blocks: Vec<Vec<Shown>> = Vec::new();
-    let mut inside = false;
-    for line in text.lines() {
-        match (inside, line) {
-            (false, "```console") => {
-                inside = true;
-                blocks.push(Vec::new());
-            }
-            (true, "```") => inside = false,
-            (true, line) => {
-                let block = blocks.last_mut().expect("a block has begun");
-                if let Some(command) = line.strip_prefix("$ ") {
-                    block.push(Shown { command: command.to_owned(), output: String::new() });
-                } else {
-                    let shown = block.last_mut().expect("a block begins with a command");
-                    shown.output.push_str(line);
-                    shown.output.push('\n');
-                }
-            }
-            (false, _) => {}
+/// README with the output of each command as it is now.
+fn with_outputs_of_now(text: &str) -> String {
+    let place = Dump::new();
+    std::os::unix::fs::symlink(repository().join("fixtures"), place.path().join("fixtures")).expect("a link");
+    let binary = Path::new(env!("CARGO_BIN_EXE_borehole"));
+    let folder = binary.parent().expect("the binary lies in a folder").to_str().expect("a plain path");
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut out = String::new();
+    for (line, inside) in marked_lines(text) {
+        let command = if inside { line.strip_prefix("$ ") } else { None };
+        if inside && command.is_none() {
+            continue; // Output of before.
+        }
+        out.push_str(line);
+        out.push('\n');
+        if let Some(command) = command {
+            let command = command.replace(BUILD_AND_RUN, "borehole");
+            let mut shell = borehole_shell();
+            shell.arg(format!("exec 2>&1; {command}")).current_dir(place.path()).env("PATH", &path);
+            out.push_str(&run(&mut shell).out);
         }
     }
-    blocks
+    out
+}
+
+/// `bash -c` with nothing in its environment that a report could depend on.
+fn borehole_shell() -> Command {
+    let mut shell = Command::new("bash");
+    shell.arg("-c").env_remove("NO_COLOR").env_remove("TERM");
+    shell
 }
 
 #[test]
 fn every_console_block_shows_what_the_command_does() {
-    let place = Dump::new();
-    std::os::unix::fs::symlink(repository().join("fixtures"), place.path().join("fixtures")).expect("a link");
-    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_borehole"));
-    let folder = binary.parent().expect("the binary lies in a folder").to_str().expect("a plain path");
-    let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
-    let blocks = console_blocks(&readme());
-    assert!(blocks.len() >= 4, "README has lost its examples");
-    for shown in blocks.iter().flatten() {
-        let line = shown.command.replace(BUILD_AND_RUN, "borehole");
-        let mut shell = Command::new("bash");
-        shell.arg("-c").arg(format!("exec 2>&1; {line}")).current_dir(place.path()).env("PATH", &path);
-        shell.env_remove("NO_COLOR").env_remove("TERM");
-        let run = run(&mut shell);
-        assert_eq!(run.out, shown.output, "$ {}\nnow says:\n{}", shown.command, run.out);
+    let text = readme();
+    let commands =
+        marked_lines(&text).iter().filter(|(line, inside)| *inside && line.starts_with("$ ")).count();
+    assert!(commands >= 6, "README has lost its examples");
+    let now = with_outputs_of_now(&text);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(repository().join("README.md"), now).expect("README.md can be written");
+        return;
     }
+    let differs = text.lines().zip(now.lines()).position(|(shown, said)| shown != said);
+    if let Some(line) = differs {
+        let (shown, said) =
+            (text.lines().nth(line).unwrap_or_default(), now.lines().nth(line).unwrap_or_default());
+        panic!("README.md line {}: shown {shown:?}, now {said:?}; UPDATE_EXPECT=1 rewrites it", line + 1);
+    }
+    assert_eq!(text.len(), now.len(), "README.md shows more or less than the commands say");
 }
 
 #[test]

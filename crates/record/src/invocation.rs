@@ -202,31 +202,48 @@ impl ContentKinds {
 /// One tag of `requestMetadata`: key and value as the caller gave them.
 pub type Tag = (Box<str>, Box<str>);
 
-/// The strings of an invocation; equal ones are shared through an [`Arc`].
+/// The strings of an invocation; equal sets, and equal strings in different sets, are shared through [`Arc`]s.
 ///
 /// All come from the log and are untrusted: whoever prints them escapes them.
-#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Facets {
     /// 12 digits; from the record, else from the object's key.
-    pub account: Option<Box<str>>,
+    pub account: Option<Arc<str>>,
     /// The Region that received the call (the source Region, where the quota lives); from the record, else the key.
-    pub region: Option<Box<str>>,
+    pub region: Option<Arc<str>>,
     /// `modelId` exactly as logged.
-    pub model_id: Box<str>,
+    pub model_id: Arc<str>,
     /// Converse, InvokeModel and so on; unknown values pass through.
-    pub operation: Option<Box<str>>,
+    pub operation: Option<Arc<str>>,
     /// `identity.arn`.
-    pub identity: Option<Box<str>>,
+    pub identity: Option<Arc<str>>,
     /// Only failed calls have one.
-    pub error_code: Option<Box<str>>,
+    pub error_code: Option<Arc<str>>,
     /// The Region that ran the call, where a cross-Region profile was used.
-    pub inference_region: Option<Box<str>>,
+    pub inference_region: Option<Arc<str>>,
     /// Why the model stopped (`end_turn`, `max_tokens`, …), from the output body.
-    pub stop_reason: Option<Box<str>>,
+    pub stop_reason: Option<Arc<str>>,
     /// Service tier, where a document or body names it.
-    pub service_tier: Option<Box<str>>,
+    pub service_tier: Option<Arc<str>>,
     /// `requestMetadata`, sorted by key.
-    pub tags: Box<[Tag]>,
+    pub tags: Arc<[Tag]>,
+}
+
+impl Default for Facets {
+    fn default() -> Self {
+        Facets {
+            account: None,
+            region: None,
+            model_id: Arc::from(""),
+            operation: None,
+            identity: None,
+            error_code: None,
+            inference_region: None,
+            stop_reason: None,
+            service_tier: None,
+            tags: Arc::from([]),
+        }
+    }
 }
 
 /// One counted attempt to call a model.

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use borehole_record::{Invocation, RequestId, UtcHour};
+use borehole_record::{Facets, Invocation, RequestId, UtcHour};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::limits::IDENTITIES_PER_PASS;
@@ -124,26 +125,22 @@ impl HourStore {
     }
 }
 
-/// Bytes that an invocation takes in memory, its share of common strings included. An estimate: it decides
-/// only when to spill.
+/// Bytes that an invocation takes in memory, with its share of the strings. An estimate: it decides only when
+/// to spill.
 fn footprint(invocation: &Invocation) -> usize {
     let facets = &invocation.facets;
-    let strings = [
-        &facets.account,
-        &facets.region,
-        &facets.operation,
-        &facets.identity,
-        &facets.error_code,
-        &facets.inference_region,
-        &facets.stop_reason,
-    ];
-    let text = strings.iter().map(|text| text.as_ref().map_or(0, |text| text.len() + 16)).sum::<usize>()
-        + facets.model_id.len()
-        + facets.tags.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
+    // Of strings, those of the caller are the ones that may be as many as the records.
+    let caller = facets.identity.as_ref().map_or(0, |arn| shared(arn, arn.len() + 48));
+    let tags = facets.tags.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
+    let text = caller + shared(&facets.tags, tags);
     let id = if let RequestId::Text(id) = &invocation.request_id { id.len() + 16 } else { 0 };
-    let sharers = std::sync::Arc::strong_count(facets).max(1);
     // Growing vectors hold up to twice what is in them; half of that on average.
-    size_of::<Invocation>() * 3 / 2 + id + (text + 256) / sharers
+    size_of::<Invocation>() * 3 / 2 + id + shared(facets, size_of::<Facets>() + 32 + text)
+}
+
+/// The part of `bytes` that falls to one of those who share them now.
+fn shared<T: ?Sized>(of: &Arc<T>, bytes: usize) -> usize {
+    bytes / Arc::strong_count(of).max(1)
 }
 
 /// Account, Region and request id: the identity of a request.

@@ -3,20 +3,23 @@
 //! In: a document (or a joined record) with its payload facts. Out: an [`Invocation`], or what it lacks. Equal
 //! sets of strings are shared, so that an hour of records holds each caller's strings once.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
-use borehole_record::{Document, Facets, Invocation, RejectReason, RequestId};
+use borehole_record::{Document, Facets, Invocation, RejectReason, RequestId, Tag};
 use rustc_hash::FxHashSet;
 
 use crate::resolve::Sides;
 
-/// Sets of strings remembered by one thread; callers with a session per request would fill it without end.
-const FACETS_REMEMBERED: usize = 8_192;
+/// Things of one kind remembered by one thread; callers with a session per request would fill it without end.
+const REMEMBERED_MAX: usize = 8_192;
 
 /// Shares equal sets of strings.
 #[derive(Default)]
 pub(crate) struct Compactor {
     facets: FxHashSet<Arc<Facets>>,
+    strings: Shared<str>,
+    tags: Shared<[Tag]>,
 }
 
 impl Compactor {
@@ -32,16 +35,16 @@ impl Compactor {
         let timestamp = document.timestamp.ok_or(RejectReason::Timestamp)?;
         let model_id = document.model_id.ok_or(RejectReason::ModelId)?;
         let facets = Facets {
-            account: document.account.or_else(|| account.map(Box::from)),
-            region: document.region.or_else(|| region.map(Box::from)),
-            model_id,
-            operation: document.operation,
-            identity: document.identity,
-            error_code: document.error_code,
-            inference_region: document.inference_region,
-            stop_reason: document.stop_reason,
-            service_tier: document.service_tier,
-            tags: document.tags.into(),
+            account: self.text(document.account.as_deref().or(account)),
+            region: self.text(document.region.as_deref().or(region)),
+            model_id: self.strings.share(&*model_id),
+            operation: self.text(document.operation.as_deref()),
+            identity: self.text(document.identity.as_deref()),
+            error_code: self.text(document.error_code.as_deref()),
+            inference_region: self.text(document.inference_region.as_deref()),
+            stop_reason: self.text(document.stop_reason.as_deref()),
+            service_tier: self.text(document.service_tier.as_deref()),
+            tags: self.tags.share(&*document.tags),
         };
         Ok(Invocation {
             timestamp,
@@ -67,15 +70,45 @@ impl Compactor {
         })
     }
 
+    fn text(&mut self, text: Option<&str>) -> Option<Arc<str>> {
+        text.map(|text| self.strings.share(text))
+    }
+
     fn share(&mut self, facets: Facets) -> Arc<Facets> {
         if let Some(known) = self.facets.get(&facets) {
             return Arc::clone(known);
         }
-        if self.facets.len() >= FACETS_REMEMBERED {
+        if self.facets.len() >= REMEMBERED_MAX {
             self.facets.clear();
         }
         let facets = Arc::new(facets);
         self.facets.insert(Arc::clone(&facets));
         facets
+    }
+}
+
+/// Equal things once.
+struct Shared<T: ?Sized>(FxHashSet<Arc<T>>);
+
+impl<T: ?Sized> Default for Shared<T> {
+    fn default() -> Self {
+        Shared(FxHashSet::default())
+    }
+}
+
+impl<T: ?Sized + Eq + Hash> Shared<T> {
+    fn share<'a>(&mut self, thing: &'a T) -> Arc<T>
+    where
+        Arc<T>: From<&'a T>,
+    {
+        if let Some(known) = self.0.get(thing) {
+            return Arc::clone(known);
+        }
+        if self.0.len() >= REMEMBERED_MAX {
+            self.0.clear();
+        }
+        let thing: Arc<T> = Arc::from(thing);
+        self.0.insert(Arc::clone(&thing));
+        thing
     }
 }

@@ -125,17 +125,17 @@ impl Joiner {
         while let Some(entry) = self.folders.first_entry()
             && entry.key().0 + 1 < hour.0
         {
-            let (folder_hour, folder) = entry.remove_entry();
-            for (key, mut fragments) in folder.orphans {
-                let next = self.folders.get_mut(&UtcHour(folder_hour.0 + 1));
+            let (own, folder) = entry.remove_entry();
+            let after = UtcHour(own.0 + 1);
+            for (key, fragments) in folder.orphans {
+                let next = self.folders.get_mut(&after);
                 let more = next.and_then(|next| next.orphans.remove(&key)).unwrap_or_default();
-                fragments.sort_by_key(|fragment| (fragment.kind, fragment.object));
-                let first = fragments.remove(0);
-                let own = fragments.into_iter().map(|fragment| (folder_hour, fragment));
-                let late = more.into_iter().map(|fragment| (UtcHour(folder_hour.0 + 1), fragment));
-                let anchor =
-                    Anchor { folder: folder_hour, invocation: first, siblings: own.chain(late).collect() };
-                out.push(anchor.join());
+                let mut all: Vec<_> = fragments.into_iter().map(|fragment| (own, fragment)).collect();
+                all.extend(more.into_iter().map(|fragment| (after, fragment)));
+                // The first document is the one whose fields win, in whichever of the two folders it lies.
+                all.sort_by_key(|(hour, fragment)| (fragment.kind, *hour, fragment.object));
+                let (_, first) = all.remove(0);
+                out.push(Anchor { folder: own, invocation: first, siblings: all }.join());
             }
         }
     }

@@ -18,9 +18,9 @@ pub const SLACK_HOURS: i64 = 1;
 /// in a neighbouring hour decides about a duplicate.
 pub const CLOSING_HOURS: i64 = 2;
 
-/// As `CLOSING_HOURS`, where a run has split roots: one more, since whether a document without invocation
-/// document joins its neighbour depends on the invocation documents of the folder after.
-pub const CLOSING_HOURS_SPLIT: i64 = 3;
+/// As `CLOSING_HOURS`, where a run has split roots: two more. Documents without an invocation document are a
+/// record with those of the next folder, and whether those have one is known after the folder behind that.
+pub const CLOSING_HOURS_SPLIT: i64 = 4;
 
 /// Request ids compared at once when an hour closes. Larger hours close in several passes by a hash of the id,
 /// so that closing one takes at most about 40 MiB however busy it was.

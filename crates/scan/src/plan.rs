@@ -4,11 +4,12 @@
 //! folder hours they lie in, and the books of what the listing set aside. Always: objects are numbered by key,
 //! so that no number depends on the order in which a directory was listed.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use borehole_record::{DocumentKind, Key, Timestamp, UtcHour, key};
 use borehole_store::{Listed, Object};
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
 use crate::ledger::{Ledger, LedgerLine};
 use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT};
@@ -149,15 +150,18 @@ impl Plan {
         let mut plan = Plan { range, ..Plan::default() };
         plan.ledger.keep_lines = keep_lines;
         let mut streams: BTreeMap<Stream, u32> = BTreeMap::new();
-        let mut seen = FxHashSet::default();
+        let mut seen = FxHashMap::default();
         let (from, to) = range.hours();
         // The widest slack any layout needs; what lies further out is never listed.
         let from = UtcHour(from.0 - CLOSING_HOURS_SPLIT);
         let to = UtcHour(to.0 + CLOSING_HOURS_SPLIT);
         for (index, source) in sources.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let mut enter =
-                |folder: &[u8]| key::folder_range(folder).is_none_or(|(first, end)| first < to && from < end);
+            let mut enter = |folder: &[u8]| {
+                let outside =
+                    key::folder_range(folder).is_some_and(|(first, end)| first >= to || end <= from);
+                !(outside && is_inside_layout(folder))
+            };
             let mut found = |listed: Listed| {
                 progress.listed();
                 plan.add(index, source, listed, &mut streams, &mut seen);
@@ -176,7 +180,7 @@ impl Plan {
         source: &Source,
         listed: Listed,
         streams: &mut BTreeMap<Stream, u32>,
-        seen: &mut FxHashSet<(u64, u64)>,
+        seen: &mut FxHashMap<(u64, u64), usize>,
     ) {
         let object = match listed {
             Listed::Object(object) => object,
@@ -276,15 +280,29 @@ impl Plan {
                 return self.ledger.skip(reason);
             }
         };
-        if object.identity.is_some_and(|identity| !seen.insert(identity)) {
-            // The same file under two names or in two overlapping roots: read once.
-            return self.ledger.tally.warn("same_file");
-        }
-        self.ledger.objects_listed += 1;
-        self.ledger.bytes_listed += object.size.unwrap_or(0);
         let next = u32::try_from(streams.len()).unwrap_or(u32::MAX);
         let stream = *streams.entry(stream).or_insert(next);
-        self.objects.push(Planned { source: index, stream, role, object });
+        let planned = Planned { source: index, stream, role, object };
+        if let Some(identity) = planned.object.identity {
+            match seen.entry(identity) {
+                Entry::Vacant(entry) => drop(entry.insert(self.objects.len())),
+                Entry::Occupied(entry) => {
+                    // The same file under two names or in two overlapping roots: read once, under the name that
+                    // tells its hour, then the first; never under that which happened to be listed first.
+                    let known = &mut self.objects[*entry.get()];
+                    let rank = |planned: &Planned| {
+                        (planned.role == Role::Loose, planned.object.key.clone(), planned.source)
+                    };
+                    if rank(&planned) < rank(known) {
+                        *known = planned;
+                    }
+                    return self.ledger.tally.warn("same_file");
+                }
+            }
+        }
+        self.ledger.objects_listed += 1;
+        self.ledger.bytes_listed += planned.object.size.unwrap_or(0);
+        self.objects.push(planned);
     }
 
     fn is_near(&self, hour: UtcHour, slack: i64) -> bool {
@@ -293,9 +311,14 @@ impl Plan {
     }
 
     fn number_streams(&mut self, streams: BTreeMap<Stream, u32>) {
+        // A stream whose every object turned out to be another's under a second name is none.
+        let mut used = vec![false; streams.len()];
+        for planned in &self.objects {
+            used[planned.stream as usize] = true;
+        }
         let mut renumbered = vec![0; streams.len()];
-        for (position, (stream, number)) in streams.into_iter().enumerate() {
-            renumbered[number as usize] = u32::try_from(position).unwrap_or(u32::MAX);
+        for (stream, number) in streams.into_iter().filter(|(_, number)| used[*number as usize]) {
+            renumbered[number as usize] = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
             self.streams.push(stream);
         }
         for planned in &mut self.objects {
@@ -335,6 +358,17 @@ impl Plan {
     pub fn bytes(&self) -> u64 {
         self.objects.iter().filter_map(|planned| planned.object.size).sum()
     }
+}
+
+/// Whether a folder's date is surely a layout's own. A date alone may as well be part of a key prefix, with all
+/// of `AWSLogs/` below it (`backup/2024/01/02/AWSLogs/…`): such folders are entered whatever their date is.
+fn is_inside_layout(folder: &[u8]) -> bool {
+    let names: Vec<&[u8]> = folder.split(|&byte| byte == b'/').collect();
+    let delivers =
+        names.windows(3).any(|names| names[0] == b"AWSLogs" && names[2] == b"BedrockModelInvocationLogs");
+    // `YYYY/MM/DD/HH/<kind>`, the folders of the split layout and of payloads.
+    let kinds: [&[u8]; 5] = [b"model-invocations", b"metadata", b"requests", b"responses", b"data"];
+    delivers || names.last().is_some_and(|name| kinds.contains(name))
 }
 
 /// What stands before the layout's own part of a key.

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 
+use borehole_record::gunzip::Gunzip;
 use borehole_record::{
     DecodeOptions, Document, DocumentKind, Invocation, Key, ObjectDecoder, ObjectFailure, ObjectSummary,
     Reject, RejectReason, RequestId, Sink, UtcHour,
@@ -70,30 +71,38 @@ impl Reader<'_> {
 
     fn read_object(&self, number: u32, planned: &Planned, send: &Sender<Message>) -> Outcome {
         if !self.salvage {
-            return self.read_once(number, planned, u64::MAX, Some(send));
+            return self.read_once(number, planned, None, Some(send));
         }
-        // With --salvage an object is read twice: first to learn how much of it is sound, then to count that much.
-        let probe = self.read_once(number, planned, u64::MAX, None);
-        let Outcome::Failed(reason, Some(intact)) = probe else {
-            return if matches!(probe, Outcome::Read(_)) {
-                self.read_once(number, planned, u64::MAX, Some(send))
-            } else {
-                probe
+        if planned.object.size.is_none() {
+            // Standard input can be read only once: of damaged gzip too much has been handed over by then.
+            return match self.read_once(number, planned, None, Some(send)) {
+                Outcome::Failed(reason, Some(_)) if is_unverified(reason) => Outcome::Failed(reason, None),
+                outcome => outcome,
             };
-        };
-        match self.read_once(number, planned, intact.decoded_bytes, Some(send)) {
-            Outcome::Failed(_, Some(tally)) | Outcome::Read(tally) => Outcome::Failed(reason, Some(tally)),
-            _ => Outcome::Failed(reason, None),
+        }
+        // An object is read twice: first to learn how much of it is sound, then to count that much.
+        match self.read_once(number, planned, None, None) {
+            Outcome::Read(_) => self.read_once(number, planned, None, Some(send)),
+            Outcome::Failed(reason, Some(sound)) => {
+                let verified = is_unverified(reason).then_some(sound.decoded_bytes);
+                match self.read_once(number, planned, verified, Some(send)) {
+                    Outcome::Read(tally) | Outcome::Failed(_, Some(tally)) if tally.documents_found > 0 => {
+                        Outcome::Failed(reason, Some(tally))
+                    }
+                    _ => Outcome::Failed(reason, None),
+                }
+            }
+            outcome => outcome,
         }
     }
 
-    /// Reads an object, counting documents that end within the first `limit` decoded bytes. On a failure that
-    /// leaves an intact part the tally given back holds only its length, in `decoded_bytes`.
+    /// Reads an object. With `verified`, it is damaged gzip, and its first so many decoded bytes, the members
+    /// whose checksums hold, are read as if they were the whole object.
     fn read_once(
         &self,
         number: u32,
         planned: &Planned,
-        limit: u64,
+        verified: Option<u64>,
         send: Option<&Sender<Message>>,
     ) -> Outcome {
         let key = Key::parse(&planned.object.key);
@@ -112,7 +121,6 @@ impl Reader<'_> {
             planned,
             kind,
             request_id,
-            limit,
             send,
             tally: Tally::default(),
             batch: Vec::new(),
@@ -121,6 +129,7 @@ impl Reader<'_> {
         let mut failure = None;
         let mut probe = planned.role == Role::Loose;
         let mut skipped = None;
+        let mut members = verified.map(|bytes| (Gunzip::new(self.decode.decoded_bytes_max), bytes));
         let store = &self.sources[planned.source as usize].store;
         let read = store.read(&planned.object, &mut |bytes| {
             if std::mem::take(&mut probe) {
@@ -129,8 +138,19 @@ impl Reader<'_> {
                     return false;
                 }
             }
-            failure = decoder.push(bytes, &mut sink).err();
-            failure.is_none()
+            let Some((gunzip, left)) = &mut members else {
+                failure = decoder.push(bytes, &mut sink).err();
+                return failure.is_none();
+            };
+            let unpacked = gunzip.push(bytes, |decoded| {
+                let count = decoded.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                let pushed = decoder.push(&decoded[..count], &mut sink);
+                failure = pushed.err();
+                pushed
+            });
+            // Where and how it fails is known already.
+            unpacked.is_ok() && *left > 0
         });
         if let Some(reason) = skipped {
             return Outcome::Skipped(reason);
@@ -140,16 +160,33 @@ impl Reader<'_> {
             Err(reason) => return Outcome::Failed(reason.as_str(), None),
         };
         self.progress.fetched(stored_bytes);
-        let intact_bytes = decoder.verified_decoded_bytes();
+        let verified_bytes = decoder.verified_decoded_bytes();
         let summary = match failure {
             Some(failure) => Err(failure),
             None => decoder.finish(&mut sink),
         };
         match summary {
-            Ok(summary) => sink.finish(&summary, stored_bytes),
-            Err(failure) => sink.fail(failure, intact_bytes),
+            Ok(mut summary) => {
+                summary.gzip |= verified.is_some();
+                sink.finish(&summary, stored_bytes)
+            }
+            Err(failure) => sink.fail(failure, verified_bytes),
         }
     }
+}
+
+/// Whether an object that failed like this handed over bytes that no checksum stood for.
+fn is_unverified(reason: &str) -> bool {
+    let failures = [
+        ObjectFailure::GzTruncated,
+        ObjectFailure::GzCrc,
+        ObjectFailure::GzIsize,
+        ObjectFailure::GzHeader,
+        ObjectFailure::GzTrailingGarbage,
+        ObjectFailure::GzCorrupt,
+        ObjectFailure::DecodedLimit,
+    ];
+    failures.iter().any(|failure| failure.as_str() == reason)
 }
 
 /// Looks at the first bytes of a file outside both layouts: our own files and plainly foreign ones are not read.
@@ -173,7 +210,6 @@ struct ObjectSink<'a> {
     planned: &'a Planned,
     kind: DocumentKind,
     request_id: Option<&'a str>,
-    limit: u64,
     send: Option<&'a Sender<Message>>,
     tally: Tally,
     batch: Vec<Invocation>,
@@ -269,7 +305,7 @@ impl ObjectSink<'_> {
         Outcome::Read(Box::new(self.tally))
     }
 
-    fn fail(mut self, failure: ObjectFailure, intact_bytes: u64) -> Outcome {
+    fn fail(mut self, failure: ObjectFailure, verified_bytes: u64) -> Outcome {
         if self.planned.role == Role::Loose && self.tally.documents_decoded == 0 {
             match failure {
                 // Archives and pictures beside the logs, and JSON that is no log, are nobody's loss.
@@ -283,22 +319,13 @@ impl ObjectSink<'_> {
         }
         self.flush();
         self.tally.documents_found = self.found;
-        self.tally.decoded_bytes = match failure {
-            // Cut short: what was decoded before the cut is all there is, and it is sound as far as it goes.
-            ObjectFailure::GzTruncated | ObjectFailure::JsonTruncated => u64::MAX,
-            // Wrong bytes: only members whose checksum held.
-            _ => intact_bytes,
-        }
-        .min(self.limit);
+        self.tally.decoded_bytes = verified_bytes;
         Outcome::Failed(failure.as_str(), Some(Box::new(self.tally)))
     }
 }
 
 impl Sink for ObjectSink<'_> {
     fn document(&mut self, document: Document) {
-        if document.offset >= self.limit {
-            return;
-        }
         self.found += 1;
         if self.kind == DocumentKind::Record {
             self.tally.documents_decoded += 1;
@@ -312,9 +339,6 @@ impl Sink for ObjectSink<'_> {
     }
 
     fn reject(&mut self, reject: Reject) {
-        if reject.offset >= self.limit {
-            return;
-        }
         self.found += 1;
         self.lose(reject.offset, reject.bytes, reject.reason);
     }
@@ -334,9 +358,10 @@ pub(crate) fn note_place(
         tally.warn("stray");
     }
     let stream = &plan.streams[planned.stream as usize];
-    let differs = |named: &Option<Box<str>>, own: &Option<Box<str>>| named.is_some() && named != own;
-    if differs(&stream.account, &invocation.facets.account)
-        || differs(&stream.region, &invocation.facets.region)
+    let differs = |named: &Option<Box<str>>, own: Option<&str>| named.is_some() && named.as_deref() != own;
+    let facets = &invocation.facets;
+    if differs(&stream.account, facets.account.as_deref())
+        || differs(&stream.region, facets.region.as_deref())
     {
         tally.warn("key_mismatch");
     }

@@ -112,6 +112,7 @@ pub fn scan(
         fragments: BTreeMap::new(),
         failed: FxHashSet::default(),
         skipped: FxHashSet::default(),
+        strays: FxHashMap::default(),
         closed_through: UtcHour(i64::MIN / 2),
         reopen: BTreeSet::new(),
         pass: Pass::First,
@@ -154,6 +155,8 @@ struct Run<'a> {
     fragments: BTreeMap<UtcHour, FxHashMap<JoinKey, Vec<Fragment>>>,
     failed: FxHashSet<u32>,
     skipped: FxHashSet<u32>,
+    /// Own hours of the strays of objects that are not done: should one fail, its strays must go again.
+    strays: FxHashMap<u32, BTreeSet<UtcHour>>,
     /// All hours up to this one are closed.
     closed_through: UtcHour,
     /// Closed hours that a stray came too late for, with their neighbours.
@@ -231,6 +234,10 @@ impl<'a> Run<'a> {
                 Message::Invocations(batch) => {
                     for invocation in batch {
                         let folder = hour_of(invocation.object);
+                        let own = UtcHour::of(invocation.timestamp);
+                        if folder.is_some_and(|folder| is_stray(own, folder)) {
+                            self.strays.entry(invocation.object).or_default().insert(own);
+                        }
                         self.take(invocation, folder)?;
                     }
                 }
@@ -274,9 +281,7 @@ impl<'a> Run<'a> {
                     return Ok(());
                 }
                 if aside {
-                    // Hours it may change that are closed already are opened again at the end.
-                    let touched = (own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).map(UtcHour);
-                    self.reopen.extend(touched.filter(|&hour| hour <= self.closed_through));
+                    self.reopen_around(own);
                     return self.aside.insert(invocation).map_err(|cause| self.spill_error(cause));
                 }
             }
@@ -285,6 +290,12 @@ impl<'a> Run<'a> {
             Pass::Again { .. } => {}
         }
         self.open.insert(invocation).map_err(|cause| self.spill_error(cause))
+    }
+
+    /// Hours that a change in `own` may change and that are closed already are opened again at the end.
+    fn reopen_around(&mut self, own: UtcHour) {
+        let touched = (own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).map(UtcHour);
+        self.reopen.extend(touched.filter(|&hour| hour <= self.closed_through));
     }
 
     /// Books the outcome of one object.
@@ -303,6 +314,7 @@ impl<'a> Run<'a> {
                 }
             };
         }
+        let strays = self.strays.remove(&number).unwrap_or_default();
         match outcome {
             Outcome::Read(tally) => {
                 self.ledger.objects_read += 1;
@@ -332,7 +344,13 @@ impl<'a> Run<'a> {
                         self.ledger.salvaged += 1;
                         self.book(number, &tally);
                     }
-                    None => drop(self.failed.insert(number)),
+                    None => {
+                        self.failed.insert(number);
+                        // An hour may have closed with what was handed over before the failure.
+                        for own in strays {
+                            self.reopen_around(own);
+                        }
+                    }
                 }
             }
             Outcome::Panicked => self.panicked = true,

@@ -75,7 +75,7 @@ impl Listing {
 
 fn row(invocation: &Invocation, base_model: &str) -> ListedRequest {
     let facets = &invocation.facets;
-    let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+    let owned = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
     ListedRequest {
         request_id: invocation.request_id.to_string(),
         timestamp: invocation.timestamp,

@@ -176,7 +176,7 @@ fn find_structure(bytes: &[u8]) -> Option<usize> {
     let mut at = near;
     while let Some(word) = word_at(bytes, at) {
         // The two kinds of brackets differ in this bit alone.
-        let folded = word | EVERY_BYTE * 0x20;
+        let folded = word | (EVERY_BYTE * 0x20);
         let hits = equal_bytes(word, b'"') | equal_bytes(folded, b'{') | equal_bytes(folded, b'}');
         if hits != 0 {
             return Some(at + hits.trailing_zeros() as usize / 8);
@@ -258,12 +258,26 @@ pub(super) fn push_code_point(code_point: u32, text: &mut Vec<u8>) {
     }
 }
 
-/// Whether a surrogate escape without its other half stands anywhere in this JSON text.
+/// Whether a surrogate escape without its other half stands in a string of this JSON text.
 pub(super) fn has_lone_surrogate(json: &[u8]) -> bool {
     let mut from = 0;
-    while let Some(length) = json.get(from..).and_then(|tail| memchr::memchr(b'\\', tail)) {
+    while let Some(quote) = memchr::memchr(b'"', &json[from..]) {
+        let content = from + quote + 1;
+        let Some(end) = string_end(json, content) else { return false };
+        if end.surrogates && has_lone_unit(&json[content..end.after - 1]) {
+            return true;
+        }
+        from = end.after;
+    }
+    false
+}
+
+/// Whether the content of a string has a surrogate escape without its other half.
+fn has_lone_unit(content: &[u8]) -> bool {
+    let mut from = 0;
+    while let Some(length) = content.get(from..).and_then(|tail| memchr::memchr(b'\\', tail)) {
         let at = from + length;
-        let unit = |at: usize| json.get(at..at + 6)?.strip_prefix(b"\\u").and_then(hex4);
+        let unit = |at: usize| content.get(at..at + 6)?.strip_prefix(b"\\u").and_then(hex4);
         match unit(at) {
             Some(0xD800..0xDC00) => {
                 if !matches!(unit(at + 6), Some(0xDC00..0xE000)) {

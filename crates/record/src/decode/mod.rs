@@ -48,7 +48,9 @@ pub struct DecodeOptions {
 /// its outcome. The default is right outside of tests.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeTuning {
-    /// Longest document that is held as a whole, in bytes. A longer one is read piece by piece.
+    /// Longest document that is held as a whole, in bytes. A longer one is read piece by piece; it is not taken
+    /// for the next good record while one before it is broken, and, as an event, its message is not opened (it
+    /// is rejected).
     pub document_bytes_max: usize,
     /// Longest body that is held, of a document that is not, in bytes. Of a longer one the length is known, and
     /// no facts.
@@ -212,9 +214,9 @@ impl Layer {
         let head = std::mem::take(head);
         let unpacked_max = if setup.options.allow_double_gzip { 2 } else { 1 };
         match content {
-            Content::Foreign => return Err(ObjectFailure::UnsupportedFormat),
-            Content::Wide => return Err(ObjectFailure::EncodingUtf16),
-            Content::Gzip if unpacked >= unpacked_max => return Err(ObjectFailure::NestedCompression),
+            Content::Foreign => Err(ObjectFailure::UnsupportedFormat),
+            Content::Wide => Err(ObjectFailure::EncodingUtf16),
+            Content::Gzip if unpacked >= unpacked_max => Err(ObjectFailure::NestedCompression),
             Content::Gzip => {
                 let gunzip = Gunzip::new(setup.options.decoded_bytes_max);
                 *self = Layer::Gzip(Box::new(GzipLayer { gunzip, inside: Layer::Unknown(Vec::new()) }));

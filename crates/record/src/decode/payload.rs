@@ -193,9 +193,12 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
     &text[skip_blanks(text, 0).min(end)..end]
 }
 
+/// The texts of the input and the output body.
+type BothSides<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// The two bodies of `{"input": …, "output": …}`, null ones left out. `None` if this is a raw body: Converse's
 /// own output has an `output`, too, but never alone.
-fn both_sides(json: &[u8]) -> Option<(Option<&[u8]>, Option<&[u8]>)> {
+fn both_sides(json: &[u8]) -> Option<BothSides<'_>> {
     if json.first() != Some(&b'{') {
         return None;
     }

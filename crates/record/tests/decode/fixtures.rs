@@ -27,8 +27,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 }
 
 fn reading(expected: &Value) -> Reading {
-    let mut reading = Reading::default();
-    reading.kind = match expected["kind"].as_str() {
+    let kind = match expected["kind"].as_str() {
         None | Some("record") => DocumentKind::Record,
         Some("invocation") => DocumentKind::Invocation,
         Some("metadata") => DocumentKind::Metadata,
@@ -36,6 +35,7 @@ fn reading(expected: &Value) -> Reading {
         Some("response") => DocumentKind::Response,
         Some(other) => panic!("no such kind: {other}"),
     };
+    let mut reading = Reading { kind, ..Reading::default() };
     for option in expected["options"].as_array().into_iter().flatten() {
         match option.as_str() {
             Some("accept_epoch") => reading.options.accept_epoch = true,

@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 enum Envelope {
     Refused(&'static str),
     OtherSchema,
-    Record { strings: [Option<String>; 7], counts: [Option<u64>; 4], tags: Vec<(String, String)> },
+    Record { strings: Vec<Option<String>>, counts: [Option<u64>; 4], tags: Vec<(String, String)> },
 }
 
 impl Envelope {
@@ -208,7 +208,7 @@ impl Envelope {
         }
         let text = |text: &Option<Box<str>>| text.as_deref().map(String::from);
         Envelope::Record {
-            strings: [
+            strings: vec![
                 text(&document.account),
                 text(&document.region),
                 text(&document.inference_region),
@@ -255,7 +255,7 @@ impl Envelope {
         match reader.refused {
             Some(reason) => Envelope::Refused(reason),
             None => Envelope::Record {
-                strings: reader.strings,
+                strings: reader.strings.into(),
                 counts: reader.counts,
                 tags: tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
             },

@@ -27,6 +27,7 @@ fn main() -> std::process::ExitCode {
 }
 
 /// The moment the command started, by the wall clock; the only place where it is read.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn now() -> borehole_record::Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     borehole_record::Timestamp {

@@ -413,6 +413,12 @@ fn h08_overlapping_roots_are_read_once() {
     assert_eq!(twice["totals"], once["totals"]);
     assert_eq!(twice["health"]["objects"], once["health"]["objects"]);
     assert_eq!(twice["health"]["warnings"]["same_file"], json!(2));
+
+    // Markers and payloads are objects, too: they are listed once.
+    let whole = report(["fixtures/dumps"], 0);
+    let overlapping = report(["fixtures/dumps", "fixtures/dumps/aws", "fixtures/dumps/split"], 0);
+    assert_eq!(overlapping["health"]["objects"], whole["health"]["objects"]);
+    assert_eq!(overlapping["health"]["bytes"], whole["health"]["bytes"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::time::Timestamp;
@@ -202,11 +203,11 @@ impl ContentKinds {
 /// One tag of `requestMetadata`: key and value as the caller gave them.
 pub type Tag = (Box<str>, Box<str>);
 
-/// The strings of an invocation; equal sets, and equal strings in different sets, are shared through [`Arc`]s.
+/// What was called, from where, and how it ended: few different ones, shared by very many invocations.
 ///
-/// All come from the log and are untrusted: whoever prints them escapes them.
+/// All strings come from the log and are untrusted: whoever prints them escapes them.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Facets {
+pub struct Call {
     /// 12 digits; from the record, else from the object's key.
     pub account: Option<Arc<str>>,
     /// The Region that received the call (the source Region, where the quota lives); from the record, else the key.
@@ -215,34 +216,54 @@ pub struct Facets {
     pub model_id: Arc<str>,
     /// Converse, InvokeModel and so on; unknown values pass through.
     pub operation: Option<Arc<str>>,
-    /// `identity.arn`.
-    pub identity: Option<Arc<str>>,
     /// Only failed calls have one.
     pub error_code: Option<Arc<str>>,
     /// The Region that ran the call, where a cross-Region profile was used.
     pub inference_region: Option<Arc<str>>,
-    /// Why the model stopped (`end_turn`, `max_tokens`, …), from the output body.
-    pub stop_reason: Option<Arc<str>>,
     /// Service tier, where a document or body names it.
     pub service_tier: Option<Arc<str>>,
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Call {
+            account: None,
+            region: None,
+            model_id: Arc::from(""),
+            operation: None,
+            error_code: None,
+            inference_region: None,
+            service_tier: None,
+        }
+    }
+}
+
+/// The strings of an invocation: its [`Call`] (whose fields read as if they were here) and what varies more.
+///
+/// Equal sets, and equal strings in different sets, are shared. Untrusted like those of [`Call`].
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Facets {
+    /// What was called.
+    pub call: Arc<Call>,
+    /// `identity.arn`.
+    pub identity: Option<Arc<str>>,
+    /// Why the model stopped (`end_turn`, `max_tokens`, …), from the output body.
+    pub stop_reason: Option<Arc<str>>,
     /// `requestMetadata`, sorted by key.
     pub tags: Arc<[Tag]>,
 }
 
 impl Default for Facets {
     fn default() -> Self {
-        Facets {
-            account: None,
-            region: None,
-            model_id: Arc::from(""),
-            operation: None,
-            identity: None,
-            error_code: None,
-            inference_region: None,
-            stop_reason: None,
-            service_tier: None,
-            tags: Arc::from([]),
-        }
+        Facets { call: Arc::default(), identity: None, stop_reason: None, tags: Arc::from([]) }
+    }
+}
+
+impl Deref for Facets {
+    type Target = Call;
+
+    fn deref(&self) -> &Call {
+        &self.call
     }
 }
 

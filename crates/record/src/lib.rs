@@ -16,7 +16,7 @@ pub mod time;
 
 pub use decode::{DecodeOptions, ObjectDecoder, ObjectSummary, PayloadDecoder, Sink};
 pub use document::{BodyPlace, Document, DocumentKind, Payload};
-pub use invocation::{ContentKinds, Count, Facets, Invocation, RequestId, Tag};
+pub use invocation::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Tag};
 pub use key::Key;
 pub use model::{Model, Scope};
 pub use reject::{ObjectFailure, Reject, RejectReason, Warning, Warnings};

@@ -27,9 +27,14 @@ pub(crate) struct HourStore {
     spill: Option<Spill>,
 }
 
+/// Invocations in one piece of an hour's list. Pieces do not move when the list grows, so that a busy hour
+/// takes no more than it holds.
+const PIECE_INVOCATIONS: usize = 1_024;
+
 #[derive(Default)]
 struct Slot {
-    records: Vec<Invocation>,
+    /// Pieces of at most [`PIECE_INVOCATIONS`].
+    records: Vec<Vec<Invocation>>,
     memory_bytes: usize,
     extents: Vec<Extent>,
     spilled: u64,
@@ -45,7 +50,16 @@ impl HourStore {
     pub(crate) fn insert(&mut self, invocation: Invocation) -> io::Result<()> {
         let bytes = footprint(&invocation);
         let slot = self.hours.entry(UtcHour::of(invocation.timestamp)).or_default();
-        slot.records.push(invocation);
+        match slot.records.last_mut() {
+            Some(piece) if piece.len() < PIECE_INVOCATIONS => piece.push(invocation),
+            // The first piece grows by itself: quiet hours are many.
+            None => slot.records.push(vec![invocation]),
+            Some(_) => {
+                let mut piece = Vec::with_capacity(PIECE_INVOCATIONS);
+                piece.push(invocation);
+                slot.records.push(piece);
+            }
+        }
         slot.memory_bytes += bytes;
         self.memory_bytes += bytes;
         if self.memory_bytes > self.memory_bytes_max { self.spill() } else { Ok(()) }
@@ -66,14 +80,13 @@ impl HourStore {
                 break;
             }
             let Some(slot) = self.hours.get_mut(&hour) else { continue };
-            // A run at a time, so that neither the encoded form nor its reading back is ever large.
-            for run in slot.records.chunks(16 * 1024) {
-                slot.extents.push(spill.write(run)?);
+            // A piece at a time, so that neither the encoded form nor its reading back is ever large.
+            for run in slot.records.drain(..) {
+                slot.extents.push(spill.write(&run)?);
+                slot.spilled += run.len() as u64;
             }
-            slot.spilled += slot.records.len() as u64;
             self.memory_bytes -= slot.memory_bytes;
             slot.memory_bytes = 0;
-            slot.records = Vec::new();
         }
         Ok(())
     }
@@ -99,11 +112,13 @@ impl HourStore {
     }
 
     fn count(&self, hour: UtcHour) -> u64 {
-        self.hours.get(&hour).map_or(0, |slot| slot.records.len() as u64 + slot.spilled)
+        self.hours
+            .get(&hour)
+            .map_or(0, |slot| slot.records.iter().map(|piece| piece.len() as u64).sum::<u64>() + slot.spilled)
     }
 
-    fn kept(&self, hour: UtcHour) -> &[Invocation] {
-        self.hours.get(&hour).map_or(&[], |slot| &slot.records)
+    fn kept(&self, hour: UtcHour) -> impl Iterator<Item = &Invocation> {
+        self.hours.get(&hour).into_iter().flat_map(|slot| slot.records.iter().flatten())
     }
 
     /// Reads the spilled invocations of an hour that `wanted` picks.
@@ -134,8 +149,7 @@ fn footprint(invocation: &Invocation) -> usize {
     let tags = facets.tags.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
     let text = caller + shared(&facets.tags, tags);
     let id = if let RequestId::Text(id) = &invocation.request_id { id.len() + 16 } else { 0 };
-    // Growing vectors hold up to twice what is in them; half of that on average.
-    size_of::<Invocation>() * 3 / 2 + id + shared(facets, size_of::<Facets>() + 32 + text)
+    size_of::<Invocation>() + id + shared(facets, size_of::<Facets>() + 32 + text)
 }
 
 /// The part of `bytes` that falls to one of those who share them now.
@@ -169,10 +183,20 @@ pub(crate) fn close(
     failed: &FxHashSet<u32>,
     keep: &mut dyn FnMut(&Invocation),
 ) -> io::Result<u64> {
+    close_in_passes(hour, stores, failed, IDENTITIES_PER_PASS, keep)
+}
+
+fn close_in_passes(
+    hour: UtcHour,
+    stores: &mut [&mut HourStore],
+    failed: &FxHashSet<u32>,
+    identities_per_pass: u64,
+    keep: &mut dyn FnMut(&Invocation),
+) -> io::Result<u64> {
     let hours = [UtcHour(hour.0 - 1), hour, UtcHour(hour.0 + 1)];
     let total: u64 =
         stores.iter().map(|store| hours.iter().map(|&hour| store.count(hour)).sum::<u64>()).sum();
-    let passes = 1 + total / IDENTITIES_PER_PASS;
+    let passes = 1 + total / identities_per_pass;
     let mut duplicates = 0;
     for pass in 0..passes {
         let wanted = |invocation: &Invocation| {
@@ -225,4 +249,94 @@ fn partition(invocation: &Invocation, passes: u64) -> u64 {
     invocation.request_id.hash(&mut hasher);
     // FxHash mixes upwards: its high bits are the good ones.
     (hasher.finish() >> 32) % passes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use borehole_record::{Count, Facets, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: UtcHour = UtcHour(475_000);
+
+    /// An invocation by its hour beside the closing one, its request and what is known of it.
+    fn invocation(position: i64, request: u128, input: Option<u64>, object: u32, offset: u64) -> Invocation {
+        let request_id = if request == 0 { RequestId::Missing } else { RequestId::Uuid(request) };
+        Invocation {
+            timestamp: Timestamp { seconds: UtcHour(HOUR.0 + position).start_seconds(), nanos: 0 },
+            request_id,
+            facets: Arc::new(Facets::default()),
+            input_tokens: input.into(),
+            output_tokens: Count::UNKNOWN,
+            cache_read_tokens: Count::UNKNOWN,
+            cache_write_tokens: Count::UNKNOWN,
+            max_tokens: Count::UNKNOWN,
+            latency_ms: Count::UNKNOWN,
+            first_byte_ms: Count::UNKNOWN,
+            input_bytes: Count::UNKNOWN,
+            output_bytes: Count::UNKNOWN,
+            input_kinds: Default::default(),
+            output_kinds: Default::default(),
+            http_status: 0,
+            input_large: false,
+            output_large: false,
+            payload_lost: false,
+            object,
+            offset,
+        }
+    }
+
+    /// What stays of the hour, in order of offset, and how many were dropped.
+    fn closed(all: &[Invocation], memory_bytes: usize, per_pass: u64, failed: u32) -> (Vec<Invocation>, u64) {
+        let mut stores = [(); 2].map(|()| HourStore::new(memory_bytes, std::env::temp_dir()));
+        for (number, invocation) in all.iter().enumerate() {
+            stores[number % 2].insert(invocation.clone()).unwrap();
+        }
+        let mut kept = Vec::new();
+        let [first, second] = &mut stores;
+        let failed = FxHashSet::from_iter([failed]);
+        let mut keep = |invocation: &Invocation| kept.push(invocation.clone());
+        let duplicates = close_in_passes(HOUR, &mut [first, second], &failed, per_pass, &mut keep).unwrap();
+        kept.sort_by_key(|invocation| invocation.offset);
+        (kept, duplicates)
+    }
+
+    proptest! {
+        #[test]
+        fn what_stays_does_not_depend_on_passes_nor_on_where_it_was_kept(
+            parts in proptest::collection::vec((-2i64..=2, 0u128..5, proptest::option::of(0u64..3), 0u32..3), 0..40)
+        ) {
+            let all: Vec<Invocation> = parts
+                .into_iter()
+                .zip(0..)
+                .map(|((position, request, input, object), offset)| invocation(position, request, input, object, offset))
+                .collect();
+            let (kept, duplicates) = closed(&all, usize::MAX, u64::MAX, 2);
+            let own = all.iter().filter(|i| UtcHour::of(i.timestamp) == HOUR && i.object != 2).count();
+            prop_assert_eq!(kept.len() as u64 + duplicates, own as u64);
+            for memory_bytes in [0, 2_000, usize::MAX] {
+                for per_pass in [1, 2, 7, u64::MAX] {
+                    prop_assert_eq!(&closed(&all, memory_bytes, per_pass, 2), &(kept.clone(), duplicates));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn memory_stays_within_its_limit() {
+        let mut store = HourStore::new(10_000, std::env::temp_dir());
+        for offset in 0..5_000 {
+            store.insert(invocation(offset as i64 % 7, 1, None, 0, offset)).unwrap();
+            assert!(store.memory_bytes <= 10_000);
+        }
+        let hours: Vec<UtcHour> = store.hours().collect();
+        assert_eq!(hours.iter().map(|&hour| store.count(hour)).sum::<u64>(), 5_000);
+        store.drop_before(UtcHour(HOUR.0 + 3));
+        assert_eq!(store.hours().count(), 4);
+        store.clear();
+        assert_eq!((store.hours().count(), store.memory_bytes), (0, 0));
+    }
 }

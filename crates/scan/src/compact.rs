@@ -6,7 +6,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use borehole_record::{Document, Facets, Invocation, RejectReason, RequestId, Tag};
+use borehole_record::{Call, Document, Facets, Invocation, RejectReason, RequestId, Tag};
 use rustc_hash::FxHashSet;
 
 use crate::resolve::Sides;
@@ -17,6 +17,7 @@ const REMEMBERED_MAX: usize = 8_192;
 /// Shares equal sets of strings.
 #[derive(Default)]
 pub(crate) struct Compactor {
+    calls: FxHashSet<Arc<Call>>,
     facets: FxHashSet<Arc<Facets>>,
     strings: Shared<str>,
     tags: Shared<[Tag]>,
@@ -34,22 +35,25 @@ impl Compactor {
     ) -> Result<Invocation, RejectReason> {
         let timestamp = document.timestamp.ok_or(RejectReason::Timestamp)?;
         let model_id = document.model_id.ok_or(RejectReason::ModelId)?;
-        let facets = Facets {
+        let call = Call {
             account: self.text(document.account.as_deref().or(account)),
             region: self.text(document.region.as_deref().or(region)),
             model_id: self.strings.share(&*model_id),
             operation: self.text(document.operation.as_deref()),
-            identity: self.text(document.identity.as_deref()),
             error_code: self.text(document.error_code.as_deref()),
             inference_region: self.text(document.inference_region.as_deref()),
-            stop_reason: self.text(document.stop_reason.as_deref()),
             service_tier: self.text(document.service_tier.as_deref()),
+        };
+        let facets = Facets {
+            call: share(&mut self.calls, call),
+            identity: self.text(document.identity.as_deref()),
+            stop_reason: self.text(document.stop_reason.as_deref()),
             tags: self.tags.share(&*document.tags),
         };
         Ok(Invocation {
             timestamp,
             request_id: document.request_id.unwrap_or(RequestId::Missing),
-            facets: self.share(facets),
+            facets: share(&mut self.facets, facets),
             input_tokens: document.input_tokens,
             output_tokens: document.output_tokens,
             cache_read_tokens: document.cache_read_tokens,
@@ -73,18 +77,19 @@ impl Compactor {
     fn text(&mut self, text: Option<&str>) -> Option<Arc<str>> {
         text.map(|text| self.strings.share(text))
     }
+}
 
-    fn share(&mut self, facets: Facets) -> Arc<Facets> {
-        if let Some(known) = self.facets.get(&facets) {
-            return Arc::clone(known);
-        }
-        if self.facets.len() >= REMEMBERED_MAX {
-            self.facets.clear();
-        }
-        let facets = Arc::new(facets);
-        self.facets.insert(Arc::clone(&facets));
-        facets
+/// The one that is remembered, where there is an equal one.
+fn share<T: Eq + Hash>(known: &mut FxHashSet<Arc<T>>, thing: T) -> Arc<T> {
+    if let Some(known) = known.get(&thing) {
+        return Arc::clone(known);
     }
+    if known.len() >= REMEMBERED_MAX {
+        known.clear();
+    }
+    let thing = Arc::new(thing);
+    known.insert(Arc::clone(&thing));
+    thing
 }
 
 /// Equal things once.

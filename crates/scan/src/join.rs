@@ -288,3 +288,127 @@ fn merge_body(
         (BodyPlace::Reference(_) | BodyPlace::Inline, _) => *bytes = bytes.or(more_bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use DocumentKind::{Invocation, Metadata, Request, Response};
+    use borehole_record::Count;
+
+    use super::*;
+
+    /// Documents of one request, as (folder, kind, object); each says its object as its latency where it is a
+    /// metadata document, and as its max_tokens otherwise.
+    fn join(documents: &[(i64, DocumentKind, u32)]) -> Vec<Joined> {
+        let mut folders: BTreeMap<UtcHour, FxHashMap<JoinKey, Vec<Fragment>>> = BTreeMap::new();
+        for &(folder, kind, object) in documents {
+            let mut document = Document::default();
+            match kind {
+                DocumentKind::Metadata => document.latency_ms = Count::known(object.into()),
+                _ => document.max_tokens = Count::known(object.into()),
+            }
+            let fragment = Fragment { kind, object, document: Box::new(document) };
+            let folder = folders.entry(UtcHour(folder)).or_default();
+            folder.entry((0, "id".into())).or_default().push(fragment);
+        }
+        let mut joiner = Joiner::default();
+        let mut out = Vec::new();
+        for (hour, documents) in folders {
+            joiner.complete(hour, documents, &mut out);
+            joiner.advance(hour, &mut out);
+        }
+        joiner.finish(&mut out);
+        assert!(joiner.is_empty());
+        assert_eq!(out.iter().map(|joined| joined.joined as usize + 1).sum::<usize>(), documents.len());
+        out.sort_by_key(|joined| (joined.folder, joined.object));
+        out
+    }
+
+    /// Per record its folder, its first object, and the latency it took over.
+    fn summary(documents: &[(i64, DocumentKind, u32)]) -> Vec<(i64, u32, Option<u64>)> {
+        let joined = join(documents).into_iter();
+        joined.map(|joined| (joined.folder.0, joined.object, joined.document.latency_ms.get())).collect()
+    }
+
+    #[test]
+    fn a_document_goes_to_its_own_folder_then_the_one_before_then_the_one_after() {
+        let own = [(9, Invocation, 1), (10, Invocation, 2), (11, Invocation, 3), (10, Metadata, 4)];
+        assert_eq!(summary(&own), [(9, 1, None), (10, 2, Some(4)), (11, 3, None)]);
+        let before = [(9, Invocation, 1), (11, Invocation, 3), (10, Metadata, 4)];
+        assert_eq!(summary(&before), [(9, 1, Some(4)), (11, 3, None)]);
+        let after = [(11, Invocation, 3), (10, Metadata, 4)];
+        assert_eq!(summary(&after), [(11, 3, Some(4))]);
+    }
+
+    #[test]
+    fn two_folders_away_is_out_of_reach() {
+        assert_eq!(summary(&[(10, Invocation, 1), (12, Metadata, 4)]), [(10, 1, None), (12, 4, Some(4))]);
+        assert_eq!(summary(&[(12, Invocation, 1), (10, Metadata, 4)]), [(10, 4, Some(4)), (12, 1, None)]);
+    }
+
+    #[test]
+    fn of_two_invocation_documents_in_one_folder_the_smaller_key_takes_the_others() {
+        assert_eq!(
+            summary(&[(10, Invocation, 2), (10, Invocation, 1), (10, Metadata, 4)]),
+            [(10, 1, Some(4)), (10, 2, None)]
+        );
+    }
+
+    #[test]
+    fn of_one_kind_the_same_folder_wins_then_the_earlier_then_the_smaller_key() {
+        let all =
+            [(10, Invocation, 1), (10, Metadata, 5), (10, Metadata, 4), (9, Metadata, 2), (11, Metadata, 3)];
+        for (count, latency) in [(5, 4), (4, 5), (3, 5)] {
+            let mut some = all.to_vec();
+            if count < 5 {
+                some.remove(2);
+            }
+            some.truncate(count);
+            assert_eq!(summary(&some), [(10, 1, Some(latency))], "{some:?}");
+            assert_eq!(join(&some)[0].superseded, count as u64 - 2);
+        }
+        assert_eq!(summary(&[(10, Invocation, 1), (9, Metadata, 3), (11, Metadata, 2)]), [(10, 1, Some(3))]);
+    }
+
+    #[test]
+    fn orphans_take_the_next_folder_s_and_lie_in_the_earlier() {
+        assert_eq!(summary(&[(10, Response, 1), (11, Metadata, 2)]), [(10, 2, Some(2))]);
+        assert_eq!(summary(&[(10, Request, 1), (12, Metadata, 2)]), [(10, 1, None), (12, 2, Some(2))]);
+        let chain = [(10, Metadata, 1), (11, Metadata, 2), (12, Metadata, 3), (13, Metadata, 4)];
+        assert_eq!(summary(&chain), [(10, 1, Some(1)), (12, 3, Some(3))]);
+    }
+
+    #[test]
+    fn an_orphan_s_neighbour_that_has_an_invocation_document_goes_there() {
+        let documents = [(10, Metadata, 1), (11, Metadata, 2), (12, Invocation, 3)];
+        assert_eq!(summary(&documents), [(10, 1, Some(1)), (12, 3, Some(2))]);
+    }
+
+    #[test]
+    fn requests_of_other_streams_and_names_never_meet() {
+        let mut joiner = Joiner::default();
+        let mut out = Vec::new();
+        let fragment = |kind, object| Fragment { kind, object, document: Box::default() };
+        let documents = FxHashMap::from_iter([
+            ((0, "id".into()), vec![fragment(Invocation, 1)]),
+            ((1, "id".into()), vec![fragment(Metadata, 2)]),
+            ((0, "ID".into()), vec![fragment(Metadata, 3)]),
+        ]);
+        joiner.complete(UtcHour(10), documents, &mut out);
+        joiner.finish(&mut out);
+        assert_eq!(out.len(), 3);
+    }
+
+    #[test]
+    fn what_a_metadata_document_is_home_to_wins_and_the_rest_is_a_conflict() {
+        let mut record =
+            Document { latency_ms: Count::known(1), account: Some("a".into()), ..Document::default() };
+        let metadata =
+            Document { latency_ms: Count::known(2), account: Some("a".into()), ..Document::default() };
+        assert!(!absorb(&mut record, metadata, Metadata));
+        assert_eq!(record.latency_ms.get(), Some(2));
+        let response =
+            Document { latency_ms: Count::known(3), account: Some("b".into()), ..Document::default() };
+        assert!(absorb(&mut record, response, Response));
+        assert_eq!((record.latency_ms.get(), record.account.as_deref()), (Some(2), Some("a")));
+    }
+}

@@ -36,8 +36,11 @@ pub struct Tally {
     pub decoder_warnings: Warnings,
     /// The scan's own warnings.
     pub warnings: Reasons,
-    /// Refused documents and records, in the object's order.
+    /// Refused documents and records, in the object's order; all are counted above, and as many are kept here as
+    /// the ledger can use.
     pub losses: Vec<Loss>,
+    /// Those beyond that.
+    pub losses_dropped: u64,
 }
 
 /// One refused span of an object.
@@ -80,6 +83,19 @@ impl Tally {
         *self.warnings.entry(code).or_default() += 1;
     }
 
+    /// Notes one loss, where `keep_all` or the count of its kind so far leave room for it: a file of nothing but
+    /// bad lines must not fill the memory.
+    pub(crate) fn lose(&mut self, loss: Loss, keep_all: bool) {
+        let reasons = if loss.record { &mut self.records_rejected } else { &mut self.documents_rejected };
+        let count = reasons.entry(loss.reason.as_str()).or_default();
+        *count += 1;
+        if *count <= LEDGER_LINES_SHOWN as u64 || keep_all && self.losses.len() < LEDGER_LINES_MAX {
+            self.losses.push(loss);
+        } else {
+            self.losses_dropped += 1;
+        }
+    }
+
     /// Adds all counts of `other`; its losses are taken by the ledger.
     pub fn merge(&mut self, other: &Tally) {
         self.decoded_bytes += other.decoded_bytes;
@@ -100,6 +116,14 @@ impl Tally {
 const UNKNOWN_BUCKETS_MAX: usize = 16;
 
 impl References {
+    /// Remembers the name of a bucket that is none of the run's.
+    pub(crate) fn note_unknown_bucket(&mut self, bucket: String) {
+        *self.unknown_buckets.entry(bucket).or_default() += 1;
+        if self.unknown_buckets.len() > UNKNOWN_BUCKETS_MAX {
+            self.unknown_buckets.pop_last();
+        }
+    }
+
     fn merge(&mut self, other: &References) {
         self.seen += other.seen;
         self.resolved += other.resolved;

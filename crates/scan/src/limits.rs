@@ -4,6 +4,10 @@
 /// (about 1 MiB) that an object of millions of records is never held whole by its worker.
 pub const BATCH_INVOCATIONS: usize = 4_096;
 
+/// Batches that wait for the coordinating thread; readers stand still beyond that. About 16 MiB at most, and more
+/// than all objects in flight can fill where objects are small, so that many small ones never wait.
+pub const MESSAGES_WAITING: usize = 16;
+
 /// Objects in flight per thread: one being decoded and one waiting, so that no thread idles between two.
 pub const OBJECTS_IN_FLIGHT_PER_THREAD: usize = 2;
 

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 
 use borehole_record::gunzip::Gunzip;
 use borehole_record::{
@@ -52,6 +52,8 @@ pub(crate) struct Reader<'a> {
     pub resolver: &'a Resolver<'a>,
     pub decode: DecodeOptions,
     pub salvage: bool,
+    /// Whether the ledger keeps a line of every loss.
+    pub keep_lines: bool,
     pub progress: &'a Progress,
 }
 
@@ -61,7 +63,7 @@ thread_local! {
 
 impl Reader<'_> {
     /// Reads one object and sends what is in it. A receiver that has gone away means that the run has stopped.
-    pub(crate) fn read(&self, number: u32, send: &Sender<Message>) {
+    pub(crate) fn read(&self, number: u32, send: &SyncSender<Message>) {
         let planned = &self.plan.objects[number as usize];
         let outcome = catch_unwind(AssertUnwindSafe(|| self.read_object(number, planned, send)));
         let outcome = outcome.unwrap_or(Outcome::Panicked);
@@ -69,7 +71,7 @@ impl Reader<'_> {
         let _ = send.send(Message::Done(number, outcome));
     }
 
-    fn read_object(&self, number: u32, planned: &Planned, send: &Sender<Message>) -> Outcome {
+    fn read_object(&self, number: u32, planned: &Planned, send: &SyncSender<Message>) -> Outcome {
         if !self.salvage {
             return self.read_once(number, planned, None, Some(send));
         }
@@ -103,7 +105,7 @@ impl Reader<'_> {
         number: u32,
         planned: &Planned,
         verified: Option<u64>,
-        send: Option<&Sender<Message>>,
+        send: Option<&SyncSender<Message>>,
     ) -> Outcome {
         let key = Key::parse(&planned.object.key);
         let kind = match planned.role {
@@ -127,17 +129,12 @@ impl Reader<'_> {
             found: 0,
         };
         let mut failure = None;
-        let mut probe = planned.role == Role::Loose;
+        // Held back until enough is there to tell what the file is, however small the store's chunks are.
+        let mut head = (planned.role == Role::Loose).then(Vec::new);
         let mut skipped = None;
         let mut members = verified.map(|bytes| (Gunzip::new(self.decode.decoded_bytes_max), bytes));
         let store = &self.sources[planned.source as usize].store;
-        let read = store.read(&planned.object, &mut |bytes| {
-            if std::mem::take(&mut probe) {
-                skipped = foreign(bytes);
-                if skipped.is_some() {
-                    return false;
-                }
-            }
+        let mut push = |bytes: &[u8]| {
             let Some((gunzip, left)) = &mut members else {
                 failure = decoder.push(bytes, &mut sink).err();
                 return failure.is_none();
@@ -151,7 +148,22 @@ impl Reader<'_> {
             });
             // Where and how it fails is known already.
             unpacked.is_ok() && *left > 0
+        };
+        let read = store.read(&planned.object, &mut |bytes| {
+            let Some(held) = &mut head else { return push(bytes) };
+            held.extend_from_slice(bytes);
+            if held.len() < FOREIGN_PROBE_BYTES {
+                return true;
+            }
+            skipped = foreign(held);
+            skipped.is_none() && push(&head.take().unwrap_or_default())
         });
+        if let (Ok(_), Some(held), None) = (&read, head, skipped) {
+            skipped = foreign(&held);
+            if skipped.is_none() {
+                push(&held);
+            }
+        }
         if let Some(reason) = skipped {
             return Outcome::Skipped(reason);
         }
@@ -210,7 +222,7 @@ struct ObjectSink<'a> {
     planned: &'a Planned,
     kind: DocumentKind,
     request_id: Option<&'a str>,
-    send: Option<&'a Sender<Message>>,
+    send: Option<&'a SyncSender<Message>>,
     tally: Tally,
     batch: Vec<Invocation>,
     found: u64,
@@ -252,8 +264,8 @@ impl ObjectSink<'_> {
                 }
             }
             Err(reason) => {
-                *self.tally.records_rejected.entry(reason.as_str()).or_default() += 1;
-                self.tally.losses.push(Loss { offset, bytes: 0, reason, record: true });
+                let loss = Loss { offset, bytes: 0, reason, record: true };
+                self.tally.lose(loss, self.reader.keep_lines);
             }
         }
     }
@@ -275,8 +287,7 @@ impl ObjectSink<'_> {
     }
 
     fn lose(&mut self, offset: u64, bytes: u64, reason: RejectReason) {
-        *self.tally.documents_rejected.entry(reason.as_str()).or_default() += 1;
-        self.tally.losses.push(Loss { offset, bytes, reason, record: false });
+        self.tally.lose(Loss { offset, bytes, reason, record: false }, self.reader.keep_lines);
     }
 
     fn flush(&mut self) {

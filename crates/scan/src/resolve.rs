@@ -32,6 +32,9 @@ pub enum Resolve {
     All,
 }
 
+/// A directory's own name, and its path with a trailing `/`.
+type Directory = (Box<[u8]>, Box<[u8]>);
+
 /// A place where payloads may lie.
 #[derive(Clone)]
 pub struct PayloadRoot {
@@ -43,7 +46,7 @@ pub struct PayloadRoot {
     /// What is put before keys of the conventional form, where it holds any.
     conventional: BTreeSet<Box<[u8]>>,
     /// Directories on the way to a layout, by their own name: (name, path with a trailing `/`).
-    directories: BTreeSet<(Box<[u8]>, Box<[u8]>)>,
+    directories: BTreeSet<Directory>,
 }
 
 impl PayloadRoot {
@@ -100,7 +103,7 @@ impl PayloadRoot {
 }
 
 /// The directories of a key prefix, each with its own name.
-fn directories(prefix: &[u8]) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+fn directories(prefix: &[u8]) -> Vec<Directory> {
     let mut found = Vec::new();
     let mut start = 0;
     for (at, _) in prefix.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
@@ -194,7 +197,7 @@ impl<'a> Resolver<'a> {
         let mut sides = Sides::default();
         let failed_call = document.error_code.is_some();
         let lacks_count = |document: &Document| {
-            !failed_call && !(document.input_tokens.is_known() && document.output_tokens.is_known())
+            !failed_call && (!document.input_tokens.is_known() || !document.output_tokens.is_known())
         };
         let mut output_lost = false;
         for side in [Side::Input, Side::Output] {
@@ -212,7 +215,7 @@ impl<'a> Resolver<'a> {
                 Err((reason, bucket)) => {
                     *tally.references.refused.entry(reason).or_default() += 1;
                     if let Some(bucket) = bucket {
-                        *tally.references.unknown_buckets.entry(bucket).or_default() += 1;
+                        tally.references.note_unknown_bucket(bucket);
                     }
                     output_lost |= can_count;
                     continue;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use borehole_record::{DecodeOptions, Invocation, UtcHour};
 use borehole_store::EscapedKey;
@@ -18,7 +18,8 @@ use crate::compact::Compactor;
 use crate::join::{Fragment, JoinKey, Joined, Joiner};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
-    CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, OBJECTS_IN_FLIGHT_PER_THREAD, SLACK_HOURS,
+    CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_PER_THREAD,
+    SLACK_HOURS,
 };
 use crate::plan::{Plan, Role};
 use crate::read::{Message, Outcome, Reader, is_stray, note_place};
@@ -93,6 +94,7 @@ pub fn scan(
         resolver: &resolver,
         decode: options.decode,
         salvage: options.salvage,
+        keep_lines: ledger.keep_lines,
         progress,
     };
     // The two stores share the limit: what waits for its neighbours, and what came without a folder.
@@ -124,6 +126,8 @@ pub fn scan(
     if panicked {
         return Err(Error::Internal { what: "a reader stopped in the middle of an object" });
     }
+    // Lines came in the order in which objects were done.
+    ledger.lines.sort_unstable();
     ledger.bytes_fetched = progress.read().bytes_fetched;
     Ok((plan, ledger))
 }
@@ -200,7 +204,7 @@ impl<'a> Run<'a> {
     where
         'a: 's,
     {
-        let (send, receive): (Sender<Message>, Receiver<Message>) = channel();
+        let (send, receive): (SyncSender<Message>, Receiver<Message>) = sync_channel(MESSAGES_WAITING);
         let hour_of = |number: u32| self.plan.objects[number as usize].role.hour();
         let mut waiting: VecDeque<u32> = numbers.iter().copied().collect();
         // Unfinished objects per folder hour, waiting or in flight.
@@ -360,6 +364,9 @@ impl<'a> Run<'a> {
 
     fn book(&mut self, number: u32, tally: &Tally) {
         self.ledger.tally.merge(tally);
+        if self.ledger.keep_lines {
+            self.ledger.lines_dropped += tally.losses_dropped;
+        }
         let planned = &self.plan.objects[number as usize];
         for loss in &tally.losses {
             let line = LedgerLine {
@@ -448,8 +455,7 @@ impl<'a> Run<'a> {
                     self.take(invocation, Some(folder))?;
                 }
                 Err(reason) => {
-                    *tally.records_rejected.entry(reason.as_str()).or_default() += 1;
-                    tally.losses.push(Loss { offset, bytes: 0, reason, record: true });
+                    tally.lose(Loss { offset, bytes: 0, reason, record: true }, self.reader.keep_lines);
                 }
             }
             if matches!(self.pass, Pass::First) {
@@ -521,6 +527,10 @@ impl<'a> Run<'a> {
         self.closed_through = UtcHour(i64::MAX / 2);
         self.read_all(scope, &numbers)?;
         self.finish_joining()?;
+        // A neighbour in which nothing lies was not given out before, and is not now.
+        let held: BTreeSet<UtcHour> = self.open.hours().chain(self.aside.hours()).collect();
+        let given = |hour: &UtcHour| held.contains(hour) || self.ledger.duplicates.contains_key(hour);
+        let hours: Vec<UtcHour> = hours.into_iter().filter(given).collect();
         for hour in hours {
             self.close(hour)?;
         }

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use borehole_record::{ContentKinds, Count, Facets, Invocation, RequestId, Timestamp};
+use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Timestamp};
 use rustc_hash::FxHashMap;
 
 /// Where one run of invocations lies in the file.
@@ -123,18 +123,8 @@ fn decode(bytes: &[u8], each: &mut dyn FnMut(Invocation)) -> Option<()> {
         for _ in 0..input.number()? {
             tags.push((input.text::<Box<str>>()?, input.text::<Box<str>>()?));
         }
-        facets.push(Arc::new(Facets {
-            account,
-            region,
-            model_id,
-            operation,
-            identity,
-            error_code,
-            inference_region,
-            stop_reason,
-            service_tier,
-            tags: tags.into(),
-        }));
+        let call = Call { account, region, model_id, operation, error_code, inference_region, service_tier };
+        facets.push(Arc::new(Facets { call: Arc::new(call), identity, stop_reason, tags: tags.into() }));
     }
     for _ in 0..input.number()? {
         let facets = Arc::clone(facets.get(usize::try_from(input.number()?).ok()?)?);
@@ -299,8 +289,12 @@ mod tests {
                 timestamp: Timestamp { seconds, nanos },
                 request_id: id,
                 facets: Arc::new(Facets {
-                    account: next(), region: next(), operation: next(), identity: next(), error_code: next(),
-                    inference_region: next(), stop_reason: next(), service_tier: next(), model_id: model.into(),
+                    call: Arc::new(Call {
+                        account: next(), region: next(), operation: next(), error_code: next(),
+                        inference_region: next(), service_tier: next(), model_id: model.into(),
+                    }),
+                    identity: next(),
+                    stop_reason: next(),
                     tags: tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
                 }),
                 input_tokens: count(0), output_tokens: count(1), cache_read_tokens: count(2), cache_write_tokens: count(3),

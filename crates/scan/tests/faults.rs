@@ -10,8 +10,8 @@ use borehole_record::Invocation;
 use borehole_scan::{Error, Range};
 use borehole_store::ReadFailure;
 use support::{
-    Fault, MemoryStore, Outcome, aws_key, folder, gzip, hour, id, lines, options, record, run, run_with,
-    source, tokens,
+    Fault, MemoryStore, Outcome, aws_key, folder, gzip, hour, id, lines, options, record, run, run_noting,
+    run_with, source, tokens,
 };
 
 /// Records of one object, with request ids from `first` on, in the hour of the folder.
@@ -329,4 +329,43 @@ fn losses_beyond_an_object_s_hour_do_not_move_it() {
     let outcome = run(MemoryStore::with([(&*good, some(30, 0, 2)), (&*bad, b"[".to_vec())]));
     assert_eq!(outcome.failed(), [("json_truncated", 1)]);
     assert_eq!(outcome.hours.keys().collect::<Vec<_>>(), [&hour(30)]);
+}
+
+#[test]
+fn h10_what_can_be_read_only_once_is_salvaged_as_far_as_it_is_sound() {
+    let text = some(30, 0, 3);
+    let mut array = b"[".to_vec();
+    array.extend_from_slice(record(30, 5, 0, 0, "").as_bytes());
+    let cut = gzip(&text);
+    // Sound, cut in the text, and cut in the gzip: of the last, no checksum ever stood for what was read.
+    let cases = [
+        (text.clone(), 3, None),
+        (array, 1, Some("json_truncated")),
+        (cut[..cut.len() - 1].to_vec(), 0, Some("gz_truncated")),
+    ];
+    for (bytes, counted, reason) in cases {
+        let outcome = salvage(MemoryStore { read_once: true, ..MemoryStore::with([("-", bytes)]) });
+        assert_eq!(outcome.counted(), counted, "{reason:?}");
+        assert_eq!(outcome.failed(), reason.map(|reason| (reason, 1)).into_iter().collect::<Vec<_>>());
+        assert_eq!(outcome.ledger.objects_listed, 1);
+    }
+}
+
+#[test]
+fn an_object_of_nothing_but_losses_keeps_a_bounded_number_of_them() {
+    for keep_lines in [true, false] {
+        let key = aws_key(30, "x.json");
+        let store = MemoryStore::with([(&*key, lines(std::iter::repeat_n(r#"{"a":oops}"#, 1_000)))]);
+        let outcome = run_noting(&[source(Arc::new(store))], Range::default(), &options(), keep_lines)
+            .expect("the run goes through");
+        let ledger = &outcome.ledger;
+        assert_eq!(ledger.tally.documents_rejected.values().sum::<u64>(), 1_000, "all are counted");
+        assert_eq!((ledger.lines.len(), ledger.lines_dropped), (if keep_lines { 1_000 } else { 0 }, 0));
+        let shown: Vec<_> = ledger.shown.values().flatten().map(|line| line.offset).collect();
+        assert_eq!(
+            shown,
+            (0..10).map(|number| Some(number * 11)).collect::<Vec<_>>(),
+            "the first ones are shown"
+        );
+    }
 }

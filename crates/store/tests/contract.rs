@@ -204,7 +204,7 @@ fn a_missing_key_is_none_and_a_folder_is_no_object() {
 fn unprivileged(name: &str, test: impl FnOnce()) {
     let probe = TempDir::new().unwrap();
     write(probe.path(), "closed", b"");
-    fs::set_permissions(probe.path().join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(probe.path().join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(probe.path().join("closed")).is_err() {
         return test();
     }
@@ -232,8 +232,8 @@ fn h01_unreadable_files_and_folders_fail_and_the_rest_is_listed() {
         write(root.path(), "open/file", b"1");
         write(root.path(), "closed/file", b"1");
         write(root.path(), "secret", b"1");
-        fs::set_permissions(root.path().join("closed"), fs::Permissions::from_mode(0)).unwrap();
-        fs::set_permissions(root.path().join("secret"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(root.path().join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+        fs::set_permissions(root.path().join("secret"), fs::Permissions::from_mode(0o000)).unwrap();
         each_way(root.path(), |store, _| {
             // A file's size can be seen without reading it: that it cannot be read shows when it is.
             let found = list(store);

@@ -306,6 +306,8 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
+    use borehole_record::Call;
+
     use super::*;
 
     #[test]
@@ -358,11 +360,15 @@ mod tests {
     #[test]
     fn f14_the_first_filter_in_the_stated_order_is_the_reason() {
         let words = |word: &str| vec![word.to_owned()];
-        let facets = Facets {
+        let call = Call {
             account: Some("111122223333".into()),
             region: Some("eu-west-1".into()),
             model_id: "spelling".into(),
             operation: Some("Converse".into()),
+            ..Call::default()
+        };
+        let facets = Facets {
+            call: call.into(),
             identity: Some("arn:aws:sts::111122223333:assumed-role/Builder/ci-42".into()),
             ..Facets::default()
         };

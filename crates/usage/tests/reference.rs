@@ -6,9 +6,10 @@
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use borehole_record::{
-    Count, Facets, Invocation, Model, RequestId, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
+    Call, Count, Facets, Invocation, Model, RequestId, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
 };
 use borehole_usage::figures::{
     CrossRegion, Distribution, ErrorTokens, Figures, Group, HighToken, ListedRequest, MinuteFigures,
@@ -79,8 +80,8 @@ fn reason_to_filter(question: &Question, invocation: &Invocation) -> Option<&'st
 
 /// All values that a record has in a dimension.
 fn values(dimension: &Dimension, invocation: &Invocation) -> Vec<Option<String>> {
-    let Facets { account, region, operation, identity, error_code, inference_region, tags, .. } =
-        &*invocation.facets;
+    let Facets { call, identity, tags, .. } = &*invocation.facets;
+    let Call { account, region, operation, error_code, inference_region, .. } = &**call;
     let caller = identity::caller(identity.as_deref().unwrap_or(""));
     let model = Model::parse(&invocation.facets.model_id);
     let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -246,7 +247,7 @@ fn group(
         names.into_iter().flatten().for_each(|name| *counts.entry(name).or_default() += 1);
         counts
     };
-    let owned = |text: &Option<Box<str>>| text.as_ref().map(|text| text.to_string());
+    let owned = |text: &Option<Arc<str>>| text.as_ref().map(|text| text.to_string());
     let status = |one: &&Invocation| (one.http_status != 0).then(|| one.http_status.to_string());
 
     let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -435,7 +436,7 @@ fn listing(kind: ListKind, max: usize, counted: &[&Record]) -> Vec<ListedRequest
             ListKind::Large => u64::MAX - bytes(one),
         };
         let facets = &one.facets;
-        let owned = |text: &Option<Box<str>>| text.as_ref().map(|text| text.to_string());
+        let owned = |text: &Option<Arc<str>>| text.as_ref().map(|text| text.to_string());
         let row = ListedRequest {
             request_id: one.request_id.to_string(),
             timestamp: one.timestamp,
@@ -560,8 +561,9 @@ fn f01_an_unknown_count_is_no_zero() {
 #[test]
 fn f08_tokens_of_failed_calls_are_kept_apart() {
     let mut records = with_input(&[Some(10), Some(30_000)]);
-    let failed =
-        Facets { error_code: Some("ThrottlingException".into()), ..Facets::clone(&records[1].0.facets) };
+    let facets = &records[1].0.facets;
+    let call = Call { error_code: Some("ThrottlingException".into()), ..Call::clone(&facets.call) };
+    let failed = Facets { call: call.into(), ..Facets::clone(facets) };
     records[1].0.facets = failed.into();
     let (found, _) = summed(&Question::default(), &records, &[]);
     let totals = found.totals;

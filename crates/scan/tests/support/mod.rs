@@ -44,6 +44,8 @@ pub(crate) struct MemoryStore {
     pub(crate) failing_read: Option<u64>,
     /// Reading the first waits until the second has handed over what it hands over before it fails.
     pub(crate) gate: Option<(Vec<u8>, Vec<u8>)>,
+    /// Like standard input: no size is known, and each object can be read once.
+    pub(crate) read_once: bool,
     /// How often each object was read.
     pub(crate) reads: Mutex<BTreeMap<Vec<u8>, u64>>,
     /// Folders that were entered.
@@ -70,7 +72,7 @@ impl MemoryStore {
     fn object(&self, key: &[u8], bytes: &[u8]) -> Object {
         Object {
             key: key.into(),
-            size: Some(bytes.len() as u64),
+            size: (!self.read_once).then_some(bytes.len() as u64),
             version: Version::default(),
             identity: self.identities.get(key).map(|&group| (1, group)),
         }
@@ -123,7 +125,15 @@ impl Store for MemoryStore {
     }
 
     fn read(&self, object: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, ReadFailure> {
-        *self.reads.lock().unwrap().entry(object.key.to_vec()).or_default() += 1;
+        let times = {
+            let mut reads = self.reads.lock().unwrap();
+            let times = reads.entry(object.key.to_vec()).or_default();
+            *times += 1;
+            *times
+        };
+        if self.read_once && times > 1 {
+            return Err(ReadFailure::Vanished);
+        }
         let number = self.read_count.fetch_add(1, Ordering::Relaxed) + 1;
         let bytes = self.objects.get(&*object.key).ok_or(ReadFailure::Vanished)?;
         let fault = match self.faults.get(&*object.key) {
@@ -299,13 +309,21 @@ impl Outcome {
 
 /// Plans and scans, and holds the books to their balances.
 pub(crate) fn run_with(sources: &[Source], range: Range, options: &ScanOptions) -> Result<Outcome, Error> {
+    run_noting(sources, range, options, true)
+}
+
+/// As [`run_with`], with or without a line of every loss.
+pub(crate) fn run_noting(
+    sources: &[Source],
+    range: Range,
+    options: &ScanOptions,
+    keep_lines: bool,
+) -> Result<Outcome, Error> {
     let progress = Progress::default();
-    let plan = Plan::list(sources, range, true, &progress)?;
+    let plan = Plan::list(sources, range, keep_lines, &progress)?;
     let mut cells = Cells::default();
-    let (plan, mut ledger) = scan(plan, sources, options, &mut cells, &progress)?;
+    let (plan, ledger) = scan(plan, sources, options, &mut cells, &progress)?;
     assert_eq!(cells.open, None);
-    // What is left to order of arrival is put in order; nothing else may depend on it.
-    ledger.lines.sort();
     for hour in cells.hours.values_mut() {
         hour.sort_by_key(|(invocation, _)| (invocation.object, invocation.offset));
     }

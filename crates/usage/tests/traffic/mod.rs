@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use borehole_record::{ContentKinds, Count, Facets, Invocation, RequestId, Timestamp, UtcHour};
+use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Timestamp, UtcHour};
 use borehole_usage::{CoverageId, CoverageSpan, Dimension, Filter, Grain, ListKind, Question};
 use proptest::collection::vec;
 use proptest::option;
@@ -62,7 +62,10 @@ pub(crate) fn invocation(seconds: i64, facets: &Arc<Facets>) -> Invocation {
 
 /// Facets of this model; nothing else.
 pub(crate) fn facets(model_id: &str) -> Arc<Facets> {
-    Arc::new(Facets { model_id: model_id.into(), ..Facets::default() })
+    Arc::new(Facets {
+        call: Arc::new(Call { model_id: model_id.into(), ..Call::default() }),
+        ..Facets::default()
+    })
 }
 
 /// Up to `max` records in any order, some of them with shared facets.
@@ -118,8 +121,8 @@ fn any_size() -> impl Strategy<Value = Count> {
     prop_oneof![4 => any_count(), 1 => ((1u64 << 40) - 2..1 << 45).prop_map(Count::known)]
 }
 
-fn any_text(texts: &'static [&'static str]) -> impl Strategy<Value = Option<Box<str>>> {
-    option::of(select(texts.to_vec()).prop_map(Box::from))
+fn any_text(texts: &'static [&'static str]) -> impl Strategy<Value = Option<Arc<str>>> {
+    option::of(select(texts.to_vec()).prop_map(Arc::from))
 }
 
 fn any_facets() -> impl Strategy<Value = Arc<Facets>> {
@@ -147,17 +150,20 @@ fn any_facets() -> impl Strategy<Value = Arc<Facets>> {
     );
     (places, callers).prop_map(|((account, region, model_id, inference_region), callers)| {
         let (operation, identity, error_code, stop_reason, team) = callers;
-        Arc::new(Facets {
+        let call = Call {
             account,
             region,
             model_id: model_id.into(),
             operation,
-            identity,
             error_code,
             inference_region,
-            stop_reason,
             service_tier: None,
-            tags: team.into_iter().map(|team| ("team".into(), team)).collect(),
+        };
+        Arc::new(Facets {
+            call: Arc::new(call),
+            identity,
+            stop_reason,
+            tags: team.into_iter().map(|team| ("team".into(), Box::from(&*team))).collect(),
         })
     })
 }

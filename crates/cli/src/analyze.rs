@@ -278,7 +278,10 @@ fn references_are_whole(references: &ReferenceTally) -> bool {
 fn publish(args: &Analyze, report: &Report, formats: &[Format]) -> anyhow::Result<()> {
     let render = |format: Format, style: &TextStyle| match format {
         Format::Json => json::render(report),
-        Format::Text => text::render(report, style),
+        Format::Text => {
+            let rows = args.top.unwrap_or(style.rows);
+            text::render(report, &TextStyle { rows, ..style.clone() })
+        }
     };
     for (path, &format) in args.outputs.iter().zip(formats) {
         output::to_file(path, &render(format, &TextStyle::default()))?;
@@ -291,25 +294,24 @@ fn publish(args: &Analyze, report: &Report, formats: &[Format]) -> anyhow::Resul
     Ok(())
 }
 
-#[expect(clippy::print_stderr, reason = "stderr is where hints are told")]
 fn tell_nothing(plan: &Plan, health: &Health) {
-    eprintln!("nothing matched");
+    tell!("nothing matched");
     if plan.objects.is_empty() {
-        eprintln!("hint: no object here has the key of an invocation log; check the path, or the range");
+        tell!("hint: no object here has the key of an invocation log; check the path, or the range");
     } else if !health.records.filtered.is_empty() {
-        eprintln!("hint: every record was filtered; check the range and the filters");
+        tell!("hint: every record was filtered; check the range and the filters");
     } else {
-        eprintln!("hint: nothing in these files is an invocation record");
+        tell!("hint: nothing in these files is an invocation record");
     }
 }
 
-#[expect(clippy::print_stderr, reason = "stderr is where timings are told")]
 fn tell_timing(progress: &Progress, started: Instant, threads: usize) {
     let reading = progress.read();
     let seconds = started.elapsed().as_secs_f64();
     let rate = reading.bytes_fetched as f64 / 1e6 / seconds.max(1e-9);
-    eprintln!(
+    tell!(
         "{} objects, {} stored bytes in {seconds:.2} s with {threads} threads ({rate:.0} MB/s stored)",
-        reading.objects_done, reading.bytes_fetched
+        reading.objects_done,
+        reading.bytes_fetched
     );
 }

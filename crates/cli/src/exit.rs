@@ -55,12 +55,11 @@ impl std::fmt::Display for Unbalanced {
 impl std::error::Error for Unbalanced {}
 
 /// Tells the error on stderr, and which exit code it is.
-#[expect(clippy::print_stderr, reason = "stderr is where errors are told")]
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
     let (exit, hint) = classify(error);
-    eprintln!("error: {}", escaped(&format!("{error:#}")));
+    tell!("error: {}", escaped(&format!("{error:#}")));
     if let Some(hint) = hint {
-        eprintln!("hint: {hint}");
+        tell!("hint: {hint}");
     }
     exit
 }
@@ -88,6 +87,19 @@ fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     }
 }
 
+/// Shows help on stdout, or what is wrong with the command line on stderr; what was typed is escaped.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    let lines: Vec<String> = text.lines().map(escaped).collect();
+    if error.use_stderr() {
+        tell!("{}", lines.join("\n"));
+    } else {
+        // Whoever closes the pipe has read enough.
+        let _ = crate::output::to_stdout(&format!("{}\n", lines.join("\n")));
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
+
 /// Control characters never reach the terminal, wherever a message came from.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -103,10 +115,9 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// A panic is a bug of ours, and its message may hold what was being read: only the place in our code is told.
-#[expect(clippy::print_stderr, reason = "stderr is where errors are told")]
 pub(crate) fn silence_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        eprintln!("internal error{place}; this is a bug in borehole");
+        tell!("internal error{place}; this is a bug in borehole");
     }));
 }

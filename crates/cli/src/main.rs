@@ -1,5 +1,13 @@
 //! `borehole`: argv in, a report on stdout (or in files), talk on stderr, an exit code that says what it means.
 
+/// Writes a line to stderr. Talk that nobody can hear (a closed pipe, a full disk) is no error.
+macro_rules! tell {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr().lock(), $($argument)*);
+    }};
+}
+
 mod analyze;
 mod args;
 mod exit;
@@ -15,7 +23,10 @@ use crate::exit::Exit;
 
 fn main() -> std::process::ExitCode {
     exit::silence_panics();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::refuse(&error),
+    };
     let result = match &arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
         Command::Synth(synth) => synth::run(synth),

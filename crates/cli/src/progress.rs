@@ -67,9 +67,8 @@ fn watch(progress: &Progress, stopped: &Receiver<()>) {
     bar.finish_and_clear();
 }
 
-#[expect(clippy::print_stderr, reason = "stderr is where progress is told")]
 fn plain(line: &str) {
-    eprintln!("{line}");
+    tell!("{line}");
 }
 
 fn line(progress: &Progress, started: Instant) -> String {

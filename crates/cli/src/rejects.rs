@@ -34,7 +34,6 @@ fn json_line(line: &LedgerLine) -> String {
 }
 
 /// Tells the first losses of each kind, and how many more there are.
-#[expect(clippy::print_stderr, reason = "stderr is where losses are told")]
 pub(crate) fn tell(ledger: &Ledger, plan: &Plan) {
     for ((class, reason), lines) in &ledger.shown {
         for line in lines {
@@ -45,7 +44,7 @@ pub(crate) fn tell(ledger: &Ledger, plan: &Plan) {
                 _ => String::new(),
             };
             let source = crate::exit::escaped(&line.source);
-            eprintln!("{class} {reason} {source}/{}{offset}{stored}", EscapedKey(&line.key));
+            tell!("{class} {reason} {source}/{}{offset}{stored}", EscapedKey(&line.key));
         }
         let total = match *class {
             "object_failed" => ledger.objects_failed.get(reason),
@@ -54,18 +53,16 @@ pub(crate) fn tell(ledger: &Ledger, plan: &Plan) {
         };
         let more = total.copied().unwrap_or(0).saturating_sub(lines.len() as u64);
         if more > 0 {
-            eprintln!("{class} {reason} n={more} more; --rejects FILE lists all");
+            tell!("{class} {reason} n={more} more; --rejects FILE lists all");
         }
     }
     for (bucket, count) in &ledger.tally.references.unknown_buckets {
         let bucket = crate::exit::escaped(bucket);
-        eprintln!(
-            "note: {count} payload references lead to the bucket {bucket:?}, which no source stands for"
-        );
-        eprintln!("hint: if you have its objects, add --map s3://{bucket}=DIR");
+        tell!("note: {count} payload references lead to the bucket {bucket:?}, which no source stands for");
+        tell!("hint: if you have its objects, add --map s3://{bucket}=DIR");
     }
     let split = plan.streams.iter().any(|stream| stream.has_hours && stream.account.is_none());
     if split && ledger.tally.warnings.contains_key("document_conflict") {
-        eprintln!("note: documents of one request disagree in places; the invocation document was taken");
+        tell!("note: documents of one request disagree in places; the invocation document was taken");
     }
 }

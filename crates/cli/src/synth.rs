@@ -7,7 +7,6 @@ use crate::args::{LayoutWord, ProfileWord, Synth};
 use crate::exit::{Exit, UsageError};
 
 /// Runs the command.
-#[expect(clippy::print_stderr, reason = "stderr is where a summary is told")]
 pub(crate) fn run(args: &Synth) -> Outcome {
     if args.from.seconds >= args.to.seconds {
         let message = "the range is empty".to_owned();
@@ -37,7 +36,7 @@ pub(crate) fn run(args: &Synth) -> Outcome {
     }
     let summary = borehole_synth::generate(&args.directory, &options, &mut |_| {})?;
     if !args.quiet {
-        eprintln!(
+        tell!(
             "{}: {} requests in {} objects, {} bytes stored, {} decoded; the tally is in truth.json",
             crate::exit::escaped(&args.directory.display().to_string()),
             summary.requests,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borehole_record::{DocumentKind, Key, Timestamp, UtcHour, key};
 use borehole_store::{Listed, Object};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ledger::{Ledger, LedgerLine};
 use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT};
@@ -135,6 +135,14 @@ pub struct Plan {
     pub ledger: Ledger,
 }
 
+/// Files that the listing came across, by device and inode.
+#[derive(Default)]
+struct Seen {
+    /// Index into the planned objects.
+    planned: FxHashMap<(u64, u64), usize>,
+    skipped: FxHashSet<(u64, u64)>,
+}
+
 impl Plan {
     /// Lists the sources and sorts out what they hold.
     ///
@@ -150,7 +158,7 @@ impl Plan {
         let mut plan = Plan { range, ..Plan::default() };
         plan.ledger.keep_lines = keep_lines;
         let mut streams: BTreeMap<Stream, u32> = BTreeMap::new();
-        let mut seen = FxHashMap::default();
+        let mut seen = Seen::default();
         let (from, to) = range.hours();
         // The widest slack any layout needs; what lies further out is never listed.
         let from = UtcHour(from.0 - CLOSING_HOURS_SPLIT);
@@ -180,7 +188,7 @@ impl Plan {
         source: &Source,
         listed: Listed,
         streams: &mut BTreeMap<Stream, u32>,
-        seen: &mut FxHashMap<(u64, u64), usize>,
+        seen: &mut Seen,
     ) {
         let object = match listed {
             Listed::Object(object) => object,
@@ -275,6 +283,9 @@ impl Plan {
                     Key::WriteTestMarker => "write_test_marker",
                     _ => "temp_file",
                 };
+                if object.identity.is_some_and(|identity| !seen.skipped.insert(identity)) {
+                    return self.ledger.tally.warn("same_file");
+                }
                 self.ledger.objects_listed += 1;
                 self.ledger.bytes_listed += object.size.unwrap_or(0);
                 return self.ledger.skip(reason);
@@ -284,7 +295,7 @@ impl Plan {
         let stream = *streams.entry(stream).or_insert(next);
         let planned = Planned { source: index, stream, role, object };
         if let Some(identity) = planned.object.identity {
-            match seen.entry(identity) {
+            match seen.planned.entry(identity) {
                 Entry::Vacant(entry) => drop(entry.insert(self.objects.len())),
                 Entry::Occupied(entry) => {
                     // The same file under two names or in two overlapping roots: read once, under the name that

@@ -106,6 +106,14 @@ impl LocalStore {
         }
     }
 
+    /// Whether a link leads out of the root. Only the kernel can tell; without its help, links are not followed
+    /// and this is false.
+    fn leads_out(&self, key: &[u8]) -> bool {
+        let Ok(name) = CString::new(key) else { return false };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        self.beneath && open_resolved(&self.root, &name, flags).err() == Some(Errno::XDEV)
+    }
+
     /// Walks one folder. `key` has no trailing `/`; `chain` holds the folders above, against link loops.
     fn walk(
         &self,
@@ -182,6 +190,11 @@ impl LocalStore {
                 Ok(stat) => Some(stat),
                 Err(reason @ (ReadFailure::Permission | ReadFailure::Io)) => {
                     return found(Listed::Failed { key: (&**key).into(), reason });
+                }
+                // What lies behind a link out of the root is missing from the listing: that must be seen. A loop
+                // or a dangling link hides nothing.
+                Err(ReadFailure::Path) if self.leads_out(key) => {
+                    return found(Listed::Failed { key: (&**key).into(), reason: ReadFailure::Path });
                 }
                 Err(_) => return found(skipped(key)),
             },

@@ -170,7 +170,16 @@ impl NumberColumns {
         let widest = |at: usize, own: &str| {
             rows.iter().map(|row| width(&row.numbers[at])).max().unwrap_or(0).max(width(own))
         };
-        let widths = NUMBERS.iter().enumerate().map(|(at, (_, own))| widest(at, own)).collect();
+        let mut widths: Vec<usize> =
+            NUMBERS.iter().enumerate().map(|(at, (_, own))| widest(at, own)).collect();
+        // A heading needs its own width, too, where the columns below it are narrow.
+        for (at, (over, _)) in NUMBERS.iter().enumerate() {
+            let below: Vec<usize> = (0..NUMBERS.len()).filter(|&column| NUMBERS[column].0 == *over).collect();
+            let room = below.iter().map(|&column| widths[column]).sum::<usize>() + below.len() - 1;
+            if below.first() == Some(&at) {
+                widths[at] += width(over).saturating_sub(room);
+            }
+        }
         NumberColumns { widths }
     }
 

@@ -209,6 +209,8 @@ pub struct Group {
     pub tokens_on_errors: ErrorTokens,
     /// Requests over the threshold.
     pub high_token: HighToken,
+    /// Successful requests with a known input count, by band of uncached input.
+    pub input_bands: InputBands,
     /// Distributions of per-request values.
     pub distributions: Distributions,
     /// Raw tokens (input + output of successful requests) by minute.
@@ -292,6 +294,17 @@ pub struct HighToken {
     pub by_input: Share,
     /// By prompt.
     pub by_prompt: Share,
+}
+
+/// Requests by uncached input; their sum is `tokens.input_known`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InputBands {
+    /// Less than 1,000 tokens.
+    pub below_1000: u64,
+    /// 1,000 to 25,000 tokens, both included.
+    pub from_1000_to_25000: u64,
+    /// More than 25,000 tokens.
+    pub above_25000: u64,
 }
 
 /// A number of requests, and which part of those with a known count it is.
@@ -714,6 +727,11 @@ impl Strings {
                     requests: high.by_prompt,
                     share: quotient(u128::from(high.by_prompt), high.known),
                 },
+            },
+            input_bands: InputBands {
+                below_1000: high.small,
+                from_1000_to_25000: high.known.saturating_sub(high.small + high.by_input),
+                above_25000: high.by_input,
             },
             distributions: distributions(&group.distributions),
             tokens_per_minute: group.tokens_per_minute.as_ref().map(|series| {

@@ -36,6 +36,9 @@ const PEAKS_MAX: usize = 3;
 /// Cells of the longest bar.
 const BAR_CELLS: u64 = 16;
 
+/// Cells of the bar of a whole, in a line of bands.
+const BAND_CELLS: u64 = 10;
+
 /// Skips that every healthy bucket has; the others are worth a note.
 const ORDINARY_SKIPS: [&str; 6] =
     ["sidecar", "payload", "permission_marker", "folder_marker", "write_test_marker", "own_file"];
@@ -327,14 +330,21 @@ impl Page<'_> {
         let high = &totals.high_token;
         let known = totals.tokens.input_known;
         if let Some(input) = &totals.distributions.input_tokens {
-            let mut items = percentiles(input, |value| short(u128::from(value)));
-            items.push(Line::plain(format!(
-                ">{} {} (by prompt {})",
-                short_threshold(high.threshold),
-                percent(high.by_input.requests, known),
-                percent(high.by_prompt.requests, known),
-            )));
-            lines.extend(self.labelled("INPUT", &items));
+            let bands = &totals.input_bands;
+            let threshold = short_threshold(high.threshold);
+            let band = |name: String, requests: u64| {
+                let bar = self.bar(u128::from(requests), u128::from(known), BAND_CELLS);
+                let gap = if bar.is_empty() { "" } else { " " };
+                format!("{name} {bar}{gap}{}", percent(requests, known))
+            };
+            let items = [
+                band("<1k".to_owned(), bands.below_1000),
+                band(format!("1–{threshold}"), bands.from_1000_to_25000),
+                band(format!(">{threshold}"), bands.above_25000)
+                    + &format!(" (by prompt {})", percent(high.by_prompt.requests, known)),
+            ];
+            lines.extend(self.labelled("INPUT", &items.map(Line::plain)));
+            lines.extend(self.labelled("", &percentiles(input, |value| short(u128::from(value)))));
         }
         if let Some(output) = &totals.distributions.output_tokens {
             lines.extend(self.labelled("OUTPUT", &percentiles(output, |value| short(u128::from(value)))));
@@ -387,11 +397,9 @@ impl Page<'_> {
         peaks.sort_by_key(|(_, series)| std::cmp::Reverse(series.peak));
         peaks.truncate(PEAKS_MAX);
         let largest = peaks.first().map_or(1, |(_, series)| series.peak);
-        let bar = if self.style.unicode_bars { "▇" } else { "#" };
         let lines = peaks.into_iter().map(|(group, series)| {
             let peak = numbers::short_beside(u128::from(series.peak), u128::from(largest));
-            let cells = u128::from(series.peak) * u128::from(BAR_CELLS) / u128::from(largest);
-            let cells = (cells as usize).max(1);
+            let bar = self.bar(u128::from(series.peak), u128::from(largest), BAR_CELLS);
             let key = group.key.iter().flat_map(|key| &key.0);
             let key: Vec<String> = key
                 .map(|(dimension, value)| {
@@ -402,10 +410,19 @@ impl Page<'_> {
             Line::plain(" ".repeat(INDENT))
                 .and(Ink::Plain, table::pad_start(&peak, 6))
                 .and(Ink::Plain, format!("  {}  ", stamp::moment(&series.peak_minute, self.with_year)))
-                .and(Ink::Plain, table::pad_end(&bar.repeat(cells), BAR_CELLS as usize))
+                .and(Ink::Plain, table::pad_end(&bar, BAR_CELLS as usize))
                 .and(Ink::Plain, format!("  {}", key.join(" ")))
         });
         lines.collect()
+    }
+
+    /// A bar of `part` in `whole` of at most `cells` cells: at least one where there is anything.
+    fn bar(&self, part: u128, whole: u128, cells: u64) -> String {
+        if part == 0 || whole == 0 {
+            return String::new();
+        }
+        let cells = (part * u128::from(cells) / whole).max(1) as usize;
+        if self.style.unicode_bars { "▇".repeat(cells) } else { "#".repeat(cells) }
     }
 
     fn errors(&self) -> Vec<Line> {

@@ -78,6 +78,7 @@ fn keys_stand_in_the_order_of_the_contract() {
         "tokens",
         "tokens_on_errors",
         "high_token",
+        "input_bands",
         "distributions",
         "tokens_per_minute",
         "requests_per_minute",

@@ -197,6 +197,7 @@ pub(crate) struct Group {
     pub(crate) output_known: u64,
     /// Input and output on failed requests.
     pub(crate) error_tokens: [u128; 2],
+    pub(crate) small_by_input: u64,
     pub(crate) high_by_input: u64,
     pub(crate) high_by_prompt: u64,
     pub(crate) input_values: Histogram,
@@ -270,6 +271,7 @@ impl Group {
                 let prompt = input + cache_read.unwrap_or(0) + cache_write.unwrap_or(0);
                 self.input_known += 1;
                 self.prompt_tokens += u128::from(prompt);
+                self.small_by_input += u64::from(input < 1_000);
                 self.high_by_input += u64::from(input > HIGH_TOKEN_THRESHOLD);
                 self.high_by_prompt += u64::from(prompt > HIGH_TOKEN_THRESHOLD);
                 count(&mut self.prompt_values, Some(prompt));

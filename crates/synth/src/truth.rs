@@ -333,6 +333,17 @@ impl Figures<'_> {
                 ])),
             ),
             (
+                "input_bands",
+                Some(object([
+                    ("below_1000", Some(number(group.small_by_input))),
+                    (
+                        "from_1000_to_25000",
+                        Some(number(group.input_known - group.small_by_input - group.high_by_input)),
+                    ),
+                    ("above_25000", Some(number(group.high_by_input))),
+                ])),
+            ),
+            (
                 "distributions",
                 Some(object([
                     ("input_tokens", distribution(&group.input_values)),

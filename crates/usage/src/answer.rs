@@ -223,6 +223,7 @@ impl Desk<'_> {
             },
             tokens_on_errors: ErrorTokens { input: counters.error_input, output: counters.error_output },
             high_token: HighToken {
+                small: counters.small_by_input,
                 by_input: counters.high_by_input,
                 by_prompt: counters.high_by_prompt,
                 known: counters.input_known,

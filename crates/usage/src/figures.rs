@@ -111,6 +111,8 @@ pub struct ErrorTokens {
 /// Requests strictly over the threshold among successful ones with a known count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct HighToken {
+    /// Requests of less than [`SMALL_INPUT_END`] uncached input: the lowest band of the report.
+    pub small: u64,
     /// Requests by uncached input.
     pub by_input: u64,
     /// Requests by prompt.
@@ -121,6 +123,9 @@ pub struct HighToken {
 
 /// The threshold of [`HighToken`], in tokens; the support form's own figure.
 pub const HIGH_TOKEN_THRESHOLD: u64 = 25_000;
+
+/// End of the lowest band of input tokens, exclusive.
+pub const SMALL_INPUT_END: u64 = 1_000;
 
 /// A distribution of per-request values. `count`, `min`, `max` and `sum` are exact; percentiles are the upper
 /// edge of their histogram bucket (3 significant digits), never above `max`.

@@ -7,7 +7,7 @@
 use borehole_record::{ContentKinds, Invocation};
 use rustc_hash::FxHashMap;
 
-use crate::figures::HIGH_TOKEN_THRESHOLD;
+use crate::figures::{HIGH_TOKEN_THRESHOLD, SMALL_INPUT_END};
 use crate::histogram::Spread;
 use crate::names::{NameId, Renaming};
 use crate::packed::{Packer, Unpacker};
@@ -64,6 +64,7 @@ counters! {
     output_known: u64,
     error_input: u128,
     error_output: u128,
+    small_by_input: u64,
     high_by_input: u64,
     high_by_prompt: u64,
     large_input: u64,
@@ -154,6 +155,7 @@ impl Sums {
         if let Some(input) = invocation.input_tokens.get() {
             counters.input_known += 1;
             counters.input += u128::from(input);
+            counters.small_by_input += u64::from(input < SMALL_INPUT_END);
             counters.high_by_input += u64::from(input > HIGH_TOKEN_THRESHOLD);
         }
         if let Some(prompt) = prompt {

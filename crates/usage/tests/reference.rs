@@ -298,6 +298,7 @@ fn group(
             output: sum_failed(|one| one.output_tokens),
         },
         high_token: HighToken {
+            small: input.iter().filter(|&&value| value < 1_000).count() as u64,
             by_input: input.iter().filter(|&&value| value > 25_000).count() as u64,
             by_prompt: prompts.iter().filter(|&&value| value > 25_000).count() as u64,
             known: input.len() as u64,
@@ -521,11 +522,17 @@ fn with_input(counts: &[Option<u64>]) -> Vec<Record> {
 
 #[test]
 fn f28_exactly_25_000_tokens_is_not_above_the_threshold() {
+    // 0 and 1 are small; so would 999 be, and 1,000 not.
+    let small = |values: &[u64]| {
+        let records = with_input(&values.iter().copied().map(Some).collect::<Vec<_>>());
+        summed(&Question::default(), &records, &[]).0.totals.high_token.small
+    };
+    assert_eq!((small(&[999]), small(&[1_000])), (1, 0));
     let values: Vec<Option<u64>> = [0, 1, 24_992, 25_000, 25_001, 25_007, 1 << 40].map(Some).to_vec();
     let records = with_input(&values);
     let (found, _) = summed(&Question::default(), &records, &[]);
     // 25,001, 25,007 and 2^40; the bucket that holds 25,000 and 25,001 cannot tell them apart.
-    assert_eq!(found.totals.high_token, HighToken { by_input: 3, by_prompt: 3, known: 7 });
+    assert_eq!(found.totals.high_token, HighToken { small: 2, by_input: 3, by_prompt: 3, known: 7 });
     let spread = found.totals.distributions["input_tokens"];
     assert_eq!((spread.count, spread.min, spread.max), (7, 0, 1 << 40));
     // Rank ⌈0.5·7⌉ = 4 is 25,000, whose bucket ends at 25,007.
@@ -541,7 +548,7 @@ fn the_prompt_counts_over_the_threshold_where_the_input_does_not() {
     }
     let question = Question { list: Some(ListKind::HighToken), ..Question::default() };
     let (found, _) = summed(&question, &records, &[]);
-    assert_eq!(found.totals.high_token, HighToken { by_input: 0, by_prompt: 1, known: 1 });
+    assert_eq!(found.totals.high_token, HighToken { small: 0, by_input: 0, by_prompt: 1, known: 1 });
     assert_eq!(found.totals.tokens.cache_read, 2, "cache reads count where the input is unknown, too");
     assert_eq!(found.listing.map(|rows| rows.len()), Some(1));
 }
@@ -569,7 +576,7 @@ fn f08_tokens_of_failed_calls_are_kept_apart() {
     let totals = found.totals;
     assert_eq!((totals.attempted, totals.successful, totals.throttled), (2, 1, 1));
     assert_eq!((totals.tokens.input, totals.tokens_on_errors.input), (10, 30_000));
-    assert_eq!(totals.high_token, HighToken { by_input: 0, by_prompt: 0, known: 1 });
+    assert_eq!(totals.high_token, HighToken { small: 1, by_input: 0, by_prompt: 0, known: 1 });
     assert_eq!(totals.tokens_per_minute.map(|minutes| minutes.peak), Some(10));
     assert_eq!(totals.requests_per_minute.map(|minutes| minutes.peak), Some(2));
 }

@@ -90,7 +90,12 @@ pub(crate) fn group(row: &Row) -> Group {
             input_known: successful,
             output_known: successful,
         },
-        high_token: HighToken { by_input: successful / 32, by_prompt: successful / 9, known: successful },
+        high_token: HighToken {
+            small: successful / 2,
+            by_input: successful / 32,
+            by_prompt: successful / 9,
+            known: successful,
+        },
         tokens_per_minute: Some(series(row.steady, row.peak, row.peak_minute)),
         requests_per_minute: Some(series(row.steady / 1_400 + 1, row.peak / 1_300 + 1, row.peak_minute)),
         ..Group::default()
@@ -176,6 +181,7 @@ pub(crate) fn clean() -> (Figures, Health) {
             output_known: successful,
         },
         high_token: HighToken {
+            small: sum(|g| g.high_token.small),
             by_input: sum(|g| g.high_token.by_input),
             by_prompt: sum(|g| g.high_token.by_prompt),
             known: successful,

@@ -10,7 +10,7 @@ use borehole_report::text::TextStyle;
 use borehole_report::{Report, RunInfo, json, text};
 use borehole_scan::{CellSink, Ledger, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions, Source};
 use borehole_usage::figures::{DocumentTally, Health, ObjectTally, RecordTally, ReferenceTally};
-use borehole_usage::{CoverageId, CoverageSpan, Filter, HourSummary, Question, Tally, Totals};
+use borehole_usage::{CoverageId, CoverageSpan, Filter, HourSummary, Question, SealedHour, Tally, Totals};
 
 use crate::args::{Analyze, Format};
 use crate::exit::{Exit, Unbalanced, UsageError};
@@ -30,7 +30,8 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let plan = Plan::list(&sources, asked_range(args, now)?, args.rejects.is_some(), &watched)?;
     let question = question(args, &plan, now);
     let options = scan_options(args)?;
-    let mut cells = Cells { question: &question, totals: Totals::new(), open: None };
+    let mut cells =
+        Cells { question: &question, totals: Totals::new(), open: None, retracting: false, retracted: None };
     let (plan, mut ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
     drop(shown);
 
@@ -79,11 +80,20 @@ struct Cells<'a> {
     question: &'a Question,
     totals: Totals,
     open: Option<HourSummary>,
+    /// An hour as it was given before, to be replaced.
+    retracting: bool,
+    retracted: Option<SealedHour>,
 }
 
 impl CellSink for Cells<'_> {
     fn open(&mut self, hour: UtcHour) {
         self.open = Some(HourSummary::new(hour));
+        self.retracting = false;
+    }
+
+    fn retract(&mut self, hour: UtcHour) {
+        self.open = Some(HourSummary::new(hour));
+        self.retracting = true;
     }
 
     fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
@@ -94,7 +104,14 @@ impl CellSink for Cells<'_> {
 
     fn close(&mut self, _hour: UtcHour) {
         if let Some(summary) = self.open.take() {
-            self.totals.insert(summary.seal());
+            let hour = summary.seal();
+            if self.retracting {
+                self.retracted = Some(hour);
+            } else if let Some(before) = self.retracted.take() {
+                self.totals.replace(before, hour);
+            } else {
+                self.totals.insert(hour);
+            }
         }
     }
 }

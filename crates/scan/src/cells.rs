@@ -96,6 +96,11 @@ impl HourStore {
         self.hours.keys().copied()
     }
 
+    /// Whether an hour holds anything.
+    pub(crate) fn holds(&self, hour: UtcHour) -> bool {
+        self.hours.contains_key(&hour)
+    }
+
     /// Forgets all hours before `hour`. What was spilled stays in the file until the end.
     pub(crate) fn drop_before(&mut self, hour: UtcHour) {
         let kept = self.hours.split_off(&hour);

@@ -26,12 +26,16 @@ pub const CLOSING_HOURS: i64 = 2;
 /// record with those of the next folder, and whether those have one is known after the folder behind that.
 pub const CLOSING_HOURS_SPLIT: i64 = 4;
 
+/// Strays of one object that wait for its end: about 15 MiB. More of them are read a second time, whatever
+/// becomes of the object.
+pub const STRAYS_UNDECIDED: usize = 65_536;
+
 /// Request ids compared at once when an hour closes. Larger hours close in several passes by a hash of the id,
 /// so that closing one takes at most about 40 MiB however busy it was.
 pub const IDENTITIES_PER_PASS: u64 = 150_000;
 
-/// Payload facts kept, since several records may refer to one payload: about 16 MiB at most.
-pub const PAYLOADS_CACHED: usize = 65_536;
+/// Payload facts kept, since several records may refer to one payload: about 4 MiB at most.
+pub const PAYLOADS_CACHED: usize = 8_192;
 
 /// Ledger lines kept for `--rejects`: 2 million are about 200 MiB of text; the rest is counted in one last line.
 pub const LEDGER_LINES_MAX: usize = 2_000_000;

@@ -19,7 +19,7 @@ use crate::join::{Fragment, JoinKey, Joined, Joiner};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
     CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_PER_THREAD,
-    SLACK_HOURS,
+    SLACK_HOURS, STRAYS_UNDECIDED,
 };
 use crate::plan::{Plan, Role};
 use crate::read::{Message, Outcome, Reader, is_stray, note_place};
@@ -51,6 +51,11 @@ pub struct ScanOptions {
 pub trait CellSink {
     /// An hour begins. An hour that was given before is replaced.
     fn open(&mut self, hour: UtcHour);
+    /// An hour is about to be given anew, because strays belong to it: what follows until it closes is what was
+    /// given for it the first time, so that it can be taken out of sums. Then the hour is opened again.
+    fn retract(&mut self, hour: UtcHour) {
+        self.open(hour);
+    }
     /// An invocation of the open hour that stays; in no promised order. `coverage` is its entry in
     /// [`Plan::coverage`].
     fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>);
@@ -97,8 +102,8 @@ pub fn scan(
         keep_lines: ledger.keep_lines,
         progress,
     };
-    // The two stores share the limit: what waits for its neighbours, and what came without a folder.
-    let store = || HourStore::new(options.memory_bytes / 2, options.temporary.clone());
+    // The stores share the limit: what waits for its neighbours, what came without a folder, and strays.
+    let store = |share: usize| HourStore::new(options.memory_bytes / share, options.temporary.clone());
     let mut run = Run {
         plan: &plan,
         sources,
@@ -108,13 +113,14 @@ pub fn scan(
         reader: &reader,
         resolvers: resolvers.as_ref(),
         ledger,
-        open: store(),
-        aside: store(),
+        open: store(2),
+        aside: store(4),
+        strays: store(4),
+        undecided: FxHashMap::default(),
         joiner: Joiner::default(),
         fragments: BTreeMap::new(),
         failed: FxHashSet::default(),
         skipped: FxHashSet::default(),
-        strays: FxHashMap::default(),
         closed_through: UtcHour(i64::MIN / 2),
         reopen: BTreeSet::new(),
         pass: Pass::First,
@@ -135,8 +141,10 @@ pub fn scan(
 /// Which reading of the folders this is.
 enum Pass {
     First,
-    /// Hours are opened again: only records of `hours` are taken, and only from folders near them.
+    /// Hours are opened again: only records of the `needed` hours are taken, and only from folders near them.
     Again {
+        needed: BTreeSet<UtcHour>,
+        /// Those of them that are still to be given anew.
         hours: BTreeSet<UtcHour>,
     },
 }
@@ -152,18 +160,20 @@ struct Run<'a> {
     ledger: Ledger,
     /// Records that lie in or beside their own hour's folder.
     open: HourStore,
-    /// Strays, and records of files whose key names no hour.
+    /// Records of files whose key names no hour, and strays into hours that are still to come.
     aside: HourStore,
+    /// Strays into hours that are closed already, or whose neighbours are: for the second reading.
+    strays: HourStore,
+    /// Strays of objects that are not done: nobody sees them until it is known that they count.
+    undecided: FxHashMap<u32, Vec<Invocation>>,
     joiner: Joiner,
     /// Documents of split folders that are not complete yet.
     fragments: BTreeMap<UtcHour, FxHashMap<JoinKey, Vec<Fragment>>>,
     failed: FxHashSet<u32>,
     skipped: FxHashSet<u32>,
-    /// Own hours of the strays of objects that are not done: should one fail, its strays must go again.
-    strays: FxHashMap<u32, BTreeSet<UtcHour>>,
     /// All hours up to this one are closed.
     closed_through: UtcHour,
-    /// Closed hours that a stray came too late for, with their neighbours.
+    /// Hours that strays belong to, with their neighbours.
     reopen: BTreeSet<UtcHour>,
     pass: Pass,
     compactor: Compactor,
@@ -238,11 +248,19 @@ impl<'a> Run<'a> {
                 Message::Invocations(batch) => {
                     for invocation in batch {
                         let folder = hour_of(invocation.object);
-                        let own = UtcHour::of(invocation.timestamp);
-                        if folder.is_some_and(|folder| is_stray(own, folder)) {
-                            self.strays.entry(invocation.object).or_default().insert(own);
+                        match folder {
+                            Some(folder) if is_stray(UtcHour::of(invocation.timestamp), folder) => {
+                                let undecided = self.undecided.entry(invocation.object).or_default();
+                                undecided.push(invocation);
+                                if undecided.len() >= STRAYS_UNDECIDED {
+                                    // An object of nothing but strays: they need not be decided to be read a second time.
+                                    for stray in std::mem::take(undecided) {
+                                        self.take_late(stray)?;
+                                    }
+                                }
+                            }
+                            _ => self.take(invocation, folder)?,
                         }
-                        self.take(invocation, folder)?;
                     }
                 }
                 Message::Fragment(hour, key, fragment) => {
@@ -250,7 +268,13 @@ impl<'a> Run<'a> {
                 }
                 Message::Done(number, outcome) => {
                     in_flight -= 1;
+                    let strays = self.undecided.remove(&number).unwrap_or_default();
                     self.settle(number, outcome)?;
+                    if !self.failed.contains(&number) {
+                        for stray in strays {
+                            self.take(stray, hour_of(number))?;
+                        }
+                    }
                     let hour = hour_of(number);
                     let left = unfinished
                         .get_mut(&hour)
@@ -276,30 +300,39 @@ impl<'a> Run<'a> {
     /// Takes one invocation to where it waits for its hour.
     fn take(&mut self, invocation: Invocation, folder: Option<UtcHour>) -> Result<(), Error> {
         let own = UtcHour::of(invocation.timestamp);
-        let aside = folder.is_none_or(|folder| is_stray(own, folder));
-        match &self.pass {
+        let is_stray = folder.is_some_and(|folder| is_stray(own, folder));
+        let store = match &self.pass {
             Pass::First => {
                 // A record of an hour beside the range decides about duplicates in it; one further out, about nothing.
                 let (from, to) = self.plan.range.hours();
                 if own.0 < from.0 - 1 || own.0 > to.0 {
                     return Ok(());
                 }
-                if aside {
-                    self.reopen_around(own);
-                    return self.aside.insert(invocation).map_err(|cause| self.spill_error(cause));
+                let first_touched = UtcHour(own.0 - SLACK_HOURS);
+                if folder.is_none() || is_stray && first_touched > self.closed_through {
+                    &mut self.aside
+                } else if is_stray {
+                    return self.take_late(invocation);
+                } else {
+                    &mut self.open
                 }
             }
             // What was set aside the first time is still there.
-            Pass::Again { hours } if aside || !hours.contains(&own) => return Ok(()),
-            Pass::Again { .. } => {}
-        }
-        self.open.insert(invocation).map_err(|cause| self.spill_error(cause))
+            Pass::Again { needed, .. } if is_stray || !needed.contains(&own) => return Ok(()),
+            Pass::Again { .. } => &mut self.open,
+        };
+        store.insert(invocation).map_err(|cause| self.spill_error(cause))
     }
 
-    /// Hours that a change in `own` may change and that are closed already are opened again at the end.
-    fn reopen_around(&mut self, own: UtcHour) {
-        let touched = (own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).map(UtcHour);
-        self.reopen.extend(touched.filter(|&hour| hour <= self.closed_through));
+    /// Sets a stray aside for the second reading. All hours it touches are opened again, those that are still
+    /// open, too: each sees all of a stray or nothing of it, so that it can be taken back as it was given.
+    fn take_late(&mut self, stray: Invocation) -> Result<(), Error> {
+        if matches!(self.pass, Pass::Again { .. }) {
+            return Ok(());
+        }
+        let own = UtcHour::of(stray.timestamp);
+        self.reopen.extend((own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).map(UtcHour));
+        self.strays.insert(stray).map_err(|cause| self.spill_error(cause))
     }
 
     /// Books the outcome of one object.
@@ -318,7 +351,6 @@ impl<'a> Run<'a> {
                 }
             };
         }
-        let strays = self.strays.remove(&number).unwrap_or_default();
         match outcome {
             Outcome::Read(tally) => {
                 self.ledger.objects_read += 1;
@@ -348,13 +380,7 @@ impl<'a> Run<'a> {
                         self.ledger.salvaged += 1;
                         self.book(number, &tally);
                     }
-                    None => {
-                        self.failed.insert(number);
-                        // An hour may have closed with what was handed over before the failure.
-                        for own in strays {
-                            self.reopen_around(own);
-                        }
-                    }
+                    None => drop(self.failed.insert(number)),
                 }
             }
             Outcome::Panicked => self.panicked = true,
@@ -470,35 +496,54 @@ impl<'a> Run<'a> {
         if last <= self.closed_through {
             return Ok(());
         }
+        let closed_before = UtcHour(self.closed_through.0 + 1);
+        self.closed_through = last;
+        if let Pass::Again { hours, .. } = &mut self.pass {
+            let later = hours.split_off(&UtcHour(last.0 + 1));
+            for hour in std::mem::replace(hours, later) {
+                self.close_again(hour)?;
+                self.open.drop_before(hour);
+            }
+            return Ok(());
+        }
         let (from, to) = self.plan.range.hours();
-        let first = UtcHour(self.closed_through.0 + 1).max(from);
+        let first = closed_before.max(from);
         let end = UtcHour(last.0 + 1).min(to);
         let held = self.open.hours().chain(self.aside.hours());
         let hours: BTreeSet<UtcHour> = held.filter(|&hour| first <= hour && hour < end).collect();
         for hour in hours {
-            self.close(hour)?;
+            self.close(hour, false)?;
             self.open.drop_before(hour);
         }
         self.open.drop_before(last);
-        self.closed_through = last;
         Ok(())
     }
 
-    fn close(&mut self, hour: UtcHour) -> Result<(), Error> {
-        let Run { open, aside, failed, sink, plan, .. } = self;
-        sink.open(hour);
-        let duplicates = cells::close(hour, &mut [open, aside], failed, &mut |invocation| {
-            let stream = plan.objects[invocation.object as usize].stream;
-            sink.invocation(invocation, plan.stream_coverage[stream as usize]);
-        })
-        .map_err(|cause| Error::Spill { directory: self.options.temporary.display().to_string(), cause })?;
-        self.sink.close(hour);
+    fn close(&mut self, hour: UtcHour, with_strays: bool) -> Result<(), Error> {
+        self.sink.open(hour);
+        let duplicates = self.give(hour, with_strays)?;
         self.ledger.duplicates.insert(hour, duplicates);
         self.progress.hour_closed();
         Ok(())
     }
 
-    /// Opens again the hours that strays came too late for.
+    /// Gives out what stays of an hour, and says how many copies do not.
+    fn give(&mut self, hour: UtcHour, with_strays: bool) -> Result<u64, Error> {
+        let Run { open, aside, strays, failed, sink, plan, .. } = self;
+        let mut stores = vec![open, aside];
+        if with_strays {
+            stores.push(strays);
+        }
+        let duplicates = cells::close(hour, &mut stores, failed, &mut |invocation| {
+            let stream = plan.objects[invocation.object as usize].stream;
+            sink.invocation(invocation, plan.stream_coverage[stream as usize]);
+        })
+        .map_err(|cause| Error::Spill { directory: self.options.temporary.display().to_string(), cause })?;
+        self.sink.close(hour);
+        Ok(duplicates)
+    }
+
+    /// Opens again the hours that strays belong to.
     fn open_again<'s>(&mut self, scope: &rayon::Scope<'s>) -> Result<(), Error>
     where
         'a: 's,
@@ -522,19 +567,22 @@ impl<'a> Run<'a> {
             .filter(|number| !self.failed.contains(number) && !self.skipped.contains(number))
             .collect();
         self.open.clear();
-        self.pass = Pass::Again { hours: needed };
-        // Nothing closes by itself any more: the hours are closed by name below, all folders having been read.
-        self.closed_through = UtcHour(i64::MAX / 2);
+        self.pass = Pass::Again { needed, hours };
+        self.closed_through = UtcHour(i64::MIN / 2);
         self.read_all(scope, &numbers)?;
         self.finish_joining()?;
-        // A neighbour in which nothing lies was not given out before, and is not now.
-        let held: BTreeSet<UtcHour> = self.open.hours().chain(self.aside.hours()).collect();
-        let given = |hour: &UtcHour| held.contains(hour) || self.ledger.duplicates.contains_key(hour);
-        let hours: Vec<UtcHour> = hours.into_iter().filter(given).collect();
-        for hour in hours {
-            self.close(hour)?;
+        self.close_through(UtcHour(i64::MAX / 4))
+    }
+
+    /// Takes back what was given for an hour, and gives it anew with its strays.
+    fn close_again(&mut self, hour: UtcHour) -> Result<(), Error> {
+        let was_given = self.ledger.duplicates.contains_key(&hour);
+        if was_given {
+            self.sink.retract(hour);
+            self.give(hour, false)?;
         }
-        Ok(())
+        // A neighbour in which nothing lies was not given out before, and is not now.
+        if was_given || self.strays.holds(hour) { self.close(hour, true) } else { Ok(()) }
     }
 
     fn spill_error(&self, cause: std::io::Error) -> Error {

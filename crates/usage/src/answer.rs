@@ -1,6 +1,6 @@
 //! From sealed hours to finished figures: the one place where quotients and ranks are taken.
 //!
-//! In: hours in order, the question, the coverage of the sources. Out: [`Figures`]. Always: exact fractions,
+//! In: the totals, the question, the coverage of the sources. Out: [`Figures`]. Always: exact fractions,
 //! nearest ranks, peaks of the combined series of a key. Absent: floating point, and any order but that of
 //! hours and keys.
 
@@ -10,17 +10,19 @@ use std::collections::BTreeMap;
 use borehole_record::{ContentKinds, Timestamp, UtcDay, UtcHour, UtcMinute};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::buckets::{BucketCount, SpreadId};
 use crate::coverage::{CoverageId, CoverageSpan, HourRange, MinuteRange, intersect};
 use crate::figures::{
     CrossRegion, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads, Ratio, TokenSums, UtcSlot,
 };
 use crate::histogram::{Histogram, nearest_rank};
-use crate::hour::{PackedCell, SealedHour};
+use crate::kept::{KeptCell, KeptHour};
 use crate::listing::Listing;
-use crate::names::{NameId, Names, Renaming};
+use crate::names::{NameId, Names};
 use crate::question::{Dimension, Grain, Question};
-use crate::series::{MinuteSums, SealedSeries, Timeline};
+use crate::series::{KeptSeries, Load, Timeline};
 use crate::sums::{SPREAD_NAMES, Sums};
+use crate::totals::Totals;
 
 /// Most models with groups of their own. A model id is free text in a refused call: without a bound, junk
 /// would drown the report. Real accounts see a few hundred at most.
@@ -29,12 +31,11 @@ pub(crate) const MODELS_MAX: usize = 4_096;
 /// The model of the groups that the rest are folded into.
 pub(crate) const OTHER_MODELS: &str = "__other__";
 
-/// The figures over these hours, which ascend.
-pub(crate) fn figures(hours: &[&SealedHour], question: &Question, coverage: &[CoverageSpan]) -> Figures {
-    let mut names = Names::default();
-    let renamings: Vec<Renaming> = hours.iter().map(|hour| names.rename(hour.names())).collect();
-    let cells = hours.iter().enumerate().map(|(hour, sealed)| Member { hour, cell: sealed.totals_cell() });
-    let everything = gather(&cells.collect::<Vec<_>>(), hours, &renamings);
+/// The figures over all hours.
+pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[CoverageSpan]) -> Figures {
+    let hours: Vec<(UtcHour, &KeptHour)> = totals.kept_hours().collect();
+    let cells = hours.iter().map(|&(hour, kept)| Member { hour, group: 0, cell: kept.totals() });
+    let everything = gather(&cells.collect::<Vec<_>>(), totals.bucket_counts());
 
     // A minute is active in the totals if and only if a counted record, not left out as an outlier, is in it.
     let minutes = &everything.timeline.minutes;
@@ -42,13 +43,13 @@ pub(crate) fn figures(hours: &[&SealedHour], question: &Question, coverage: &[Co
     let range = MinuteRange::new(question.from, question.to, active);
     let start_of = |minute: UtcMinute| Timestamp { seconds: minute.start_seconds(), nanos: 0 };
 
-    let mut groups = group_members(hours, &renamings);
-    let models_folded = fold_models(&mut groups, question, &mut names);
-    let mut groups: Vec<(Key, Members<'_>)> = groups.into_iter().collect();
+    let names = Texts { names: totals.names() };
+    let mut groups = group_members(&hours, totals);
+    let models_folded = fold_models(&mut groups, question, &names);
     let by_key_alone = question.by.iter().any(Dimension::is_time);
     groups.sort_by_cached_key(|(key, members)| {
         let attempted = if by_key_alone { 0 } else { members.attempted };
-        (Reverse(attempted), key.iter().map(|&id| names.text(id).cloned()).collect::<Vec<_>>())
+        (Reverse(attempted), key.iter().map(|&id| names.text(id)).collect::<Vec<_>>())
     });
     let groups_found = groups.len();
     groups.truncate(question.top.unwrap_or(usize::MAX));
@@ -67,23 +68,39 @@ pub(crate) fn figures(hours: &[&SealedHour], question: &Question, coverage: &[Co
         to: question.to.or(active.map(|(_, last)| start_of(UtcMinute(last.0 + 1)))),
         totals: desk.group(Vec::new(), &everything),
         groups_omitted: (groups_found - groups.len()) as u64,
+        // One group is unpacked at a time.
         groups: groups
             .into_iter()
             .map(|(key, members)| {
-                let texts = key.iter().map(|&id| desk.names.text(id).map(|text| text.to_string()));
+                let texts = key.iter().map(|&id| desk.names.text(id).map(str::to_owned));
                 let key = by.iter().cloned().zip(texts).collect();
-                desk.group(key, &gather(&members.cells, hours, &renamings))
+                let buckets = totals.group_bucket_counts(&members.groups());
+                desk.group(key, &gather(&members.cells, buckets))
             })
             .collect(),
         by,
         listing: question.list.map(|kind| {
             let mut listing = Listing::default();
-            for hour in hours {
-                listing.extend(kind, question.list_max, hour.listing().iter().cloned());
+            for (_, hour) in &hours {
+                listing.extend(kind, question.list_max, hour.listing.iter().cloned());
             }
             listing.into_rows()
         }),
         models_folded,
+    }
+}
+
+/// The name of the folded models where no record has it. A table cannot reach this id.
+const OTHER: NameId = NameId(u32::MAX - 1);
+
+/// The texts of the totals' names, and [`OTHER_MODELS`].
+struct Texts<'a> {
+    names: &'a Names,
+}
+
+impl<'a> Texts<'a> {
+    fn text(&self, id: NameId) -> Option<&'a str> {
+        if id == OTHER { Some(OTHER_MODELS) } else { self.names.text(id).map(|text| &**text) }
     }
 }
 
@@ -93,9 +110,10 @@ type Key = Box<[NameId]>;
 /// One group in one hour.
 #[derive(Clone, Copy)]
 struct Member<'a> {
-    /// Position of the hour.
-    hour: usize,
-    cell: PackedCell<'a>,
+    hour: UtcHour,
+    /// Its number in the totals.
+    group: u32,
+    cell: KeptCell<'a>,
 }
 
 /// A group in all its hours, not yet unpacked.
@@ -106,20 +124,32 @@ struct Members<'a> {
     cells: Vec<Member<'a>>,
 }
 
-fn group_members<'a>(hours: &[&'a SealedHour], renamings: &[Renaming]) -> FxHashMap<Key, Members<'a>> {
-    let mut groups: FxHashMap<Key, Members<'a>> = FxHashMap::default();
-    for (hour, (sealed, renaming)) in hours.iter().zip(renamings).enumerate() {
-        for (key, cell) in sealed.group_cells() {
-            let members = groups.entry(renaming.of_key(key)).or_default();
+impl Members<'_> {
+    /// The numbers of the groups, each once.
+    fn groups(&self) -> Vec<u32> {
+        let mut groups: Vec<u32> = self.cells.iter().map(|member| member.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+}
+
+fn group_members<'a>(hours: &[(UtcHour, &'a KeptHour)], totals: &'a Totals) -> Vec<(Key, Members<'a>)> {
+    let keys = totals.group_keys().into_iter();
+    let mut groups: Vec<(Key, Members<'_>)> = keys.map(|key| (key.into(), Members::default())).collect();
+    for &(hour, kept) in hours {
+        for (group, cell) in kept.groups() {
+            let members = &mut groups[group as usize].1;
             members.attempted += cell.attempted();
-            members.cells.push(Member { hour, cell });
+            members.cells.push(Member { hour, group, cell });
         }
     }
+    groups.retain(|(_, members)| !members.cells.is_empty());
     groups
 }
 
 /// Gives all models but the most used the name [`OTHER_MODELS`]; how many they were.
-fn fold_models(groups: &mut FxHashMap<Key, Members<'_>>, question: &Question, names: &mut Names) -> u64 {
+fn fold_models(groups: &mut Vec<(Key, Members<'_>)>, question: &Question, names: &Texts<'_>) -> u64 {
     let Some(position) = question.by.iter().position(|dimension| *dimension == Dimension::Model) else {
         return 0;
     };
@@ -131,12 +161,12 @@ fn fold_models(groups: &mut FxHashMap<Key, Members<'_>>, question: &Question, na
         return 0;
     }
     let mut models: Vec<(NameId, u64)> = attempted.into_iter().collect();
-    models.sort_by_cached_key(|&(id, attempted)| (Reverse(attempted), names.text(id).cloned()));
+    models.sort_by_cached_key(|&(id, attempted)| (Reverse(attempted), names.text(id)));
     let folded: FxHashSet<NameId> = models[MODELS_MAX..].iter().map(|&(id, _)| id).collect();
-    let other = names.intern(OTHER_MODELS);
+    let other = names.names.find(OTHER_MODELS).unwrap_or(OTHER);
 
     let mut kept: FxHashMap<Key, Members<'_>> = FxHashMap::default();
-    for (mut key, members) in groups.drain() {
+    for (mut key, members) in groups.drain(..) {
         if folded.contains(&key[position]) {
             key[position] = other;
         }
@@ -147,39 +177,39 @@ fn fold_models(groups: &mut FxHashMap<Key, Members<'_>>, question: &Question, na
     for members in kept.values_mut() {
         members.cells.sort_by_key(|member| member.hour);
     }
-    *groups = kept;
+    groups.extend(kept);
     folded.len() as u64
 }
 
 /// A group over all its hours.
-#[derive(Default)]
 struct Gathered {
     sums: Sums,
+    /// Ascending.
+    buckets: Vec<BucketCount>,
     timeline: Timeline,
     coverage: Vec<CoverageId>,
 }
 
-fn gather(cells: &[Member<'_>], hours: &[&SealedHour], renamings: &[Renaming]) -> Gathered {
-    let mut gathered = Gathered::default();
+fn gather(cells: &[Member<'_>], buckets: Vec<BucketCount>) -> Gathered {
+    let (mut sums, mut coverage, mut timeline) = (Sums::default(), Vec::new(), Timeline::default());
     for same_hour in cells.chunk_by(|a, b| a.hour == b.hour) {
-        let hour = same_hour[0].hour;
-        let mut series: Option<SealedSeries> = None;
+        let mut series: Option<KeptSeries> = None;
         for member in same_hour {
-            let more = member.cell.absorb_into(&mut gathered.sums, &mut gathered.coverage, &renamings[hour]);
+            let more = member.cell.absorb_into(&mut sums, &mut coverage);
             match &mut series {
                 Some(series) => series.merge(&more),
                 None => series = Some(more),
             }
         }
-        gathered.timeline.push(hours[hour].hour(), &series.unwrap_or_default());
+        timeline.push(same_hour[0].hour, &series.unwrap_or_default());
     }
-    gathered
+    Gathered { sums, buckets, timeline, coverage }
 }
 
 /// What is needed to take the figures of any group.
 struct Desk<'a> {
     question: &'a Question,
-    names: Names,
+    names: Texts<'a>,
     histogram: Histogram,
     range: Option<MinuteRange>,
     /// By [`CoverageId`].
@@ -197,11 +227,13 @@ impl Desk<'_> {
                 counts.iter().filter_map(|(&id, &count)| Some((self.names.text(id)?.to_string(), count)));
             named.collect::<BTreeMap<String, u64>>()
         };
+        let distribution =
+            |extent, spread: SpreadId| self.histogram.distribution(extent, spread.of(&gathered.buckets));
         let spreads = sums.spreads.iter().flat_map(|spreads| SPREAD_NAMES.iter().zip(spreads.iter()));
         let inference = sums.inference.iter().filter_map(|(&id, sums)| {
             let region = self.names.text(id)?.to_string();
-            let latency_ms = self.histogram.distribution(&sums.latency);
-            let first_byte_ms = self.histogram.distribution(&sums.first_byte);
+            let latency_ms = distribution(&sums.latency, SpreadId::latency(id));
+            let first_byte_ms = distribution(&sums.first_byte, SpreadId::first_byte(id));
             Some((region, CrossRegion { requests: sums.requests, latency_ms, first_byte_ms }))
         });
         let content = ContentKinds::NAMES.into_iter().zip(sums.content);
@@ -229,7 +261,10 @@ impl Desk<'_> {
                 known: counters.input_known,
             },
             distributions: spreads
-                .filter_map(|(&name, spread)| Some((name, self.histogram.distribution(spread)?)))
+                .enumerate()
+                .filter_map(|(position, (&name, extent))| {
+                    Some((name, distribution(extent, SpreadId::named(position))?))
+                })
                 .collect(),
             tokens_per_minute: None,
             requests_per_minute: None,
@@ -247,9 +282,9 @@ impl Desk<'_> {
         let minutes = self.minutes_outside_gaps(&gathered.coverage);
         let timeline = &gathered.timeline.minutes;
         let grain = self.question.series;
-        group.tokens_per_minute = minute_figures(timeline, MinuteSums::tokens, peak.tokens, minutes, grain);
+        group.tokens_per_minute = minute_figures(timeline, |load| load.tokens, peak.tokens, minutes, grain);
         group.requests_per_minute =
-            minute_figures(timeline, |sums| sums.attempts, peak.attempts, minutes, grain);
+            minute_figures(timeline, |load| load.attempts, peak.attempts, minutes, grain);
         group
     }
 
@@ -273,14 +308,14 @@ impl Desk<'_> {
 
 /// The figures of one quantity over active minutes, which ascend; `None` where there are none.
 fn minute_figures(
-    timeline: &[(UtcMinute, MinuteSums)],
-    quantity: impl Fn(&MinuteSums) -> u64,
+    timeline: &[(UtcMinute, Load)],
+    quantity: impl Fn(&Load) -> u64,
     peak_sliding_60s: u64,
     minutes_outside_gaps: u64,
     grain: Option<Grain>,
 ) -> Option<MinuteFigures> {
     let points: Vec<(UtcMinute, u64)> =
-        timeline.iter().map(|(minute, sums)| (*minute, quantity(sums))).collect();
+        timeline.iter().map(|(minute, load)| (*minute, quantity(load))).collect();
     let sum: u128 = points.iter().map(|&(_, value)| u128::from(value)).sum();
     let average = Ratio::new(sum, points.len() as u128)?;
     // The earliest of equal minutes: `max_by_key` keeps the last, so times are compared in reverse.
@@ -323,15 +358,15 @@ fn data_points(points: &[(UtcMinute, u64)], grain: Grain) -> Vec<(UtcSlot, u64)>
 mod tests {
     use super::*;
 
-    fn timeline(values: &[(i64, u64)]) -> Vec<(UtcMinute, MinuteSums)> {
-        let sums = |value| MinuteSums { attempts: 1, input: value, ..MinuteSums::default() };
-        values.iter().map(|&(minute, value)| (UtcMinute(minute), sums(value))).collect()
+    fn timeline(values: &[(i64, u64)]) -> Vec<(UtcMinute, Load)> {
+        let load = |tokens| Load { attempts: 1, tokens };
+        values.iter().map(|&(minute, tokens)| (UtcMinute(minute), load(tokens))).collect()
     }
 
     #[test]
     fn of_equal_minutes_the_earliest_is_the_peak() {
         let timeline = timeline(&[(3, 5), (4, 9), (7, 9), (8, 1)]);
-        let figures = minute_figures(&timeline, MinuteSums::tokens, 9, 10, None).expect("active minutes");
+        let figures = minute_figures(&timeline, |load| load.tokens, 9, 10, None).expect("active minutes");
         assert_eq!((figures.peak, figures.peak_minute), (9, UtcMinute(4)));
         assert_eq!(figures.average, Ratio { numerator: 24, denominator: 4 });
         assert_eq!(figures.average_all, Ratio::new(24, 10));
@@ -341,11 +376,11 @@ mod tests {
     fn minute_percentiles_are_nearest_ranks() {
         let values: Vec<(i64, u64)> = (1..=10).map(|minute| (minute, 10 * minute as u64)).collect();
         let figures =
-            minute_figures(&timeline(&values), MinuteSums::tokens, 0, 0, None).expect("active minutes");
+            minute_figures(&timeline(&values), |load| load.tokens, 0, 0, None).expect("active minutes");
         // ⌈0.5·10⌉ = 5, ⌈0.9·10⌉ = 9, ⌈0.99·10⌉ = 10.
         assert_eq!((figures.p50, figures.p90, figures.p99), (50, 90, 100));
         assert_eq!(figures.average_all, None);
-        assert_eq!(minute_figures(&[], MinuteSums::tokens, 0, 5, None), None);
+        assert_eq!(minute_figures(&[], |load| load.tokens, 0, 5, None), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use borehole_record::{Timestamp, UtcHour, UtcMinute};
 
 use crate::figures::Coverage;
+use crate::packed::{Packer, Unpacker};
 
 /// Which [`CoverageSpan`] a record's source belongs to: its index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -15,6 +16,18 @@ pub struct CoverageId(pub u32);
 impl CoverageId {
     /// The source claims no coverage: its keys name no hours.
     pub const NONE: CoverageId = CoverageId(u32::MAX);
+
+    /// Writes ids. One more than the id, so that [`CoverageId::NONE`] takes one byte and not five.
+    pub(crate) fn pack(ids: &[CoverageId], packer: &mut Packer) {
+        packer.count(ids.len() as u64);
+        ids.iter().for_each(|id| packer.count(u64::from(id.0.wrapping_add(1))));
+    }
+
+    /// Reads what [`CoverageId::pack`] wrote.
+    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Vec<CoverageId> {
+        // Written from u32s.
+        (0..unpacker.count()).map(|_| CoverageId((unpacker.count() as u32).wrapping_sub(1))).collect()
+    }
 }
 
 /// The folder hours of one account × Region, or of a source whose keys name hours but no account.

@@ -5,8 +5,7 @@
 //! Values below 2,048 have a bucket of their own; above that a bucket spans 2^(⌊log2 v⌋ − 10) values.
 //! A group costs memory in proportion to what it saw: the 256 KiB of a dense histogram exist once, when asked.
 
-use rustc_hash::FxHashMap;
-
+use crate::buckets::BucketCount;
 use crate::figures::Distribution;
 use crate::packed::{Packer, Unpacker};
 
@@ -38,90 +37,50 @@ pub(crate) fn bucket_lowest(index: u16) -> u64 {
     (index % HALF + HALF) << width_log2
 }
 
-/// Values of one kind in one group.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Spread {
+/// What is known exactly of the values of one kind in one group.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Extent {
     count: u64,
     min: u64,
     max: u64,
     sum: u128,
-    buckets: FxHashMap<u16, u64>,
 }
 
-impl Spread {
+impl Extent {
     /// Adds one value.
     pub(crate) fn record(&mut self, value: u64) {
-        self.widen(value, value);
-        self.count += 1;
-        self.sum += u128::from(value);
-        *self.buckets.entry(bucket_index(value)).or_default() += 1;
+        self.merge(&Extent { count: 1, min: value, max: value, sum: u128::from(value) });
     }
 
     /// Adds all values of `other`.
-    pub(crate) fn merge(&mut self, other: &Spread) {
+    pub(crate) fn merge(&mut self, other: &Extent) {
         if other.count == 0 {
             return;
         }
-        self.widen(other.min, other.max);
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
+        self.max = self.max.max(other.max);
         self.count += other.count;
         self.sum += other.sum;
-        for (&index, &count) in &other.buckets {
-            *self.buckets.entry(index).or_default() += count;
-        }
     }
 
-    /// Writes the values seen, smallest bucket first.
+    /// Writes the four numbers.
     pub(crate) fn pack(&self, packer: &mut Packer) {
         packer.count(self.count);
-        if self.count == 0 {
-            return;
-        }
-        packer.count(self.min);
-        packer.count(self.max);
-        packer.sum(self.sum);
-        let mut previous = 0;
-        for (index, count) in self.sorted_buckets() {
-            // Most buckets of a sparse histogram hold one value: a flag beside the gap saves their count.
-            let gap = u64::from(index - previous);
-            packer.count(gap << 1 | u64::from(count > 1));
-            if count > 1 {
-                packer.count(count);
-            }
-            previous = index;
+        if self.count > 0 {
+            packer.count(self.min);
+            packer.count(self.max - self.min);
+            packer.sum(self.sum);
         }
     }
 
-    /// Adds the values that [`Spread::pack`] wrote.
+    /// Adds the values that [`Extent::pack`] wrote.
     pub(crate) fn absorb(&mut self, unpacker: &mut Unpacker<'_>) {
         let count = unpacker.count();
-        if count == 0 {
-            return;
+        if count > 0 {
+            let min = unpacker.count();
+            let max = min + unpacker.count();
+            self.merge(&Extent { count, min, max, sum: unpacker.sum() });
         }
-        let min = unpacker.count();
-        let max = unpacker.count();
-        self.widen(min, max);
-        self.count += count;
-        self.sum += unpacker.sum();
-        let mut index = 0;
-        let mut left = count;
-        while left > 0 {
-            let gap = unpacker.count();
-            index += (gap >> 1) as u16;
-            let count = if gap & 1 == 1 { unpacker.count() } else { 1 };
-            *self.buckets.entry(index).or_default() += count;
-            left -= count;
-        }
-    }
-
-    fn widen(&mut self, min: u64, max: u64) {
-        self.min = if self.count == 0 { min } else { self.min.min(min) };
-        self.max = self.max.max(max);
-    }
-
-    fn sorted_buckets(&self) -> Vec<(u16, u64)> {
-        let mut buckets: Vec<_> = self.buckets.iter().map(|(&index, &count)| (index, count)).collect();
-        buckets.sort_unstable();
-        buckets
     }
 }
 
@@ -147,28 +106,27 @@ impl Histogram {
         Histogram { scale: scale.expect("1 … 2^40 at 3 digits is a valid configuration") }
     }
 
-    /// The figures of what was seen; `None` where that is nothing.
-    pub(crate) fn distribution(&self, spread: &Spread) -> Option<Distribution> {
-        if spread.count == 0 {
+    /// The figures of what was seen, given its buckets in ascending order; `None` where that is nothing.
+    pub(crate) fn distribution(&self, extent: &Extent, buckets: &[BucketCount]) -> Option<Distribution> {
+        if extent.count == 0 {
             return None;
         }
-        let buckets = spread.sorted_buckets();
         let percentile = |thousandths| {
-            let rank = nearest_rank(thousandths, spread.count);
+            let rank = nearest_rank(thousandths, extent.count);
             let mut seen = 0;
-            for &(index, count) in &buckets {
+            for &(bucket, count) in buckets {
                 seen += count;
                 if seen >= rank {
-                    return self.scale.highest_equivalent(bucket_lowest(index)).min(spread.max);
+                    return self.scale.highest_equivalent(bucket_lowest(bucket.index())).min(extent.max);
                 }
             }
-            spread.max
+            extent.max
         };
         Some(Distribution {
-            count: spread.count,
-            min: spread.min,
-            max: spread.max,
-            sum: spread.sum,
+            count: extent.count,
+            min: extent.min,
+            max: extent.max,
+            sum: extent.sum,
             p50: percentile(500),
             p90: percentile(900),
             p95: percentile(950),
@@ -181,6 +139,7 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buckets::{SpreadId, combine};
 
     /// Both sides of every width change, the powers of two around them, and the bucket that holds 25,000.
     fn edge_values() -> Vec<u64> {
@@ -191,6 +150,14 @@ mod tests {
         }
         values.retain(|&value| value <= VALUE_MAX);
         values
+    }
+
+    fn recorded_values(values: &[u64]) -> (Extent, Vec<BucketCount>) {
+        let mut extent = Extent::default();
+        values.iter().for_each(|&value| extent.record(value));
+        let mut buckets = values.iter().map(|&value| (SpreadId::named(0).bucket(value), 1)).collect();
+        combine(&mut buckets);
+        (extent, buckets)
     }
 
     #[test]
@@ -220,10 +187,9 @@ mod tests {
         let histogram = Histogram::new();
         let values = edge_values();
         for length in [1, 2, 3, 10, values.len()] {
-            let mut spread = Spread::default();
+            let (extent, buckets) = recorded_values(&values[..length]);
             let mut recorded = histogram.scale.clone();
             for &value in &values[..length] {
-                spread.record(value);
                 recorded.record(value).expect("within the bounds");
             }
             let walk = |thousandths| {
@@ -232,12 +198,12 @@ mod tests {
                 for step in recorded.iter_recorded() {
                     seen += step.count_since_last_iteration();
                     if seen >= rank {
-                        return recorded.highest_equivalent(step.value_iterated_to()).min(spread.max);
+                        return recorded.highest_equivalent(step.value_iterated_to()).min(extent.max);
                     }
                 }
                 unreachable!("a rank is never above the count")
             };
-            let found = histogram.distribution(&spread).expect("not empty");
+            let found = histogram.distribution(&extent, &buckets).expect("not empty");
             let expected = [500, 900, 950, 990, 999].map(walk);
             assert_eq!([found.p50, found.p90, found.p95, found.p99, found.p999], expected);
         }
@@ -245,15 +211,13 @@ mod tests {
 
     #[test]
     fn a_distribution_of_nothing_is_absent() {
-        assert_eq!(Histogram::new().distribution(&Spread::default()), None);
+        assert_eq!(Histogram::new().distribution(&Extent::default(), &[]), None);
     }
 
     #[test]
     fn values_past_the_scale_keep_their_maximum_and_sum() {
-        let mut spread = Spread::default();
-        spread.record(1 << 53);
-        spread.record(3);
-        let found = Histogram::new().distribution(&spread).expect("not empty");
+        let (extent, buckets) = recorded_values(&[1 << 53, 3]);
+        let found = Histogram::new().distribution(&extent, &buckets).expect("not empty");
         assert_eq!((found.min, found.max, found.sum), (3, 1 << 53, (1 << 53) + 3));
         // All that is known of the value's place is that it is not below the last bucket.
         assert!(found.p99 >= VALUE_MAX && found.p99 <= found.max);
@@ -271,19 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn packing_loses_nothing_and_equal_contents_are_equal_bytes() {
-        let (mut forward, mut backward) = (Spread::default(), Spread::default());
-        let values = [0, 0, 7, 25_000, 25_001, 1 << 41, 7, 7];
-        values.iter().for_each(|&value| forward.record(value));
-        values.iter().rev().for_each(|&value| backward.record(value));
-        let pack = |spread: &Spread| {
+    fn packing_loses_nothing() {
+        for values in [&[][..], &[0], &[7, 0, 1 << 41, 7]] {
+            let (extent, _) = recorded_values(values);
             let mut packer = Packer::default();
-            spread.pack(&mut packer);
-            packer.finish()
-        };
-        assert_eq!(pack(&forward), pack(&backward));
-        let mut absorbed = Spread::default();
-        absorbed.absorb(&mut Unpacker::new(&pack(&forward)));
-        assert_eq!(absorbed, forward);
+            extent.pack(&mut packer);
+            let mut absorbed = Extent::default();
+            absorbed.absorb(&mut Unpacker::new(&packer.finish()));
+            assert_eq!(absorbed, extent);
+        }
     }
 }

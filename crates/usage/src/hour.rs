@@ -10,6 +10,7 @@ use std::sync::Arc;
 use borehole_record::{Facets, Invocation, Model, RequestId, UtcDay, UtcHour, UtcMinute, identity};
 use rustc_hash::FxHashMap;
 
+use crate::buckets::{self, BucketCount};
 use crate::coverage::CoverageId;
 use crate::figures::ListedRequest;
 use crate::listing::Listing;
@@ -259,9 +260,9 @@ impl Cell {
     fn pack(&self, renaming: &Renaming) -> Box<[u8]> {
         let mut packer = Packer::default();
         self.sums.pack(renaming, &mut packer);
-        packer.count(self.coverage.len() as u64);
-        self.coverage.iter().for_each(|id| packer.count(u64::from(id.0)));
+        CoverageId::pack(&self.coverage, &mut packer);
         self.series.pack(&mut packer);
+        buckets::pack(self.sums.bucket_counts(renaming), &mut packer);
         packer.finish()
     }
 }
@@ -438,53 +439,51 @@ impl SealedHour {
         &self.tally
     }
 
-    pub(crate) fn names_mut(&mut self) -> &mut [Arc<str>] {
-        &mut self.names
+    /// Whether it is the hour of no records.
+    pub(crate) fn is_empty(&self) -> bool {
+        // Every record is in the tally, counted or filtered.
+        self.tally == Tally::default()
     }
 
     pub(crate) fn names(&self) -> &[Arc<str>] {
         &self.names
     }
 
-    pub(crate) fn totals_cell(&self) -> PackedCell<'_> {
-        PackedCell(&self.totals)
+    pub(crate) fn totals_cell(&self) -> SealedCell<'_> {
+        SealedCell(&self.totals)
     }
 
-    pub(crate) fn group_cells(&self) -> impl Iterator<Item = (&[NameId], PackedCell<'_>)> {
-        self.groups.iter().map(|group| (&*group.key, PackedCell(&group.cell)))
+    pub(crate) fn group_cells(&self) -> impl Iterator<Item = (&[NameId], SealedCell<'_>)> {
+        self.groups.iter().map(|group| (&*group.key, SealedCell(&group.cell)))
     }
 
-    pub(crate) fn listing(&self) -> &[ListedRequest] {
-        &self.listing
+    pub(crate) fn into_tally_and_listing(self) -> (Tally, Vec<ListedRequest>) {
+        (self.tally, self.listing)
     }
 }
 
-/// A cell of a sealed hour.
+/// A cell of a sealed hour: sums, coverage, series, buckets.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PackedCell<'a>(&'a [u8]);
+pub(crate) struct SealedCell<'a>(&'a [u8]);
 
-impl PackedCell<'_> {
-    /// Counted records, without unpacking the rest.
-    pub(crate) fn attempted(self) -> u64 {
-        // The first number that `Sums::pack` writes.
-        Unpacker::new(self.0).count()
-    }
-
-    /// Adds the sums and the coverage, and gives the series.
-    pub(crate) fn absorb_into(
-        self,
-        sums: &mut Sums,
-        coverage: &mut Vec<CoverageId>,
-        renaming: &Renaming,
-    ) -> SealedSeries {
+impl SealedCell<'_> {
+    pub(crate) fn unpack(self) -> UnpackedCell {
         let mut unpacker = Unpacker::new(self.0);
-        sums.absorb(&mut unpacker, renaming);
-        for _ in 0..unpacker.count() {
-            let id = CoverageId(unpacker.count() as u32);
-            if let Err(position) = coverage.binary_search(&id) {
-                coverage.insert(position, id);
-            }
-        }
-        SealedSeries::unpack(&mut unpacker)
+        let mut sums = Sums::default();
+        sums.absorb(&mut unpacker);
+        let coverage = CoverageId::unpack(&mut unpacker);
+        let series = SealedSeries::unpack(&mut unpacker);
+        let buckets = buckets::unpack(&mut unpacker).collect();
+        UnpackedCell { sums, coverage, series, buckets }
     }
+}
+
+/// What [`Cell::pack`] wrote, under the same names.
+pub(crate) struct UnpackedCell {
+    /// All but the buckets.
+    pub(crate) sums: Sums,
+    pub(crate) coverage: Vec<CoverageId>,
+    pub(crate) series: SealedSeries,
+    /// Ascending.
+    pub(crate) buckets: Vec<BucketCount>,
 }

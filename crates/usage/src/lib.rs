@@ -1,7 +1,7 @@
 //! Closed cells to totals: series, histograms, groups; merge.
 //!
 //! In: the final invocations of each UTC hour. Out: the [`Figures`] of the report. An [`HourSummary`] sums up
-//! one hour of any number of streams, a [`SealedHour`] is what is kept of it, [`Totals`] holds the sealed hours
+//! one hour of any number of streams, a [`SealedHour`] is what remains of it, [`Totals`] adds up the sealed hours
 //! and takes the figures over all of them. Always: merging is associative and commutative, and the figures are
 //! the same for any order of records and hours and any split of the work. Absent: I/O, clocks ("now" is part
 //! of the [`Question`]), threads, floating point, and what a quota charges.
@@ -31,7 +31,9 @@ mod totals;
 mod coverage;
 
 mod answer;
+mod buckets;
 mod histogram;
+mod kept;
 mod listing;
 mod names;
 mod packed;

@@ -56,6 +56,18 @@ impl Names {
         (id != NameId::ABSENT).then(|| &self.texts[id.0 as usize])
     }
 
+    /// The id of this text where it is known.
+    pub(crate) fn find(&self, text: &str) -> Option<NameId> {
+        self.ids.get(text).copied()
+    }
+
+    /// About how many bytes this holds on the heap.
+    pub(crate) fn held_bytes(&self) -> usize {
+        // A text is counted twice by its `Arc`, and known by two pointers and an id.
+        let entry = 2 * size_of::<usize>() + size_of::<Arc<str>>() + size_of::<(Arc<str>, NameId)>();
+        self.texts.iter().map(|text| text.len() + entry).sum()
+    }
+
     /// The texts in the order of their bytes, and the ids that this order gives them.
     pub(crate) fn into_sorted(self) -> (Box<[Arc<str>]>, Renaming) {
         let mut order: Vec<u32> = (0..self.texts.len() as u32).collect();

@@ -29,6 +29,18 @@ impl Packer {
         self.bytes.push(value as u8);
     }
 
+    /// Writes up to 64 integers of which most may be 0: a bit for each, then those that are not.
+    pub(crate) fn sparse(&mut self, values: &[u128]) {
+        let present = values.iter().rev().fold(0, |bits, &value| bits << 1 | u64::from(value > 0));
+        self.count(present);
+        values.iter().filter(|&&value| value > 0).for_each(|&value| self.sum(value));
+    }
+
+    /// Writes bytes that were packed before.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// The bytes written.
     pub(crate) fn finish(self) -> Box<[u8]> {
         self.bytes.into_boxed_slice()
@@ -76,6 +88,30 @@ impl<'a> Unpacker<'a> {
         }
     }
 
+    /// Reads what [`Packer::sparse`] wrote for as many integers.
+    pub(crate) fn sparse<const N: usize>(&mut self) -> [u128; N] {
+        let present = self.count();
+        std::array::from_fn(|bit| if present >> bit & 1 == 1 { self.sum() } else { 0 })
+    }
+
+    /// Reads so many bytes as they are.
+    pub(crate) fn bytes(&mut self, length: usize) -> &'a [u8] {
+        let (bytes, rest) =
+            self.bytes.split_at_checked(length).expect("sealed bytes end where they were written to end");
+        self.bytes = rest;
+        bytes
+    }
+
+    /// The bytes not yet read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether all was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     fn byte(&mut self) -> u8 {
         let (&first, rest) =
             self.bytes.split_first().expect("sealed bytes end where they were written to end");
@@ -95,10 +131,16 @@ mod tests {
         let mut packer = Packer::default();
         counts.iter().for_each(|&count| packer.count(count));
         sums.iter().for_each(|&sum| packer.sum(sum));
+        let few = [0, 5, 0, u128::MAX, 0];
+        packer.sparse(&few);
+        packer.bytes(&[200, 201]);
         let bytes = packer.finish();
         let mut unpacker = Unpacker::new(&bytes);
         assert_eq!(counts.map(|_| unpacker.count()), counts);
         assert_eq!(sums.map(|_| unpacker.sum()), sums);
-        assert!(unpacker.bytes.is_empty());
+        assert_eq!(unpacker.sparse(), few);
+        assert_eq!(unpacker.rest(), [200, 201]);
+        assert_eq!(unpacker.bytes(2), [200, 201]);
+        assert!(unpacker.is_empty());
     }
 }

@@ -48,7 +48,7 @@ impl MinuteSums {
     }
 }
 
-/// Attempts and raw tokens of one second, or of a window.
+/// Attempts and raw tokens of one second, minute or window.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Load {
     pub(crate) attempts: u64,
@@ -59,6 +59,15 @@ impl Load {
     fn add(&mut self, other: Load) {
         self.attempts = self.attempts.saturating_add(other.attempts);
         self.tokens = self.tokens.saturating_add(other.tokens);
+    }
+
+    fn pack(self, packer: &mut Packer) {
+        packer.count(self.attempts);
+        packer.count(self.tokens);
+    }
+
+    fn unpack(unpacker: &mut Unpacker<'_>) -> Self {
+        Load { attempts: unpacker.count(), tokens: unpacker.count() }
     }
 
     /// The larger of each; the two peaks may lie in different windows.
@@ -120,7 +129,7 @@ impl Series {
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct SealedSeries {
     /// Sums by minute of the hour; only active minutes.
-    pub(crate) minutes: BTreeMap<u8, MinuteSums>,
+    minutes: BTreeMap<u8, MinuteSums>,
     /// The seconds that are kept: both edges, or all of them where they are few.
     seconds: BTreeMap<u16, Load>,
     /// The largest windows inside the hour.
@@ -130,7 +139,7 @@ pub(crate) struct SealedSeries {
 impl SealedSeries {
     /// Reads what [`Series::pack`] wrote.
     pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Self {
-        let mut series = SealedSeries::default();
+        let mut minutes = BTreeMap::new();
         let mut minute = 0;
         for _ in 0..unpacker.count() {
             minute += unpacker.count() as u8;
@@ -141,15 +150,10 @@ impl SealedSeries {
                 cache_read: unpacker.count(),
                 cache_write: unpacker.count(),
             };
-            series.minutes.insert(minute, sums);
+            minutes.insert(minute, sums);
         }
-        let mut second = 0;
-        for _ in 0..unpacker.count() {
-            second += unpacker.count() as u16;
-            series.seconds.insert(second, Load { attempts: unpacker.count(), tokens: unpacker.count() });
-        }
-        series.peak = Load { attempts: unpacker.count(), tokens: unpacker.count() };
-        series
+        let seconds = unpack_loads(unpacker);
+        SealedSeries { minutes, seconds, peak: Load::unpack(unpacker) }
     }
 
     fn pack(&self, packer: &mut Packer) {
@@ -162,23 +166,71 @@ impl SealedSeries {
             }
             previous = minute;
         }
-        packer.count(self.seconds.len() as u64);
-        let mut previous = 0;
-        for (&second, load) in &self.seconds {
-            packer.count(u64::from(second - previous));
-            packer.count(load.attempts);
-            packer.count(load.tokens);
-            previous = second;
+        pack_loads(&self.seconds, packer);
+        self.peak.pack(packer);
+    }
+
+    /// What the figures need of it.
+    pub(crate) fn kept(&self) -> KeptSeries {
+        let minute = |(&minute, sums): (&u8, &MinuteSums)| {
+            (u16::from(minute), Load { attempts: sums.attempts, tokens: sums.tokens() })
+        };
+        KeptSeries {
+            minutes: self.minutes.iter().map(minute).collect(),
+            seconds: self.seconds.clone(),
+            peak: self.peak,
         }
-        packer.count(self.peak.attempts);
-        packer.count(self.peak.tokens);
+    }
+}
+
+/// One group in one hour of the totals: minutes by raw tokens, which all figures over time are of.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct KeptSeries {
+    /// By minute of the hour; only active minutes.
+    minutes: BTreeMap<u16, Load>,
+    /// The seconds that are kept: both edges, or all of them where they are few.
+    seconds: BTreeMap<u16, Load>,
+    /// The largest windows inside the hour.
+    peak: Load,
+}
+
+impl KeptSeries {
+    /// Writes the series.
+    pub(crate) fn pack(&self, packer: &mut Packer) {
+        pack_loads(&self.seconds, packer);
+        // A quiet group keeps all of its seconds, and the rest follows from them.
+        let follows = *self == KeptSeries::from_seconds(self.seconds.clone());
+        packer.count(u64::from(!follows));
+        if !follows {
+            pack_loads(&self.minutes, packer);
+            self.peak.pack(packer);
+        }
+    }
+
+    /// Reads what [`KeptSeries::pack`] wrote.
+    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Self {
+        let seconds = unpack_loads(unpacker);
+        if unpacker.count() == 0 {
+            return KeptSeries::from_seconds(seconds);
+        }
+        let minutes = unpack_loads(unpacker);
+        KeptSeries { minutes, seconds, peak: Load::unpack(unpacker) }
+    }
+
+    /// The series of a group that had no other seconds than these.
+    fn from_seconds(seconds: BTreeMap<u16, Load>) -> Self {
+        let mut minutes: BTreeMap<u16, Load> = BTreeMap::new();
+        for (&second, &load) in &seconds {
+            minutes.entry(second / 60).or_default().add(load);
+        }
+        KeptSeries { peak: peak_of(&seconds), minutes, seconds }
     }
 
     /// Adds another group's series of the same hour. The peak is exact where both keep all of their seconds;
     /// else it is a window that was really seen, a lower bound.
-    pub(crate) fn merge(&mut self, other: &SealedSeries) {
-        for (&minute, sums) in &other.minutes {
-            self.minutes.entry(minute).or_default().add(sums);
+    pub(crate) fn merge(&mut self, other: &KeptSeries) {
+        for (&minute, &load) in &other.minutes {
+            self.minutes.entry(minute).or_default().add(load);
         }
         for (&second, &load) in &other.seconds {
             self.seconds.entry(second).or_default().add(load);
@@ -187,6 +239,43 @@ impl SealedSeries {
         self.peak.raise(peak_of(&self.seconds));
     }
 }
+
+/// Writes loads by minute or second of the hour.
+fn pack_loads(loads: &BTreeMap<u16, Load>, packer: &mut Packer) {
+    packer.count(loads.len() as u64);
+    let mut next = 0;
+    for (&at, load) in loads {
+        // Busy groups have neighbours, quiet ones single attempts: a flag saves the number that is usual.
+        let gap = u64::from(at - next);
+        packer.count(load.attempts.min(FEW_ATTEMPTS) << 1 | u64::from(gap > 0));
+        if gap > 0 {
+            packer.count(gap);
+        }
+        if load.attempts >= FEW_ATTEMPTS {
+            packer.count(load.attempts - FEW_ATTEMPTS);
+        }
+        packer.count(load.tokens);
+        next = at + 1;
+    }
+}
+
+/// Reads what [`pack_loads`] wrote.
+fn unpack_loads(unpacker: &mut Unpacker<'_>) -> BTreeMap<u16, Load> {
+    let mut loads = BTreeMap::new();
+    let mut next = 0;
+    for _ in 0..unpacker.count() {
+        let first = unpacker.count();
+        let at = next + if first & 1 == 1 { unpacker.count() as u16 } else { 0 };
+        let few = first >> 1;
+        let attempts = if few == FEW_ATTEMPTS { FEW_ATTEMPTS + unpacker.count() } else { few };
+        loads.insert(at, Load { attempts, tokens: unpacker.count() });
+        next = at + 1;
+    }
+    loads
+}
+
+/// Fewer attempts than these fit into one byte, beside the flag of a gap.
+const FEW_ATTEMPTS: u64 = 63;
 
 fn peak_of(seconds: &BTreeMap<u16, Load>) -> Load {
     let mut window = SlidingWindow::default();
@@ -200,19 +289,19 @@ fn peak_of(seconds: &BTreeMap<u16, Load>) -> Load {
 #[derive(Default)]
 pub(crate) struct Timeline {
     /// Active minutes in order.
-    pub(crate) minutes: Vec<(UtcMinute, MinuteSums)>,
+    pub(crate) minutes: Vec<(UtcMinute, Load)>,
     peak: Load,
     window: SlidingWindow,
 }
 
 impl Timeline {
     /// Adds the next hour; hours come in order.
-    pub(crate) fn push(&mut self, hour: UtcHour, series: &SealedSeries) {
+    pub(crate) fn push(&mut self, hour: UtcHour, series: &KeptSeries) {
         let start = hour.start_seconds();
         let first_minute = start / UtcMinute::SECONDS;
         let minutes = series.minutes.iter();
         self.minutes
-            .extend(minutes.map(|(&minute, &sums)| (UtcMinute(first_minute + i64::from(minute)), sums)));
+            .extend(minutes.map(|(&minute, &load)| (UtcMinute(first_minute + i64::from(minute)), load)));
         for (&second, &load) in &series.seconds {
             self.window.push(start + i64::from(second), load);
         }
@@ -283,6 +372,26 @@ mod tests {
         SealedSeries::unpack(&mut Unpacker::new(&packer.finish()))
     }
 
+    fn kept(series: &Series) -> KeptSeries {
+        let mut packer = Packer::default();
+        let kept = sealed(series).kept();
+        kept.pack(&mut packer);
+        assert_eq!(KeptSeries::unpack(&mut Unpacker::new(&packer.finish())), kept);
+        kept
+    }
+
+    #[test]
+    fn packed_loads_are_unpacked() {
+        let attempts = [1, FEW_ATTEMPTS - 1, FEW_ATTEMPTS, FEW_ATTEMPTS + 1, u64::MAX];
+        let loads = [0, 7, 8, 900, 3_599].into_iter().zip(attempts);
+        let mut loads: BTreeMap<u16, Load> =
+            loads.map(|(at, attempts)| (at, Load { attempts, tokens: attempts / 2 })).collect();
+        loads.insert(1, Load { attempts: FEW_ATTEMPTS, tokens: 0 });
+        let mut packer = Packer::default();
+        pack_loads(&loads, &mut packer);
+        assert_eq!(unpack_loads(&mut Unpacker::new(&packer.finish())), loads);
+    }
+
     #[test]
     fn a_window_holds_60_seconds_and_not_61() {
         assert_eq!(sealed(&series(&[(0, 5), (59, 7)])).peak, Load { attempts: 2, tokens: 12 });
@@ -297,8 +406,8 @@ mod tests {
         let mut morning = busy;
         morning.push((48, 100));
         let mut timeline = Timeline::default();
-        timeline.push(UtcHour(7), &sealed(&series(&evening)));
-        timeline.push(UtcHour(8), &sealed(&series(&morning)));
+        timeline.push(UtcHour(7), &kept(&series(&evening)));
+        timeline.push(UtcHour(8), &kept(&series(&morning)));
         // From second 3,589 to second 48 of the next hour are 60 seconds: both bursts and 60 single tokens.
         assert_eq!(timeline.peak_sliding(), Load { attempts: 62, tokens: 260 });
         assert_eq!(timeline.minutes.len(), 120);
@@ -308,8 +417,8 @@ mod tests {
     #[test]
     fn hours_that_are_not_neighbours_share_no_window() {
         let mut timeline = Timeline::default();
-        timeline.push(UtcHour(7), &sealed(&series(&[(3_599, 5)])));
-        timeline.push(UtcHour(9), &sealed(&series(&[(0, 6)])));
+        timeline.push(UtcHour(7), &kept(&series(&[(3_599, 5)])));
+        timeline.push(UtcHour(9), &kept(&series(&[(0, 6)])));
         assert_eq!(timeline.peak_sliding(), Load { attempts: 1, tokens: 6 });
     }
 
@@ -327,10 +436,10 @@ mod tests {
 
     #[test]
     fn the_peak_of_a_combined_series_is_not_the_sum_of_peaks() {
-        let mut one = sealed(&series(&[(0, 10), (600, 4)]));
-        one.merge(&sealed(&series(&[(600, 9), (1_200, 11)])));
+        let mut one = kept(&series(&[(0, 10), (600, 4)]));
+        one.merge(&kept(&series(&[(600, 9), (1_200, 11)])));
         assert_eq!(one.peak, Load { attempts: 2, tokens: 13 });
-        assert_eq!(one.minutes[&10], MinuteSums { attempts: 2, input: 13, ..MinuteSums::default() });
+        assert_eq!(one.minutes[&10], Load { attempts: 2, tokens: 13 });
     }
 
     #[test]

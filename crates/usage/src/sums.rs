@@ -1,14 +1,15 @@
 //! What a group adds up, whatever the minute: requests, tokens, errors, payloads, distributions.
 //!
 //! In: invocations, or the packed sums of other hours. Out: integers and sparse histograms. Always: adding is
-//! associative and commutative, and packed sums are a function of what was added, not of its order.
-//! Absent: time (see `series`) and every quotient.
+//! associative and commutative, and packed sums are a function of what was added, not of its order. Histogram
+//! buckets are packed apart from the rest: see `buckets`. Absent: time (see `series`) and every quotient.
 
 use borehole_record::{ContentKinds, Invocation};
 use rustc_hash::FxHashMap;
 
+use crate::buckets::{BucketCount, BucketId, SpreadId};
 use crate::figures::{HIGH_TOKEN_THRESHOLD, SMALL_INPUT_END};
-use crate::histogram::Spread;
+use crate::histogram::Extent;
 use crate::names::{NameId, Renaming};
 use crate::packed::{Packer, Unpacker};
 
@@ -39,11 +40,13 @@ macro_rules! counters {
             }
 
             fn pack(&self, packer: &mut Packer) {
-                $(packer.sum(self.$name.into());)*
+                packer.sparse(&[$(self.$name.into(),)*]);
             }
 
-            fn absorb(&mut self, unpacker: &mut Unpacker<'_>) {
-                $(self.$name += <$type>::try_from(unpacker.sum()).expect("packed from this very type");)*
+            /// Adds those of packed sums, which begin with them.
+            pub(crate) fn absorb(&mut self, unpacker: &mut Unpacker<'_>) {
+                let [$($name,)*] = unpacker.sparse();
+                $(self.$name += <$type>::try_from($name).expect("packed from this very type");)*
             }
         }
     };
@@ -51,7 +54,7 @@ macro_rules! counters {
 
 // Sums are u128: 2^64 requests of the largest count the decoder lets pass, 2^53, still fit.
 counters! {
-    /// Counted records. The first number, so that packed groups can be ordered without being unpacked.
+    /// Counted records.
     attempted: u64,
     successful: u64,
     throttled: u64,
@@ -90,9 +93,9 @@ pub(crate) struct InferenceSums {
     /// Attempts.
     pub(crate) requests: u64,
     /// Of successful requests, where known.
-    pub(crate) latency: Spread,
+    pub(crate) latency: Extent,
     /// Of successful requests, where known.
-    pub(crate) first_byte: Spread,
+    pub(crate) first_byte: Extent,
 }
 
 /// Everything of a group but its series.
@@ -111,7 +114,9 @@ pub(crate) struct Sums {
     /// By Region that ran the call.
     pub(crate) inference: FxHashMap<NameId, InferenceSums>,
     /// In the order of [`SPREAD_NAMES`]; made when the first value comes, never where none are kept.
-    pub(crate) spreads: Option<Box<[Spread; SPREAD_NAMES.len()]>>,
+    pub(crate) spreads: Option<Box<[Extent; SPREAD_NAMES.len()]>>,
+    /// Of all distributions, those of inference Regions too; only in an open hour, since they are packed apart.
+    buckets: FxHashMap<BucketId, u64>,
 }
 
 impl Sums {
@@ -187,13 +192,14 @@ impl Sums {
         ];
         if values.iter().any(Option::is_some) {
             let spreads = self.spreads.get_or_insert_default();
-            for (spread, value) in spreads.iter_mut().zip(values) {
-                value.into_iter().for_each(|value| spread.record(value));
+            for (position, (spread, value)) in spreads.iter_mut().zip(values).enumerate() {
+                record(spread, SpreadId::named(position), value, &mut self.buckets);
             }
         }
-        if let Some(inference) = self.inference.get_mut(&labels.inference_region) {
-            latency.into_iter().for_each(|value| inference.latency.record(value));
-            first_byte.into_iter().for_each(|value| inference.first_byte.record(value));
+        let region = labels.inference_region;
+        if let Some(inference) = self.inference.get_mut(&region) {
+            record(&mut inference.latency, SpreadId::latency(region), latency, &mut self.buckets);
+            record(&mut inference.first_byte, SpreadId::first_byte(region), first_byte, &mut self.buckets);
         }
     }
 
@@ -223,12 +229,23 @@ impl Sums {
                 own.merge(more);
             }
         }
+        for (&bucket, &count) in &other.buckets {
+            *self.buckets.entry(bucket.renamed(renaming)).or_default() += count;
+        }
     }
 
-    /// Writes the sums under new names; equal sums under equal names give equal bytes.
+    /// The buckets under new names, ascending.
+    pub(crate) fn bucket_counts(&self, renaming: &Renaming) -> Vec<BucketCount> {
+        let counts = self.buckets.iter().map(|(bucket, &count)| (bucket.renamed(renaming), count));
+        let mut counts: Vec<BucketCount> = counts.collect();
+        counts.sort_unstable();
+        counts
+    }
+
+    /// Writes all but the buckets under new names; equal sums under equal names give equal bytes.
     pub(crate) fn pack(&self, renaming: &Renaming, packer: &mut Packer) {
         self.counters.pack(packer);
-        self.content.iter().for_each(|&count| packer.count(count));
+        packer.sparse(&self.content.map(u128::from));
         pack_names(&self.errors, renaming, packer);
         packer.count(self.status.len() as u64);
         let mut status: Vec<_> = self.status.iter().collect();
@@ -254,18 +271,20 @@ impl Sums {
         }
     }
 
-    /// Adds what [`Sums::pack`] wrote, whose names are renamed to ours.
-    pub(crate) fn absorb(&mut self, unpacker: &mut Unpacker<'_>, renaming: &Renaming) {
+    /// Adds what [`Sums::pack`] wrote, under the same names.
+    pub(crate) fn absorb(&mut self, unpacker: &mut Unpacker<'_>) {
         self.counters.absorb(unpacker);
-        self.content.iter_mut().for_each(|count| *count += unpacker.count());
-        absorb_names(&mut self.errors, unpacker, renaming);
+        for (own, more) in self.content.iter_mut().zip(unpacker.sparse::<{ ContentKinds::NAMES.len() }>()) {
+            *own += u64::try_from(more).expect("packed from this very type");
+        }
+        absorb_names(&mut self.errors, unpacker);
         for _ in 0..unpacker.count() {
             let code = unpacker.count() as u16;
             *self.status.entry(code).or_default() += unpacker.count();
         }
-        absorb_names(&mut self.stop_reasons, unpacker, renaming);
+        absorb_names(&mut self.stop_reasons, unpacker);
         for _ in 0..unpacker.count() {
-            let id = renaming.of(NameId(unpacker.count() as u32));
+            let id = NameId(unpacker.count() as u32);
             let own = self.inference.entry(id).or_default();
             own.requests += unpacker.count();
             own.latency.absorb(unpacker);
@@ -279,6 +298,13 @@ impl Sums {
     }
 }
 
+fn record(extent: &mut Extent, spread: SpreadId, value: Option<u64>, buckets: &mut FxHashMap<BucketId, u64>) {
+    if let Some(value) = value {
+        extent.record(value);
+        *buckets.entry(spread.bucket(value)).or_default() += 1;
+    }
+}
+
 fn pack_names(counts: &FxHashMap<NameId, u64>, renaming: &Renaming, packer: &mut Packer) {
     packer.count(counts.len() as u64);
     let mut counts: Vec<_> = counts.iter().map(|(&id, &count)| (renaming.of(id), count)).collect();
@@ -289,9 +315,9 @@ fn pack_names(counts: &FxHashMap<NameId, u64>, renaming: &Renaming, packer: &mut
     }
 }
 
-fn absorb_names(counts: &mut FxHashMap<NameId, u64>, unpacker: &mut Unpacker<'_>, renaming: &Renaming) {
+fn absorb_names(counts: &mut FxHashMap<NameId, u64>, unpacker: &mut Unpacker<'_>) {
     for _ in 0..unpacker.count() {
-        let id = renaming.of(NameId(unpacker.count() as u32));
+        let id = NameId(unpacker.count() as u32);
         *counts.entry(id).or_default() += unpacker.count();
     }
 }

@@ -40,6 +40,17 @@ fn figures(question: &Question, records: &[Record]) -> Figures {
     totals(question, records).figures(question, &traffic::coverage())
 }
 
+/// Puts the hours of `new` in the places of those of `old`, whichever of them exist.
+fn replace_all(totals: &mut Totals, question: &Question, old: &[Record], new: &[Record]) {
+    let (mut old, mut new) = (summaries(question, old), summaries(question, new));
+    for hour in traffic::HOURS.map(traffic::hour) {
+        let [old, new] = [&mut old, &mut new].map(|hours| hours.remove(&hour));
+        let sealed = |summary: Option<HourSummary>| summary.unwrap_or_else(|| HourSummary::new(hour)).seal();
+        totals.replace(sealed(old), sealed(new));
+    }
+    assert!(old.is_empty() && new.is_empty(), "all hours of the traffic were replaced");
+}
+
 /// One hour's summary of the records of `shard`.
 fn shard(question: &Question, records: &[Record], shards: &[u8], shard: u8) -> HourSummary {
     let hour = traffic::hour(1);
@@ -148,9 +159,44 @@ proptest! {
         strays in traffic::records(20),
     ) {
         let mut replaced = totals(&question, &early);
-        let all: Vec<Record> = early.into_iter().chain(strays).collect();
-        sealed(&question, &all).into_iter().for_each(|hour| replaced.insert(hour));
+        let all: Vec<Record> = early.iter().cloned().chain(strays).collect();
+        replace_all(&mut replaced, &question, &early, &all);
         prop_assert_eq!(replaced.figures(&question, &traffic::coverage()), figures(&question, &all));
+    }
+
+    /// What leaves takes its minima, maxima, minutes and names with it; a second replacement brings it back.
+    #[test]
+    fn replacing_old_by_new_equals_inserting_new_at_once(
+        question in traffic::questions(),
+        old in traffic::records(RECORDS_MAX),
+        new in traffic::records(RECORDS_MAX),
+        bystanders in traffic::records(RECORDS_MAX),
+        is_merged in any::<bool>(),
+    ) {
+        // Hours of the bystanders are their own; so are some of the names, buckets and extremes.
+        let bystanders: Vec<Record> = bystanders
+            .into_iter()
+            .map(|(mut invocation, coverage)| {
+                invocation.timestamp.seconds += (traffic::HOURS.end - traffic::HOURS.start) * 3_600;
+                (invocation, coverage)
+            })
+            .collect();
+        let mut replaced = totals(&question, &old);
+        if is_merged {
+            let mut other = totals(&question, &bystanders);
+            other.merge(replaced);
+            replaced = other;
+        } else {
+            sealed(&question, &bystanders).into_iter().for_each(|hour| replaced.insert(hour));
+        }
+        let expected = |records: &[Record]| {
+            let totals = totals(&question, &[records, &bystanders].concat());
+            (totals.figures(&question, &traffic::coverage()), totals.tally())
+        };
+        replace_all(&mut replaced, &question, &old, &new);
+        prop_assert_eq!((replaced.figures(&question, &traffic::coverage()), replaced.tally()), expected(&new));
+        replace_all(&mut replaced, &question, &new, &old);
+        prop_assert_eq!((replaced.figures(&question, &traffic::coverage()), replaced.tally()), expected(&old));
     }
 
     #[test]
@@ -272,6 +318,60 @@ fn totals_with_a_common_hour_are_never_merged() {
     let mut left = Totals::new();
     left.insert(HourSummary::new(traffic::hour(1)).seal());
     left.merge(left.clone());
+}
+
+#[test]
+#[should_panic(expected = "is inserted a second time")]
+fn an_hour_is_never_inserted_twice() {
+    let mut totals = Totals::new();
+    totals.insert(HourSummary::new(traffic::hour(1)).seal());
+    totals.insert(HourSummary::new(traffic::hour(1)).seal());
+}
+
+/// An hour of one call with this many output tokens.
+fn hour_of_one_call(index: i64, output: u64) -> SealedHour {
+    let mut call =
+        traffic::invocation(traffic::hour(index).start_seconds(), &traffic::facets("amazon.nova-lite-v1:0"));
+    call.output_tokens = Count::known(output);
+    let mut summary = HourSummary::new(traffic::hour(index));
+    summary.observe(&Question::default(), &call, CoverageId::NONE);
+    summary.seal()
+}
+
+#[test]
+fn extremes_leave_with_the_hour_that_held_them() {
+    let mut totals = Totals::new();
+    for (hour, output) in [(0, 1), (1, 500), (2, 9_000)] {
+        totals.insert(hour_of_one_call(hour, output));
+    }
+    totals.replace(hour_of_one_call(0, 1), hour_of_one_call(0, 400));
+    totals.replace(hour_of_one_call(2, 9_000), hour_of_one_call(2, 600));
+    let figures = totals.figures(&Question::default(), &[]);
+    let found = &figures.totals.distributions["output_tokens"];
+    assert_eq!((found.count, found.min, found.p50, found.max, found.sum), (3, 400, 500, 600, 1_500));
+}
+
+#[test]
+#[should_panic(expected = "only buckets that were added are subtracted")]
+fn an_hour_is_never_replaced_for_values_it_did_not_have() {
+    let mut totals = Totals::new();
+    totals.insert(hour_of_one_call(1, 5));
+    totals.replace(hour_of_one_call(1, 6), hour_of_one_call(1, 7));
+}
+
+#[test]
+#[should_panic(expected = "what is replaced is not what was inserted")]
+fn an_hour_is_never_replaced_for_another_answer_of_the_same_buckets() {
+    let mut totals = Totals::new();
+    // 25,000 and 25,001 tokens share a bucket: only the exact sums tell the hours apart.
+    totals.insert(hour_of_one_call(1, 25_000));
+    totals.replace(hour_of_one_call(1, 25_001), hour_of_one_call(1, 7));
+}
+
+#[test]
+#[should_panic(expected = "was never inserted")]
+fn an_hour_that_was_never_inserted_has_no_old_records() {
+    Totals::new().replace(hour_of_one_call(1, 5), hour_of_one_call(1, 7));
 }
 
 #[test]

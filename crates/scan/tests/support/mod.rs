@@ -212,6 +212,7 @@ struct Cells {
     hours: BTreeMap<UtcHour, Vec<(Invocation, Option<u32>)>>,
     open: Option<UtcHour>,
     given: BTreeMap<UtcHour, u64>,
+    retracted: Option<Vec<(Invocation, Option<u32>)>>,
 }
 
 impl CellSink for Cells {
@@ -219,6 +220,12 @@ impl CellSink for Cells {
         assert_eq!(self.open.replace(hour), None, "one hour is open at a time");
         self.hours.insert(hour, Vec::new());
         *self.given.entry(hour).or_default() += 1;
+    }
+
+    fn retract(&mut self, hour: UtcHour) {
+        assert_eq!(self.open.replace(hour), None, "one hour is open at a time");
+        self.retracted = self.hours.insert(hour, Vec::new());
+        assert!(self.retracted.is_some(), "only what was given is taken back");
     }
 
     fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
@@ -229,6 +236,14 @@ impl CellSink for Cells {
 
     fn close(&mut self, hour: UtcHour) {
         assert_eq!(self.open.take(), Some(hour));
+        if let Some(before) = self.retracted.take() {
+            let sorted = |mut given: Vec<(Invocation, Option<u32>)>| {
+                given.sort_by_key(|(invocation, _)| (invocation.object, invocation.offset));
+                given
+            };
+            let again = self.hours.get(&hour).cloned().unwrap_or_default();
+            assert_eq!(sorted(again), sorted(before), "an hour is taken back as it was given");
+        }
     }
 }
 

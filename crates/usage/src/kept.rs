@@ -1,0 +1,118 @@
+//! What the totals keep of an hour: a few hundred bytes a group, however many records it had.
+//!
+//! In: sealed hours. Out: their cells without histogram buckets, under the names of the totals. Always: equal
+//! sealed hours are kept as equal bytes, so that an hour summed up twice can be held against itself; every part
+//! that no subtraction gives back (minima, minutes, seconds at the edges) is here. Absent: the buckets, which the
+//! totals add up over all hours (see `buckets`).
+
+use crate::coverage::CoverageId;
+use crate::figures::ListedRequest;
+use crate::hour::{Tally, UnpackedCell};
+use crate::names::Renaming;
+use crate::packed::{Packer, Unpacker};
+use crate::series::KeptSeries;
+use crate::sums::{Counters, Sums};
+
+/// One hour in the totals.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct KeptHour {
+    pub(crate) tally: Tally,
+    pub(crate) listing: Box<[ListedRequest]>,
+    /// The cell of the totals, then number, length and cell of each group.
+    cells: Box<[u8]>,
+}
+
+/// Writes the cells of a [`KeptHour`].
+#[derive(Default)]
+pub(crate) struct CellsPacker {
+    packer: Packer,
+}
+
+impl CellsPacker {
+    /// Writes the next cell: the totals first, then each group with its number.
+    pub(crate) fn cell(&mut self, group: Option<u32>, cell: Packer) {
+        let cell = cell.finish();
+        group.into_iter().for_each(|group| self.packer.count(u64::from(group)));
+        self.packer.count(cell.len() as u64);
+        self.packer.bytes(&cell);
+    }
+
+    /// The hour that these are all cells of.
+    pub(crate) fn finish(self, tally: Tally, listing: Vec<ListedRequest>) -> KeptHour {
+        KeptHour { tally, listing: listing.into_boxed_slice(), cells: self.packer.finish() }
+    }
+}
+
+impl KeptHour {
+    /// The cell of the totals.
+    pub(crate) fn totals(&self) -> KeptCell<'_> {
+        KeptCell::next(&mut Unpacker::new(&self.cells))
+    }
+
+    /// The cells of the groups, by the numbers that the totals gave these.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (u32, KeptCell<'_>)> {
+        let mut unpacker = Unpacker::new(&self.cells);
+        KeptCell::next(&mut unpacker);
+        std::iter::from_fn(move || {
+            // Written from a u32.
+            let group = (!unpacker.is_empty()).then(|| unpacker.count() as u32);
+            group.map(|group| (group, KeptCell::next(&mut unpacker)))
+        })
+    }
+
+    /// Bytes on the heap; those of the texts of listed requests are not known, and left out.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.cells.len() + size_of_val(&*self.listing)
+    }
+}
+
+/// One group (or the totals) in one hour: sums, sources, series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptCell<'a>(&'a [u8]);
+
+impl<'a> KeptCell<'a> {
+    fn next(unpacker: &mut Unpacker<'a>) -> Self {
+        let length = unpacker.count();
+        KeptCell(unpacker.bytes(length as usize))
+    }
+
+    /// Counted records, without unpacking the rest.
+    pub(crate) fn attempted(self) -> u64 {
+        let mut counters = Counters::default();
+        counters.absorb(&mut Unpacker::new(self.0));
+        counters.attempted
+    }
+
+    /// Adds the sums and the coverage, and gives the series.
+    pub(crate) fn absorb_into(self, sums: &mut Sums, coverage: &mut Vec<CoverageId>) -> KeptSeries {
+        let mut unpacker = Unpacker::new(self.0);
+        sums.absorb(&mut unpacker);
+        for id in CoverageId::unpack(&mut unpacker) {
+            if let Err(position) = coverage.binary_search(&id) {
+                coverage.insert(position, id);
+            }
+        }
+        KeptSeries::unpack(&mut unpacker)
+    }
+
+    /// The same cell under other names.
+    pub(crate) fn renamed(self, renaming: &Renaming) -> Packer {
+        let mut unpacker = Unpacker::new(self.0);
+        let mut sums = Sums::default();
+        sums.absorb(&mut unpacker);
+        let mut packer = Packer::default();
+        sums.pack(renaming, &mut packer);
+        // What follows the sums has no names.
+        packer.bytes(unpacker.rest());
+        packer
+    }
+}
+
+/// What is kept of a sealed cell, under other names; its buckets stay behind.
+pub(crate) fn kept_cell(cell: &UnpackedCell, renaming: &Renaming) -> Packer {
+    let mut packer = Packer::default();
+    cell.sums.pack(renaming, &mut packer);
+    CoverageId::pack(&cell.coverage, &mut packer);
+    cell.series.kept().pack(&mut packer);
+    packer
+}

@@ -31,8 +31,8 @@ pub const CLOSING_HOURS_SPLIT: i64 = 4;
 pub const STRAYS_UNDECIDED: usize = 65_536;
 
 /// Request ids compared at once when an hour closes. Larger hours close in several passes by a hash of the id,
-/// so that closing one takes at most about 40 MiB however busy it was.
-pub const IDENTITIES_PER_PASS: u64 = 150_000;
+/// so that closing one takes at most about 16 MiB however busy it was.
+pub const IDENTITIES_PER_PASS: u64 = 64_000;
 
 /// Payload facts kept, since several records may refer to one payload: about 4 MiB at most.
 pub const PAYLOADS_CACHED: usize = 8_192;

@@ -40,10 +40,10 @@ impl Drop for Shown {
 }
 
 fn watch(progress: &Progress, stopped: &Receiver<()>) {
+    let started = Instant::now();
     if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
         return;
     }
-    let started = Instant::now();
     let terminal = std::io::stderr().is_terminal();
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {

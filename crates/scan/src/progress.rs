@@ -19,7 +19,7 @@ pub struct Progress {
 pub struct Reading {
     /// Entries seen by the listing.
     pub listed: u64,
-    /// Objects of the plan; 0 while listing.
+    /// Objects of the plan, those read a second time twice; 0 while listing.
     pub objects_total: u64,
     /// Their stored bytes, where known.
     pub bytes_total: u64,
@@ -56,6 +56,12 @@ impl Progress {
     pub(crate) fn planned(&self, objects: u64, bytes: u64) {
         self.objects_total.store(objects, Ordering::Relaxed);
         self.bytes_total.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Objects that are read a second time.
+    pub(crate) fn planned_again(&self, objects: u64, bytes: u64) {
+        self.objects_total.fetch_add(objects, Ordering::Relaxed);
+        self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn object_done(&self, bytes: Option<u64>) {

@@ -566,6 +566,8 @@ impl<'a> Run<'a> {
             .into_iter()
             .filter(|number| !self.failed.contains(number) && !self.skipped.contains(number))
             .collect();
+        let bytes = numbers.iter().filter_map(|&number| self.plan.objects[number as usize].object.size).sum();
+        self.progress.planned_again(numbers.len() as u64, bytes);
         self.open.clear();
         self.pass = Pass::Again { needed, hours };
         self.closed_through = UtcHour(i64::MIN / 2);

@@ -27,13 +27,15 @@ fn main() -> std::process::ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return exit::refuse(&error),
     };
-    let result = match &arguments.command {
+    // A check of our own that fails is exit code 1, and nothing is published; the hook has told where.
+    let result = std::panic::catch_unwind(|| match &arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
         Command::Synth(synth) => synth::run(synth),
-    };
+    });
     match result {
-        Ok(exit) => exit.into(),
-        Err(error) => exit::report(&error).into(),
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(error)) => exit::report(&error).into(),
+        Err(_) => Exit::Internal.into(),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let options = scan_options(args)?;
     let mut cells =
         Cells { question: &question, totals: Totals::new(), open: None, retracting: false, retracted: None };
-    let (plan, mut ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
+    let (plan, ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
     drop(shown);
 
     let totals = cells.totals;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let report = Report::new(&figures, &health, complete, run);
     publish(args, &report, &formats)?;
     if let Some(path) = &args.rejects {
-        output::to_file(path, &rejects::render(&mut ledger))?;
+        output::to_file(path, &rejects::render(&ledger))?;
     }
     if !args.quiet {
         rejects::tell(&ledger, &plan);

@@ -4,9 +4,8 @@ use borehole_scan::ledger::LedgerLine;
 use borehole_scan::{Ledger, Plan};
 use borehole_store::EscapedKey;
 
-/// The whole list, in the order of keys and offsets.
-pub(crate) fn render(ledger: &mut Ledger) -> String {
-    ledger.lines.sort_unstable_by(|a, b| (&a.key, a.offset, &a.source).cmp(&(&b.key, b.offset, &b.source)));
+/// The whole list, in the scan's order: by keys and offsets.
+pub(crate) fn render(ledger: &Ledger) -> String {
     let mut out = String::new();
     for line in &ledger.lines {
         out.push_str(&json_line(line));

@@ -148,18 +148,20 @@ fn add(own: &mut Reasons, more: &Reasons) {
 }
 
 /// One line of the ledger: something that is not in the totals, or an object that was not read.
+///
+/// Lines sort by key and offset: the order of the fields is the order of the list.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LedgerLine {
-    /// `object_failed`, `document_rejected`, `record_rejected`.
-    pub class: &'static str,
-    /// The word of the report.
-    pub reason: &'static str,
-    /// The source's name as the operator gave it.
-    pub source: String,
     /// The object's key, raw.
     pub key: Box<[u8]>,
     /// Byte offset in the decoded object; `None` for whole objects.
     pub offset: Option<u64>,
+    /// The source's name as the operator gave it.
+    pub source: String,
+    /// `object_failed`, `document_rejected`, `record_rejected`.
+    pub class: &'static str,
+    /// The word of the report.
+    pub reason: &'static str,
     /// Length of the span in bytes, or the object's stored size; `None` where unknown.
     pub bytes: Option<u64>,
 }

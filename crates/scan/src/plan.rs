@@ -103,6 +103,25 @@ pub struct Stream {
     pub has_hours: bool,
 }
 
+impl Stream {
+    /// The stream of keys that name an hour, and perhaps an account and a Region.
+    fn with_hours(source: u32, prefix: &[u8], names: Option<(&str, &str)>) -> Self {
+        let (account, region) = names.unzip();
+        Stream {
+            source,
+            prefix: prefix.into(),
+            account: account.map(Box::from),
+            region: region.map(Box::from),
+            has_hours: true,
+        }
+    }
+
+    /// The stream of a source's keys that name nothing.
+    fn loose(source: u32) -> Self {
+        Stream { source, prefix: Box::default(), account: None, region: None, has_hours: false }
+    }
+}
+
 /// What the keys of one account × Region (or of all split roots) cover.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CoverageHours {
@@ -220,52 +239,17 @@ impl Plan {
                 if !self.is_near(hour, CLOSING_HOURS) {
                     return;
                 }
-                (
-                    Stream {
-                        source: index,
-                        prefix: prefix.into(),
-                        account: Some(account.into()),
-                        region: Some(region.into()),
-                        has_hours: true,
-                    },
-                    Role::Records { hour },
-                )
+                let names = Some((account, region));
+                (Stream::with_hours(index, prefix, names), Role::Records { hour })
             }
             Key::SplitDocument { prefix, hour, kind, .. } => {
                 if !self.is_near(hour, CLOSING_HOURS_SPLIT) {
                     return;
                 }
-                (
-                    Stream {
-                        source: index,
-                        prefix: prefix.into(),
-                        account: None,
-                        region: None,
-                        has_hours: true,
-                    },
-                    Role::Split { hour, kind },
-                )
+                (Stream::with_hours(index, prefix, None), Role::Split { hour, kind })
             }
-            Key::Other => (
-                Stream {
-                    source: index,
-                    prefix: Box::default(),
-                    account: None,
-                    region: None,
-                    has_hours: false,
-                },
-                Role::Loose,
-            ),
-            Key::TempFile if source.is_file => (
-                Stream {
-                    source: index,
-                    prefix: Box::default(),
-                    account: None,
-                    region: None,
-                    has_hours: false,
-                },
-                Role::Loose,
-            ),
+            Key::Other => (Stream::loose(index), Role::Loose),
+            Key::TempFile if source.is_file => (Stream::loose(index), Role::Loose),
             _ => {
                 let reason = match parsed {
                     Key::AwsPayload { hour, .. } if !self.is_near(hour, CLOSING_HOURS) => return,

@@ -13,7 +13,7 @@ use std::path::Path;
 use borehole_record::gunzip::{Gunzip, is_gzip};
 use borehole_record::{DecodeOptions, Invocation, Key, UtcHour};
 use borehole_scan::limits::DECODED_BYTES_MAX;
-use borehole_scan::{CellSink, Plan, Progress, Range, Resolve, ScanOptions, Source};
+use borehole_scan::{CellSink, ListOptions, Plan, Progress, Range, Resolve, ScanOptions, Source};
 use borehole_store::{Listed, LocalStore, Object, Store};
 use borehole_synth::{Layout, Options, Profile, TRUTH_FILE};
 use serde_json::Value;
@@ -164,8 +164,13 @@ impl Corpus {
         let name = self.path().to_str().expect("a temporary directory has a plain name");
         let sources = [Source::open(name).expect("the corpus can be opened")];
         let progress = Progress::default();
-        let plan =
-            Plan::list(&sources, Range::default(), false, &progress).expect("the corpus can be listed");
+        let plan = Plan::list(
+            &sources,
+            Range::default(),
+            ListOptions { payloads: true, ..ListOptions::default() },
+            &progress,
+        )
+        .expect("the corpus can be listed");
         let options = ScanOptions {
             threads,
             memory_bytes: 256 << 20,

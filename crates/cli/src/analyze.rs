@@ -8,12 +8,15 @@ use std::time::Instant;
 use borehole_record::{DecodeOptions, Invocation, Timestamp, UtcHour};
 use borehole_report::text::TextStyle;
 use borehole_report::{Report, RunInfo, json, text};
-use borehole_scan::{CellSink, Ledger, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions, Source};
+use borehole_scan::{
+    CellSink, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions, Source,
+};
 use borehole_usage::figures::{DocumentTally, Health, ObjectTally, RecordTally, ReferenceTally};
 use borehole_usage::{CoverageId, CoverageSpan, Filter, HourSummary, Question, SealedHour, Tally, Totals};
 
 use crate::args::{Analyze, Format};
 use crate::exit::{Exit, Unbalanced, UsageError};
+use crate::places::Places;
 use crate::{Outcome, output, progress, rejects};
 
 /// Runs the command.
@@ -24,12 +27,14 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     for path in args.outputs.iter().chain(&args.rejects) {
         output::check_file(path, args.force)?;
     }
-    let sources = args.sources.iter().map(|name| Source::open(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut places = Places::new(&args.s3)?;
+    let sources = places.sources(&args.sources)?;
     let watched = Arc::new(Progress::default());
     let shown = progress::show(Arc::clone(&watched), args.quiet);
-    let plan = Plan::list(&sources, asked_range(args, now)?, args.rejects.is_some(), &watched)?;
+    let listing = ListOptions { keep_lines: args.rejects.is_some(), payloads: true, any_key: false };
+    let plan = Plan::list(&sources, asked_range(args, now)?, listing, &watched)?;
     let question = question(args, &plan, now);
-    let options = scan_options(args)?;
+    let options = scan_options(args, &mut places)?;
     let mut cells =
         Cells { question: &question, totals: Totals::new(), open: None, retracting: false, retracted: None };
     let (plan, ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
@@ -171,14 +176,12 @@ fn question(args: &Analyze, plan: &Plan, now: Timestamp) -> Question {
     }
 }
 
-fn scan_options(args: &Analyze) -> anyhow::Result<ScanOptions> {
+fn scan_options(args: &Analyze, places: &mut Places) -> anyhow::Result<ScanOptions> {
     let mut payload_roots = Vec::new();
     for argument in &args.map {
         payload_roots.push(PayloadRoot::map(argument)?);
     }
-    for path in &args.large_data {
-        payload_roots.push(PayloadRoot::large_data(path)?);
-    }
+    payload_roots.extend(places.payload_roots(&args.large_data)?);
     let resolve: Resolve = args.resolve.map_or(Resolve::Facts, Resolve::from);
     let threads =
         args.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);

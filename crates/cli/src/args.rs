@@ -22,6 +22,11 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Analyze(Box<Analyze>),
+    Ls(crate::ls::Ls),
+    Find(crate::find::Find),
+    Pull(crate::pull::Pull),
+    Restore(crate::restore::Restore),
+    Doctor(crate::doctor::Doctor),
     Synth(Synth),
 }
 
@@ -41,9 +46,9 @@ pub(crate) struct Analyze {
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
 
-    /// Where offloaded payloads are; repeatable
-    #[arg(long, value_name = "DIR", help_heading = "Payloads")]
-    pub large_data: Vec<PathBuf>,
+    /// Where offloaded payloads are: a directory or s3://BUCKET[/PREFIX]; repeatable
+    #[arg(long, value_name = "SOURCE", help_heading = "Payloads")]
+    pub large_data: Vec<String>,
     /// A directory that stands for a bucket in the payload references; repeatable
     #[arg(long, value_name = "s3://BUCKET[/PREFIX]=DIR", help_heading = "Payloads")]
     pub map: Vec<String>,
@@ -123,6 +128,9 @@ pub(crate) struct Analyze {
     /// More talk on stderr: every kind of loss, timings
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
+
+    #[command(flatten)]
+    pub s3: crate::places::S3Args,
 
     /// Count the intact part of damaged objects; the report stays incomplete
     #[arg(long, help_heading = "Reading")]
@@ -242,7 +250,7 @@ impl From<ResolveWord> for Resolve {
     }
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
     let span = time::parse_range_end(text);
     span.map(|(start, _)| start).ok_or_else(|| {
         "expected RFC 3339 (2024-03-11T07:00:00Z), a date (2024-03-11) or a folder (2024/03/11/07)".to_owned()
@@ -250,7 +258,7 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// Seconds of a span like `14d`.
-fn parse_span(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_span(text: &str) -> Result<i64, String> {
     let wrong = || "expected a number and m, h, d or w, as in 14d".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
@@ -265,7 +273,7 @@ fn parse_span(text: &str) -> Result<i64, String> {
 }
 
 /// Bytes of a size like `256MiB`; a plain number is bytes.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || "expected bytes, or a number with KiB, MiB or GiB".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let count: u64 = text[..digits].parse().map_err(|_| wrong())?;

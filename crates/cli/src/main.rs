@@ -10,10 +10,17 @@ macro_rules! tell {
 
 mod analyze;
 mod args;
+mod doctor;
+mod estimate;
 mod exit;
+mod find;
+mod ls;
 mod output;
+mod places;
 mod progress;
+mod pull;
 mod rejects;
+mod restore;
 mod synth;
 
 use clap::Parser;
@@ -30,6 +37,11 @@ fn main() -> std::process::ExitCode {
     // A check of our own that fails is exit code 1, and nothing is published; the hook has told where.
     let result = std::panic::catch_unwind(|| match &arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
+        Command::Ls(ls) => ls::run(ls),
+        Command::Find(find) => find::run(find),
+        Command::Pull(pull) => pull::run(pull),
+        Command::Restore(restore) => restore::run(restore),
+        Command::Doctor(doctor) => doctor::run(doctor),
         Command::Synth(synth) => synth::run(synth),
     });
     match result {

@@ -16,13 +16,15 @@ mod resolve;
 mod run;
 pub mod source;
 mod spill;
+mod survey;
 
 pub use ledger::{Ledger, LedgerLine};
-pub use plan::{Plan, Range};
+pub use plan::{ListOptions, Plan, Planned, Range, Role};
 pub use progress::Progress;
 pub use resolve::{PayloadRoot, Resolve};
 pub use run::{CellSink, ScanOptions, scan};
 pub use source::Source;
+pub use survey::{Survey, SurveyOptions, survey};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -45,6 +45,18 @@ impl Range {
     }
 }
 
+/// What a listing is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListOptions {
+    /// Keep a line of every loss.
+    pub keep_lines: bool,
+    /// Look into the `data/` folders of the `aws` layout, too: payload facts are asked for. Otherwise their
+    /// objects are no part of the books.
+    pub payloads: bool,
+    /// On S3, read what lies outside both layouts, too. Locally that is always so.
+    pub any_key: bool,
+}
+
 /// What an object is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -170,12 +182,12 @@ impl Plan {
     pub fn list(
         sources: &[Source],
         asked: Range,
-        keep_lines: bool,
+        options: ListOptions,
         progress: &Progress,
     ) -> Result<Plan, Error> {
         let range = combined_range(sources, asked)?;
         let mut plan = Plan { range, ..Plan::default() };
-        plan.ledger.keep_lines = keep_lines;
+        plan.ledger.keep_lines = options.keep_lines;
         let mut streams: BTreeMap<Stream, u32> = BTreeMap::new();
         let mut seen = Seen::default();
         let (from, to) = range.hours();

@@ -168,7 +168,7 @@ impl Reader<'_> {
             return Outcome::Skipped(reason);
         }
         let stored_bytes = match read {
-            Ok(bytes) => bytes,
+            Ok(receipt) => receipt.bytes,
             Err(reason) => return Outcome::Failed(reason.as_str(), None),
         };
         self.progress.fetched(stored_bytes);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use borehole_record::decode::PayloadSide;
 use borehole_record::{BodyPlace, Document, Payload, PayloadDecoder, UtcDay};
-use borehole_store::{LocalStore, Object, ReadFailure, Store};
+use borehole_store::{LocalStore, Object, ReadFailure, S3Store, Store};
 use rustc_hash::FxHashMap;
 
 use crate::ledger::Tally;
@@ -76,6 +76,23 @@ impl PayloadRoot {
             bucket: bucket_of(path),
             bucket_prefix: Vec::new(),
             conventional,
+            directories: BTreeSet::new(),
+        })
+    }
+
+    /// A bucket: it stands for itself. Keys of the conventional form are looked for below `prefix`.
+    ///
+    /// # Errors
+    /// Where it cannot be listed.
+    pub fn bucket(store: Arc<S3Store>, prefix: &str) -> Result<Self, Error> {
+        let bucket = store.bucket().as_bytes().to_vec();
+        let prefix = prefix.trim_matches('/');
+        let conventional = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Ok(PayloadRoot {
+            store,
+            bucket: Some(bucket),
+            bucket_prefix: Vec::new(),
+            conventional: BTreeSet::from([conventional.into_bytes().into()]),
             directories: BTreeSet::new(),
         })
     }
@@ -414,8 +431,8 @@ impl<'a> Resolver<'a> {
             failed |= decoder.push(bytes).is_err();
             !failed
         });
-        let Ok(bytes) = read else { return Fetched::Failed };
-        self.progress.fetched(bytes);
+        let Ok(receipt) = read else { return Fetched::Failed };
+        self.progress.fetched(receipt.bytes);
         if failed {
             return Fetched::Failed;
         }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use borehole_record::{Key, UtcHour, key};
-use borehole_store::{LocalStore, StdinStore, Store};
+use borehole_store::s3::Location;
+use borehole_store::{LocalStore, S3Store, StdinStore, Store};
 
 use crate::Error;
 
@@ -19,8 +20,10 @@ pub struct Source {
     pub name: String,
     /// Where the keys lead.
     pub store: Arc<dyn Store>,
-    /// The root's directory; `None` for standard input.
+    /// The root's directory; `None` for standard input and for buckets.
     pub root: Option<PathBuf>,
+    /// The bucket, where it is one.
+    pub bucket: Option<String>,
     /// Only keys below this are listed.
     pub prefix: Vec<u8>,
     /// The hours that a date-shaped tail named, half-open.
@@ -40,15 +43,10 @@ impl Source {
                 name: "-".to_owned(),
                 store: Arc::new(StdinStore::new()),
                 root: None,
+                bucket: None,
                 prefix: Vec::new(),
                 range: None,
                 is_file: true,
-            });
-        }
-        if argument.starts_with("s3://") {
-            return Err(Error::Unsupported {
-                what: "s3:// sources",
-                hint: "download the prefix first: aws s3 sync s3://bucket/prefix DIR",
             });
         }
         let path = Path::new(argument);
@@ -66,6 +64,22 @@ impl Source {
         Self::open_directory(argument, path, None)
     }
 
+    /// A bucket, or what lies in it under a prefix; a date-shaped tail of the key is a range of time.
+    ///
+    /// # Errors
+    /// Where the bucket cannot be asked what its prefix is.
+    pub fn open_s3(name: &str, location: &Location, store: Arc<S3Store>) -> Result<Self, Error> {
+        Ok(Source {
+            name: name.to_owned(),
+            store,
+            root: None,
+            bucket: Some(location.bucket.clone()),
+            prefix: location.key.trim_end_matches('/').into(),
+            range: None,
+            is_file: false,
+        })
+    }
+
     fn open_directory(argument: &str, path: &Path, range: Option<(UtcHour, UtcHour)>) -> Result<Self, Error> {
         let store = LocalStore::open(path)?;
         let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -74,6 +88,7 @@ impl Source {
                 name: argument.to_owned(),
                 store: Arc::new(LocalStore::open(&root)?),
                 root: Some(root),
+                bucket: None,
                 prefix,
                 range,
                 is_file: false,
@@ -83,6 +98,7 @@ impl Source {
             name: argument.to_owned(),
             store: Arc::new(store),
             root: Some(absolute),
+            bucket: None,
             prefix: Vec::new(),
             range,
             is_file: false,
@@ -105,6 +121,7 @@ impl Source {
             name: argument.to_owned(),
             store: Arc::new(LocalStore::open(&root)?),
             root: Some(root),
+            bucket: None,
             prefix: bytes[slash + 1..].to_vec(),
             range: None,
             is_file: true,

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use borehole_scan::{Plan, Progress, Range};
+use borehole_scan::{ListOptions, Plan, Progress, Range};
 use support::{
     MemoryStore, aws_key, folder, hour, id, lines, moment, options, record, run_with, source, tokens,
 };
@@ -14,7 +14,13 @@ fn asked(from: (i64, i64), to: (i64, i64)) -> Range {
 }
 
 fn plan(store: &Arc<MemoryStore>, range: Range) -> Plan {
-    Plan::list(&[source(Arc::clone(store))], range, false, &Progress::default()).expect("a listing")
+    Plan::list(
+        &[source(Arc::clone(store))],
+        range,
+        ListOptions { payloads: true, ..ListOptions::default() },
+        &Progress::default(),
+    )
+    .expect("a listing")
 }
 
 fn one(hour: i64) -> Vec<u8> {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::{Error, EscapedKey, Listed, Object, ReadFailure, Store, Version};
+use crate::{Error, EscapedKey, Listed, Object, ReadFailure, Receipt, Restore, StorageClass, Store, Version};
 
 /// Bytes read at a time: large enough that system calls do not show in a profile, small enough that a reader
 /// per core costs nothing.
@@ -43,7 +43,9 @@ impl LocalStore {
         let error = |errno: Errno| Error {
             place: EscapedKey(path.as_os_str().as_encoded_bytes()).to_string(),
             operation: "open",
+            attempts: 1,
             cause: std::io::Error::from(errno).to_string(),
+            hint: None,
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(error)?;
@@ -228,7 +230,13 @@ impl Store for LocalStore {
             if !prefix.is_empty() {
                 place = format!("{place}/{}", EscapedKey(prefix));
             }
-            Error { place, operation: "list", cause: reason.as_str().replace('_', " ") }
+            Error {
+                place,
+                operation: "list",
+                attempts: 1,
+                cause: reason.as_str().replace('_', " "),
+                hint: None,
+            }
         };
         let mut key = prefix.to_vec();
         while key.last() == Some(&b'/') {
@@ -242,7 +250,7 @@ impl Store for LocalStore {
         self.walk(&mut key, &mut Vec::new(), enter, found).map_err(error)
     }
 
-    fn read(&self, listed: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, ReadFailure> {
+    fn read(&self, listed: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
         let file = self.open_beneath(&listed.key, OFlags::empty())?;
         let unchanged = |file: &OwnedFd| -> Result<(), ReadFailure> {
             let stat = stat_of(file)?;
@@ -269,7 +277,7 @@ impl Store for LocalStore {
                         return Err(ReadFailure::Changed);
                     }
                     if !take(&buffer[..count]) {
-                        return Ok(total);
+                        return Ok(receipt(total));
                     }
                 }
                 Err(Errno::INTR) => {}
@@ -277,7 +285,7 @@ impl Store for LocalStore {
             }
         }
         unchanged(&file)?;
-        if total == size { Ok(total) } else { Err(ReadFailure::Changed) }
+        if total == size { Ok(receipt(total)) } else { Err(ReadFailure::Changed) }
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Object>, ReadFailure> {
@@ -332,8 +340,10 @@ fn object(key: &[u8], stat: &Stat) -> Object {
     Object {
         key: key.into(),
         size: Some(u64::try_from(stat.st_size).unwrap_or(0)),
-        version: Version { seconds: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u64 },
+        version: Version::Modified { seconds: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u64 },
         identity: Some(identity(stat)),
+        class: StorageClass::Standard,
+        restore: Restore::None,
     }
 }
 
@@ -345,4 +355,8 @@ fn failure(errno: Errno) -> ReadFailure {
         Errno::NXIO => ReadFailure::NotRegularFile,
         _ => ReadFailure::Io,
     }
+}
+
+fn receipt(bytes: u64) -> Receipt {
+    Receipt { bytes, revised: false }
 }

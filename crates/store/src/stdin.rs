@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Error, Listed, Object, ReadFailure, Store, Version};
+use crate::{Error, Listed, Object, ReadFailure, Receipt, Store};
 
 /// Bytes read at a time: large enough that system calls do not show in a profile.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -31,16 +31,11 @@ impl Store for StdinStore {
         _enter: &mut dyn FnMut(&[u8]) -> bool,
         found: &mut dyn FnMut(Listed),
     ) -> Result<(), Error> {
-        found(Listed::Object(Object {
-            key: Box::from(&b"-"[..]),
-            size: None,
-            version: Version::default(),
-            identity: None,
-        }));
+        found(Listed::Object(Object::unlisted(b"-")));
         Ok(())
     }
 
-    fn read(&self, _object: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, ReadFailure> {
+    fn read(&self, _object: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return Err(ReadFailure::Vanished);
         }
@@ -49,11 +44,11 @@ impl Store for StdinStore {
         let mut total = 0;
         loop {
             match input.read(&mut buffer) {
-                Ok(0) => return Ok(total),
+                Ok(0) => return Ok(Receipt { bytes: total, revised: false }),
                 Ok(count) => {
                     total += count as u64;
                     if !take(&buffer[..count]) {
-                        return Ok(total);
+                        return Ok(Receipt { bytes: total, revised: false });
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

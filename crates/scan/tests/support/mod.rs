@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 
 use borehole_record::{DecodeOptions, Invocation, Timestamp, UtcDay, UtcHour};
 use borehole_scan::{
-    CellSink, Error, Ledger, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions, Source, scan,
+    CellSink, Error, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions, Source,
+    scan,
 };
-use borehole_store::{Listed, Object, ReadFailure, Store, Version};
+use borehole_store::{Listed, Object, ReadFailure, Receipt, Restore, StorageClass, Store, Version};
 
 pub(crate) mod world;
 
@@ -75,6 +76,8 @@ impl MemoryStore {
             size: (!self.read_once).then_some(bytes.len() as u64),
             version: Version::default(),
             identity: self.identities.get(key).map(|&group| (1, group)),
+            class: StorageClass::Standard,
+            restore: Restore::None,
         }
     }
 }
@@ -124,7 +127,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn read(&self, object: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, ReadFailure> {
+    fn read(&self, object: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
         let times = {
             let mut reads = self.reads.lock().unwrap();
             let times = reads.entry(object.key.to_vec()).or_default();
@@ -155,7 +158,7 @@ impl Store for MemoryStore {
         for chunk in given.chunks(chunk_bytes) {
             total += chunk.len() as u64;
             if !take(chunk) {
-                return Ok(total);
+                return Ok(Receipt { bytes: total, revised: false });
             }
         }
         if opens {
@@ -163,7 +166,7 @@ impl Store for MemoryStore {
             // Time for the one that waited to end first.
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
-        fault.map_or(Ok(total), |(_, reason)| Err(reason))
+        fault.map_or(Ok(Receipt { bytes: total, revised: false }), |(_, reason)| Err(reason))
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Object>, ReadFailure> {
@@ -179,7 +182,15 @@ impl Store for MemoryStore {
 
 /// A source over a store.
 pub(crate) fn source(store: Arc<MemoryStore>) -> Source {
-    Source { name: "memory".to_owned(), store, root: None, prefix: Vec::new(), range: None, is_file: false }
+    Source {
+        name: "memory".to_owned(),
+        store,
+        root: None,
+        bucket: None,
+        prefix: Vec::new(),
+        range: None,
+        is_file: false,
+    }
 }
 
 /// As [`source`], in a directory of this name: a payload root that stands for the bucket of that name.
@@ -335,7 +346,8 @@ pub(crate) fn run_noting(
     keep_lines: bool,
 ) -> Result<Outcome, Error> {
     let progress = Progress::default();
-    let plan = Plan::list(sources, range, keep_lines, &progress)?;
+    let plan =
+        Plan::list(sources, range, ListOptions { keep_lines, payloads: true, any_key: false }, &progress)?;
     let mut cells = Cells::default();
     let (plan, ledger) = scan(plan, sources, options, &mut cells, &progress)?;
     assert_eq!(cells.open, None);

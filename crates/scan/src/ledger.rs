@@ -16,6 +16,8 @@ pub type Reasons = BTreeMap<&'static str, u64>;
 pub struct Tally {
     /// Decoded bytes.
     pub decoded_bytes: u64,
+    /// The object's stored bytes, where it was another one than listed.
+    pub revised_bytes: Option<u64>,
     /// Spans that framing found.
     pub documents_found: u64,
     /// Of those, decoded.

@@ -6,9 +6,11 @@
 
 mod cells;
 mod compact;
+mod feed;
 mod join;
 pub mod ledger;
 pub mod limits;
+mod pending;
 pub mod plan;
 mod progress;
 mod read;
@@ -21,7 +23,7 @@ mod survey;
 pub use ledger::{Ledger, LedgerLine};
 pub use plan::{ListOptions, Plan, Planned, Range, Role};
 pub use progress::Progress;
-pub use resolve::{PayloadRoot, Resolve};
+pub use resolve::{OpenBucket, PayloadRoot, Resolve};
 pub use run::{CellSink, ScanOptions, scan};
 pub use source::Source;
 pub use survey::{Survey, SurveyOptions, survey};

@@ -15,6 +15,21 @@ pub const OBJECTS_IN_FLIGHT_PER_THREAD: usize = 2;
 /// have one object an hour, and a slow object must not let the hours behind it pile up in memory.
 pub const HOURS_AHEAD: usize = 2;
 
+/// As `OBJECTS_IN_FLIGHT_PER_THREAD`, for the whole run, where a source is reached over a network: what is asked for
+/// waits there, not here. Twice as many as the store has requests under way, so that it never runs dry.
+pub const OBJECTS_IN_FLIGHT_REMOTE: usize = 512;
+
+/// As `HOURS_AHEAD`, where a source is reached over a network: a quiet account has an object an hour, and one after
+/// the other they would take a day.
+pub const HOURS_AHEAD_REMOTE: usize = 64;
+
+/// Records of one object that wait for their payloads: about 1 KiB each. Beyond it the object's reading waits.
+pub const RECORDS_WAITING_FOR_PAYLOADS: usize = 1_024;
+
+/// Folders below the start of a source in a bucket that are looked into although nothing about them looks like a
+/// layout: a key prefix rarely has more parts, and each folder costs a request.
+pub const UNKNOWN_FOLDERS_DEPTH: usize = 3;
+
 /// Folder hours beside its own whose records an hour may hold; further ones are strays.
 pub const SLACK_HOURS: i64 = 1;
 

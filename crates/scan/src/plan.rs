@@ -6,13 +6,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use borehole_record::{DocumentKind, Key, Timestamp, UtcHour, key};
-use borehole_store::{Listed, Object};
+use borehole_store::{EscapedKey, Listed, Object, ReadFailure};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ledger::{Ledger, LedgerLine};
-use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT};
+use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT, UNKNOWN_FOLDERS_DEPTH};
 use crate::source::Source;
 use crate::{Error, Progress};
 
@@ -162,8 +163,25 @@ pub struct Plan {
     pub layout_prefixes: BTreeSet<(u32, Box<[u8]>)>,
     /// The asked range, with that of date-shaped tails.
     pub range: Range,
+    /// Record objects in an archive tier, by source; they are in the books as failed.
+    pub archived: BTreeMap<u32, Archived>,
+    /// Split payloads that the listing of buckets saw, by source: hashes of their keys.
+    pub(crate) payload_keys: BTreeMap<u32, FxHashSet<u64>>,
     /// The books of the listing.
     pub ledger: Ledger,
+}
+
+/// Record objects that only a restore makes readable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archived {
+    /// How many.
+    pub objects: u64,
+    /// Their stored bytes.
+    pub bytes: u64,
+    /// The first folder hour with one; `None` where no key names an hour.
+    pub first: Option<UtcHour>,
+    /// The last.
+    pub last: Option<UtcHour>,
 }
 
 /// Files that the listing came across, by device and inode.
@@ -190,33 +208,93 @@ impl Plan {
         plan.ledger.keep_lines = options.keep_lines;
         let mut streams: BTreeMap<Stream, u32> = BTreeMap::new();
         let mut seen = Seen::default();
-        let (from, to) = range.hours();
-        // The widest slack any layout needs; what lies further out is never listed.
-        let from = UtcHour(from.0 - CLOSING_HOURS_SPLIT);
-        let to = UtcHour(to.0 + CLOSING_HOURS_SPLIT);
         for (index, source) in sources.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let mut enter = |folder: &[u8]| {
-                let outside =
-                    key::folder_range(folder).is_some_and(|(first, end)| first >= to || end <= from);
-                !(outside && is_inside_layout(folder))
-            };
-            let mut found = |listed: Listed| {
-                progress.listed();
-                plan.add(index, source, listed, &mut streams, &mut seen);
-            };
-            source.store.list(&source.prefix, &mut enter, &mut found)?;
+            plan.list_source(index, source, options, progress, &mut streams, &mut seen)?;
         }
         plan.number_streams(streams);
         plan.objects.sort_unstable_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
         plan.cover();
+        plan.set_archived_aside(sources);
         Ok(plan)
+    }
+
+    fn list_source(
+        &mut self,
+        index: u32,
+        source: &Source,
+        options: ListOptions,
+        progress: &Progress,
+        streams: &mut BTreeMap<Stream, u32>,
+        seen: &mut Seen,
+    ) -> Result<(), Error> {
+        let (from, to) = self.range.hours();
+        // The widest slack any layout needs; what lies further out is never listed.
+        let near = (UtcHour(from.0 - CLOSING_HOURS_SPLIT), UtcHour(to.0 + CLOSING_HOURS_SPLIT));
+        let walk = Walk {
+            prefix: &source.prefix,
+            near,
+            payloads: options.payloads,
+            is_remote: source.store.is_remote(),
+            any_key: options.any_key,
+        };
+        let mut payload_days: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let mut not_searched = 0;
+        let mut denied: Option<Box<[u8]>> = None;
+        let mut enter = |folder: &[u8]| match walk.step(folder) {
+            Step::Enter => true,
+            Step::Leave => false,
+            Step::PayloadOfDay(day) => {
+                payload_days.insert([day, b"/"].concat());
+                false
+            }
+            Step::TooFar => {
+                not_searched += 1;
+                false
+            }
+        };
+        let mut found = |listed: Listed| {
+            progress.listed();
+            match listed {
+                // Half a listing is worse than none. Of the hours beside the range, it is only a warning.
+                Listed::Failed { key, reason: ReadFailure::AccessDenied } if walk.is_remote => {
+                    if key::folder_range(&key).is_some_and(|(first, end)| first >= to || end <= from) {
+                        self.ledger.tally.warn("slack_not_listed");
+                    } else {
+                        denied.get_or_insert(key);
+                    }
+                }
+                listed => self.add(index, source, options, listed, streams, seen),
+            }
+        };
+        source.store.list(&source.prefix, &mut enter, &mut found)?;
+        if options.payloads && !payload_days.is_empty() {
+            // One request a thousand payloads, not one for each folder.
+            let days: Vec<Vec<u8>> = payload_days.into_iter().collect();
+            source.store.list_flat(&days, &mut found)?;
+        }
+        if let Some(folder) = denied {
+            return Err(Error::Store(borehole_store::Error {
+                place: format!("{}: {}", source.name, EscapedKey(&folder)),
+                operation: "list",
+                attempts: 1,
+                cause: "access denied (s3:ListBucket)".to_owned(),
+                hint: Some(
+                    "borehole doctor SOURCE names what is missing, and prints the policy that gives it",
+                ),
+            }));
+        }
+        for _ in 0..not_searched {
+            self.ledger.tally.warn("folder_not_searched");
+        }
+        Ok(())
     }
 
     fn add(
         &mut self,
         index: u32,
         source: &Source,
+        options: ListOptions,
         listed: Listed,
         streams: &mut BTreeMap<Stream, u32>,
         seen: &mut Seen,
@@ -260,14 +338,24 @@ impl Plan {
                 }
                 (Stream::with_hours(index, prefix, None), Role::Split { hour, kind })
             }
+            // A bucket may hold anything beside the logs, and reading it costs money.
+            Key::Other if source.store.is_remote() && !source.is_file && !options.any_key => {
+                self.ledger.objects_listed += 1;
+                self.ledger.bytes_listed += object.size.unwrap_or(0);
+                return self.ledger.skip("not_log_layout");
+            }
             Key::Other => (Stream::loose(index), Role::Loose),
             Key::TempFile if source.is_file => (Stream::loose(index), Role::Loose),
             _ => {
                 let reason = match parsed {
+                    Key::AwsPayload { .. } | Key::SplitPayload { .. } if !options.payloads => return,
                     Key::AwsPayload { hour, .. } if !self.is_near(hour, CLOSING_HOURS) => return,
                     Key::AwsPayload { .. } => "sidecar",
                     Key::SplitPayload { prefix, day, .. } => {
                         self.payload_prefixes.insert((index, prefix.into()));
+                        if source.store.is_remote() {
+                            self.payload_keys.entry(index).or_default().insert(key_hash(&object.key));
+                        }
                         let hour = UtcHour(day.0 * 24);
                         if !self.is_near(hour, 24 + CLOSING_HOURS_SPLIT) {
                             return;
@@ -310,6 +398,48 @@ impl Plan {
         self.ledger.objects_listed += 1;
         self.ledger.bytes_listed += planned.object.size.unwrap_or(0);
         self.objects.push(planned);
+    }
+
+    /// Takes out what only a restore makes readable: those objects have failed before anything is asked.
+    fn set_archived_aside(&mut self, sources: &[Source]) {
+        let objects = std::mem::take(&mut self.objects);
+        for mut planned in objects {
+            let source = &sources[planned.source as usize];
+            let is_aws = source.s3.as_ref().is_none_or(|store| store.is_aws());
+            if planned.object.is_archived()
+                && !is_aws
+                && let Ok(Some(now)) = source.store.head(&planned.object.key)
+            {
+                // S3's own listing says what is restored; other servers' may not.
+                planned.object.restore = now.restore;
+            }
+            if !planned.object.is_archived() {
+                self.objects.push(planned);
+                continue;
+            }
+            let reason = ReadFailure::Archived.as_str();
+            self.ledger.fail(reason);
+            self.ledger.note(LedgerLine {
+                class: "object_failed",
+                reason,
+                source: source.name.clone(),
+                key: planned.object.key.clone(),
+                offset: None,
+                bytes: planned.object.size,
+            });
+            let archived = self.archived.entry(planned.source).or_insert(Archived {
+                objects: 0,
+                bytes: 0,
+                first: None,
+                last: None,
+            });
+            archived.objects += 1;
+            archived.bytes += planned.object.size.unwrap_or(0);
+            if let Some(hour) = planned.role.hour() {
+                archived.first = Some(archived.first.map_or(hour, |first| first.min(hour)));
+                archived.last = Some(archived.last.map_or(hour, |last| last.max(hour)));
+            }
+        }
     }
 
     fn is_near(&self, hour: UtcHour, slack: i64) -> bool {
@@ -367,15 +497,84 @@ impl Plan {
     }
 }
 
+/// Which folders a listing enters.
+struct Walk<'a> {
+    /// Where the source begins.
+    prefix: &'a [u8],
+    /// Hours that may matter, half-open.
+    near: (UtcHour, UtcHour),
+    payloads: bool,
+    is_remote: bool,
+    any_key: bool,
+}
+
+/// What to do with a folder.
+enum Step<'a> {
+    Enter,
+    Leave,
+    /// A payload's folder below this day: all of the day's are listed at once.
+    PayloadOfDay(&'a [u8]),
+    /// It may lead anywhere, and is too far from where the source begins.
+    TooFar,
+}
+
+impl Walk<'_> {
+    fn step<'f>(&self, folder: &'f [u8]) -> Step<'f> {
+        let names: Vec<&[u8]> = folder.split(|&byte| byte == b'/').collect();
+        let range = key::folder_range(folder);
+        let is_hour = range.is_some_and(|(first, end)| end.0 - first.0 == 1);
+        // The payload of a request of the split layout may lie under the day beside its own.
+        let slack = if self.payloads && !is_hour && !is_inside_layout(&names) { 24 } else { 0 };
+        let is_outside = range
+            .is_some_and(|(first, end)| first.0 >= self.near.1.0 + slack || end.0 <= self.near.0.0 - slack);
+        let is_payloads = is_hour && names.last() == Some(&&b"data"[..]);
+        if is_payloads && !self.payloads || is_outside && is_inside_layout(&names) {
+            return Step::Leave;
+        }
+        if !self.is_remote || self.any_key {
+            return Step::Enter;
+        }
+        // In a bucket each folder costs a request, and there may be millions of them.
+        if is_outside {
+            return Step::Leave;
+        }
+        // `YYYY/MM/DD/<requestId>`: the folder of one payload.
+        let (parent, _) = folder.split_at(folder.iter().rposition(|&byte| byte == b'/').unwrap_or(0));
+        if range.is_some_and(|(first, end)| end.0 - first.0 == 24) && key::folder_range(parent) == range {
+            return Step::PayloadOfDay(parent);
+        }
+        if let Some(at) = names.iter().rposition(|name| *name == b"AWSLogs") {
+            let below = &names[at + 1..];
+            let is_account = |name: &[u8]| name.len() == 12 && name.iter().all(u8::is_ascii_digit);
+            let delivers = below.first().is_none_or(|name| is_account(name))
+                && below.get(1).is_none_or(|name| *name == b"BedrockModelInvocationLogs");
+            return if delivers { Step::Enter } else { Step::Leave };
+        }
+        if range.is_some() {
+            return Step::Enter;
+        }
+        let below = folder.get(self.prefix.len()..).unwrap_or_default();
+        let depth = below.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).count();
+        if depth <= UNKNOWN_FOLDERS_DEPTH { Step::Enter } else { Step::TooFar }
+    }
+}
+
 /// Whether a folder's date is surely a layout's own. A date alone may as well be part of a key prefix, with all
-/// of `AWSLogs/` below it (`backup/2024/01/02/AWSLogs/…`): such folders are entered whatever their date is.
-fn is_inside_layout(folder: &[u8]) -> bool {
-    let names: Vec<&[u8]> = folder.split(|&byte| byte == b'/').collect();
+/// of `AWSLogs/` below it (`backup/2024/01/02/AWSLogs/…`): locally such folders are entered whatever their date is.
+fn is_inside_layout(names: &[&[u8]]) -> bool {
     let delivers =
         names.windows(3).any(|names| names[0] == b"AWSLogs" && names[2] == b"BedrockModelInvocationLogs");
     // `YYYY/MM/DD/HH/<kind>`, the folders of the split layout and of payloads.
     let kinds: [&[u8]; 5] = [b"model-invocations", b"metadata", b"requests", b"responses", b"data"];
     delivers || names.last().is_some_and(|name| kinds.contains(name))
+}
+
+/// A key as a number, so that a million of them fit into memory. Two keys may share one: whoever finds one here
+/// still has to ask for the object.
+pub(crate) fn key_hash(key: &[u8]) -> u64 {
+    let mut hasher = rustc_hash::FxHasher::default();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What stands before the layout's own part of a key.

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use borehole_record::gunzip::Gunzip;
@@ -14,13 +15,17 @@ use borehole_record::{
     Reject, RejectReason, RequestId, Sink, UtcHour,
 };
 
+use borehole_store::{Body, Receipt};
+
 use crate::Progress;
 use crate::compact::Compactor;
+use crate::feed::{Feed, Work};
 use crate::join::{Fragment, JoinKey};
 use crate::ledger::{Loss, Tally};
-use crate::limits::{BATCH_INVOCATIONS, FOREIGN_PROBE_BYTES, SLACK_HOURS};
+use crate::limits::{BATCH_INVOCATIONS, FOREIGN_PROBE_BYTES, RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS};
+use crate::pending::Pending;
 use crate::plan::{Plan, Planned, Role};
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, Started};
 use crate::source::Source;
 
 /// What a reading task sends.
@@ -45,11 +50,33 @@ pub(crate) enum Outcome {
     Panicked,
 }
 
+/// An object that was read, and of which some records wait for payloads.
+pub(crate) struct Parked {
+    number: u32,
+    tally: Tally,
+    found: u64,
+    waiting: Vec<Waiting>,
+    end: End,
+}
+
+/// A record and the payloads that were asked for it.
+struct Waiting {
+    document: Document,
+    started: Vec<Started>,
+}
+
+/// How the reading of an object ended.
+enum End {
+    Summary(Box<ObjectSummary>, Receipt),
+    Failure(ObjectFailure, u64),
+}
+
 /// Everything a reading task needs; shared by all of them.
 pub(crate) struct Reader<'a> {
     pub plan: &'a Plan,
     pub sources: &'a [Source],
     pub resolver: &'a Resolver<'a>,
+    pub feed: Arc<Feed>,
     pub decode: DecodeOptions,
     pub salvage: bool,
     /// Whether the ledger keeps a line of every loss.
@@ -62,40 +89,72 @@ thread_local! {
 }
 
 impl Reader<'_> {
-    /// Reads one object and sends what is in it. A receiver that has gone away means that the run has stopped.
-    pub(crate) fn read(&self, number: u32, send: &SyncSender<Message>) {
-        let planned = &self.plan.objects[number as usize];
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.read_object(number, planned, send)));
-        let outcome = outcome.unwrap_or(Outcome::Panicked);
-        self.progress.object_done(planned.object.size);
-        let _ = send.send(Message::Done(number, outcome));
+    /// Takes work from the feed until one object is done. A receiver that has gone away means that the run has
+    /// stopped.
+    pub(crate) fn work(&self, send: &SyncSender<Message>) {
+        loop {
+            let (number, step) = match self.feed.take() {
+                Work::Read(number, body) => {
+                    let read = || self.read_object(number, body, send);
+                    (number, catch_unwind(AssertUnwindSafe(read)))
+                }
+                Work::Resume(parked) => {
+                    let number = parked.number;
+                    (number, catch_unwind(AssertUnwindSafe(|| Some(self.resume(*parked, send)))))
+                }
+            };
+            let Some(outcome) = step.unwrap_or(Some(Outcome::Panicked)) else { continue };
+            self.progress.object_done(self.plan.objects[number as usize].object.size);
+            let _ = send.send(Message::Done(number, outcome));
+            return;
+        }
     }
 
-    fn read_object(&self, number: u32, planned: &Planned, send: &SyncSender<Message>) -> Outcome {
+    /// Reads an object; `None` where it is parked until its payloads are here.
+    fn read_object(
+        &self,
+        number: u32,
+        body: Option<Box<dyn Body>>,
+        send: &SyncSender<Message>,
+    ) -> Option<Outcome> {
         if !self.salvage {
-            return self.read_once(number, planned, None, Some(send));
+            return self.read_once(number, body, None, Some(send));
         }
+        let planned = &self.plan.objects[number as usize];
         if planned.object.size.is_none() {
             // Standard input can be read only once: of damaged gzip too much has been handed over by then.
-            return match self.read_once(number, planned, None, Some(send)) {
-                Outcome::Failed(reason, Some(_)) if is_unverified(reason) => Outcome::Failed(reason, None),
-                outcome => outcome,
+            return match self.read_once(number, body, None, Some(send))? {
+                Outcome::Failed(reason, Some(_)) if is_unverified(reason) => {
+                    Some(Outcome::Failed(reason, None))
+                }
+                outcome => Some(outcome),
             };
         }
         // An object is read twice: first to learn how much of it is sound, then to count that much.
-        match self.read_once(number, planned, None, None) {
-            Outcome::Read(_) => self.read_once(number, planned, None, Some(send)),
+        match self.read_once(number, body, None, None)? {
+            Outcome::Read(_) => self.read_once(number, None, None, Some(send)),
             Outcome::Failed(reason, Some(sound)) => {
                 let verified = is_unverified(reason).then_some(sound.decoded_bytes);
-                match self.read_once(number, planned, verified, Some(send)) {
+                match self.read_once(number, None, verified, Some(send))? {
                     Outcome::Read(tally) | Outcome::Failed(_, Some(tally)) if tally.documents_found > 0 => {
-                        Outcome::Failed(reason, Some(tally))
+                        Some(Outcome::Failed(reason, Some(tally)))
                     }
-                    _ => Outcome::Failed(reason, None),
+                    _ => Some(Outcome::Failed(reason, None)),
                 }
             }
-            outcome => outcome,
+            outcome => Some(outcome),
         }
+    }
+
+    /// Finishes an object whose payloads are here.
+    fn resume(&self, parked: Parked, send: &SyncSender<Message>) -> Outcome {
+        let Parked { number, tally, found, waiting, end } = parked;
+        let planned = &self.plan.objects[number as usize];
+        let mut sink = ObjectSink { tally, found, ..ObjectSink::new(self, number, planned, Some(send)) };
+        for waiting in waiting {
+            sink.settle(waiting);
+        }
+        sink.end(end)
     }
 
     /// Reads an object. With `verified`, it is damaged gzip, and its first so many decoded bytes, the members
@@ -103,10 +162,11 @@ impl Reader<'_> {
     fn read_once(
         &self,
         number: u32,
-        planned: &Planned,
+        body: Option<Box<dyn Body>>,
         verified: Option<u64>,
         send: Option<&SyncSender<Message>>,
-    ) -> Outcome {
+    ) -> Option<Outcome> {
+        let planned = &self.plan.objects[number as usize];
         let key = Key::parse(&planned.object.key);
         let kind = match planned.role {
             Role::Split { kind, .. } => kind,
@@ -117,17 +177,7 @@ impl Reader<'_> {
             _ => None,
         };
         let mut decoder = ObjectDecoder::new(kind, self.decode);
-        let mut sink = ObjectSink {
-            reader: self,
-            number,
-            planned,
-            kind,
-            request_id,
-            send,
-            tally: Tally::default(),
-            batch: Vec::new(),
-            found: 0,
-        };
+        let mut sink = ObjectSink { kind, request_id, ..ObjectSink::new(self, number, planned, send) };
         let mut failure = None;
         // Held back until enough is there to tell what the file is, however small the store's chunks are.
         let mut head = (planned.role == Role::Loose).then(Vec::new);
@@ -149,7 +199,7 @@ impl Reader<'_> {
             // Where and how it fails is known already.
             unpacked.is_ok() && *left > 0
         };
-        let read = store.read(&planned.object, &mut |bytes| {
+        let mut take = |bytes: &[u8]| {
             let Some(held) = &mut head else { return push(bytes) };
             held.extend_from_slice(bytes);
             if held.len() < FOREIGN_PROBE_BYTES {
@@ -157,7 +207,11 @@ impl Reader<'_> {
             }
             skipped = foreign(held);
             skipped.is_none() && push(&head.take().unwrap_or_default())
-        });
+        };
+        let read = match body {
+            Some(body) => body.read(&mut take),
+            None => store.read(&planned.object, &mut take),
+        };
         if let (Ok(_), Some(held), None) = (&read, head, skipped) {
             skipped = foreign(&held);
             if skipped.is_none() {
@@ -165,25 +219,26 @@ impl Reader<'_> {
             }
         }
         if let Some(reason) = skipped {
-            return Outcome::Skipped(reason);
+            return Some(Outcome::Skipped(reason));
         }
-        let stored_bytes = match read {
-            Ok(receipt) => receipt.bytes,
-            Err(reason) => return Outcome::Failed(reason.as_str(), None),
+        let receipt = match read {
+            Ok(receipt) => receipt,
+            Err(reason) => return Some(Outcome::Failed(reason.as_str(), None)),
         };
-        self.progress.fetched(stored_bytes);
+        self.progress.fetched(receipt.bytes);
         let verified_bytes = decoder.verified_decoded_bytes();
         let summary = match failure {
             Some(failure) => Err(failure),
             None => decoder.finish(&mut sink),
         };
-        match summary {
+        let end = match summary {
             Ok(mut summary) => {
                 summary.gzip |= verified.is_some();
-                sink.finish(&summary, stored_bytes)
+                End::Summary(Box::new(summary), receipt)
             }
-            Err(failure) => sink.fail(failure, verified_bytes),
-        }
+            Err(failure) => End::Failure(failure, verified_bytes),
+        };
+        sink.end_or_park(end)
     }
 }
 
@@ -226,20 +281,72 @@ struct ObjectSink<'a> {
     tally: Tally,
     batch: Vec<Invocation>,
     found: u64,
+    /// Records whose payloads are on their way.
+    waiting: Vec<Waiting>,
+    pending: Option<Arc<Pending>>,
 }
 
-impl ObjectSink<'_> {
+impl<'a> ObjectSink<'a> {
+    fn new(
+        reader: &'a Reader<'a>,
+        number: u32,
+        planned: &'a Planned,
+        send: Option<&'a SyncSender<Message>>,
+    ) -> Self {
+        ObjectSink {
+            reader,
+            number,
+            planned,
+            kind: DocumentKind::Record,
+            request_id: None,
+            send,
+            tally: Tally::default(),
+            batch: Vec::new(),
+            found: 0,
+            waiting: Vec::new(),
+            pending: None,
+        }
+    }
+
     fn record(&mut self, mut document: Document) {
         if document.other_schema {
             self.tally.other_schema += 1;
+            return;
+        }
+        if self.send.is_none() {
+            // Only how much of the object is sound is asked.
             return;
         }
         let stream = &self.reader.plan.streams[self.planned.stream as usize];
         if document.account.is_none() {
             document.account.clone_from(&stream.account);
         }
+        let reader = self.reader;
+        if reader.resolver.is_remote() {
+            let pending = self.pending.get_or_insert_with(|| Pending::new(Arc::clone(&reader.feed)));
+            // A salvaged object is finished in one go, so nobody has to be told.
+            let pending = (!reader.salvage).then_some(&*pending);
+            let started = reader.resolver.begin(&document, false, pending);
+            if !started.is_empty() {
+                self.waiting.push(Waiting { document, started });
+                if self.waiting.len() >= RECORDS_WAITING_FOR_PAYLOADS {
+                    // Those that were asked for first; by now most of them are here.
+                    for waiting in self.waiting.drain(..RECORDS_WAITING_FOR_PAYLOADS / 2).collect::<Vec<_>>()
+                    {
+                        self.settle(waiting);
+                    }
+                }
+                return;
+            }
+        }
+        self.settle(Waiting { document, started: Vec::new() });
+    }
+
+    /// Makes an invocation of a record; waits for its payloads where they are not here.
+    fn settle(&mut self, Waiting { mut document, started }: Waiting) {
+        let stream = &self.reader.plan.streams[self.planned.stream as usize];
         let offset = document.offset;
-        let sides = self.reader.resolver.resolve(&mut document, false, &mut self.tally);
+        let sides = self.reader.resolver.resolve(&mut document, false, &started, &mut self.tally);
         let invocation = COMPACTOR.with_borrow_mut(|compactor| {
             compactor.compact(
                 document,
@@ -299,7 +406,33 @@ impl ObjectSink<'_> {
         }
     }
 
-    fn finish(mut self, summary: &ObjectSummary, stored_bytes: u64) -> Outcome {
+    /// Ends the object, or parks it where records wait for payloads.
+    fn end_or_park(mut self, end: End) -> Option<Outcome> {
+        let waiting = std::mem::take(&mut self.waiting);
+        match self.pending.take() {
+            Some(pending) if !waiting.is_empty() && !self.reader.salvage => {
+                self.flush();
+                let Self { number, tally, found, .. } = self;
+                pending.park(Box::new(Parked { number, tally, found, waiting, end }));
+                None
+            }
+            _ => {
+                for waiting in waiting {
+                    self.settle(waiting);
+                }
+                Some(self.end(end))
+            }
+        }
+    }
+
+    fn end(self, end: End) -> Outcome {
+        match end {
+            End::Summary(summary, receipt) => self.finish(&summary, receipt),
+            End::Failure(failure, verified_bytes) => self.fail(failure, verified_bytes),
+        }
+    }
+
+    fn finish(mut self, summary: &ObjectSummary, receipt: Receipt) -> Outcome {
         let loose = self.planned.role == Role::Loose;
         if loose && self.tally.documents_decoded == 0 && (self.found > 0 || summary.not_json) {
             return Outcome::Skipped("foreign_file");
@@ -307,8 +440,12 @@ impl ObjectSink<'_> {
         self.flush();
         let name = &self.planned.object.key;
         // Of an empty object the decoder warns; a name cannot contradict nothing.
-        if stored_bytes > 0 && name.ends_with(b".gz") != summary.gzip && &**name != b"-" {
+        if receipt.bytes > 0 && name.ends_with(b".gz") != summary.gzip && &**name != b"-" {
             self.tally.warn("ext_mismatch");
+        }
+        if receipt.revised {
+            self.tally.warn("manifest_revised");
+            self.tally.revised_bytes = Some(receipt.bytes);
         }
         self.tally.decoded_bytes = summary.decoded_bytes;
         self.tally.documents_found = self.found;

@@ -3,19 +3,24 @@
 //! In: a decoded document with `*BodyS3Path`, or a joined record of the split layout without bodies. Out: the
 //! same with the facts of its payloads, and one outcome per reference in the tally. Always: a payload that
 //! cannot be read costs a fact, never a request. A payload is never parsed as records.
+//!
+//! Payloads in a bucket are asked for ahead ([`Resolver::begin`]), many at once, and read by threads of their own,
+//! which wait for nobody: whoever needs one may then wait for it without holding up another.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use borehole_record::decode::PayloadSide;
 use borehole_record::{BodyPlace, Document, Payload, PayloadDecoder, UtcDay};
-use borehole_store::{LocalStore, Object, ReadFailure, S3Store, Store};
-use rustc_hash::FxHashMap;
+use borehole_store::{Body, Listed, LocalStore, Object, ReadFailure, Receipt, S3Store, Store};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ledger::Tally;
 use crate::limits::{PAYLOAD_DAYS, PAYLOADS_CACHED};
-use crate::plan::Plan;
+use crate::pending::{Claim, Entry, Pending, Promise};
+use crate::plan::{Plan, Role, key_hash};
 use crate::source::Source;
 use crate::{Error, Progress};
 
@@ -35,10 +40,36 @@ pub enum Resolve {
 /// A directory's own name, and its path with a trailing `/`.
 type Directory = (Box<[u8]>, Box<[u8]>);
 
+/// Opens a bucket when it is needed first.
+pub type OpenBucket = Arc<dyn Fn() -> Result<Arc<S3Store>, borehole_store::Error> + Send + Sync>;
+
+/// The store of a payload root.
+#[derive(Clone)]
+enum Place {
+    Open(Arc<dyn Store>),
+    /// A bucket that the configuration names and that perhaps no record refers to: asked nothing until one does.
+    Closed(OpenBucket, Arc<OnceLock<Option<Arc<dyn Store>>>>),
+}
+
+impl Place {
+    /// The store; `None` where it cannot be opened: its payloads fail.
+    fn store(&self) -> Option<&dyn Store> {
+        match self {
+            Place::Open(store) => Some(&**store),
+            Place::Closed(open, opened) => {
+                let open = || open().ok().map(|store| store as Arc<dyn Store>);
+                opened.get_or_init(open).as_deref()
+            }
+        }
+    }
+}
+
 /// A place where payloads may lie.
 #[derive(Clone)]
 pub struct PayloadRoot {
-    store: Arc<dyn Store>,
+    place: Place,
+    /// Reached over a network.
+    is_remote: bool,
     /// The bucket it stands for, where that is known.
     bucket: Option<Vec<u8>>,
     /// The part of the bucket it holds: keys must start with it, and lose it.
@@ -72,7 +103,8 @@ impl PayloadRoot {
         };
         store.list(b"", &mut enter, &mut |_| {})?;
         Ok(PayloadRoot {
-            store: Arc::new(store),
+            place: Place::Open(Arc::new(store)),
+            is_remote: false,
             bucket: bucket_of(path),
             bucket_prefix: Vec::new(),
             conventional,
@@ -80,21 +112,33 @@ impl PayloadRoot {
         })
     }
 
-    /// A bucket: it stands for itself. Keys of the conventional form are looked for below `prefix`.
-    ///
-    /// # Errors
-    /// Where it cannot be listed.
-    pub fn bucket(store: Arc<S3Store>, prefix: &str) -> Result<Self, Error> {
-        let bucket = store.bucket().as_bytes().to_vec();
+    /// A bucket: it stands for itself. Payloads under the conventional keys are looked for below `prefix`.
+    #[must_use]
+    pub fn bucket(store: Arc<S3Store>, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let conventional = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(PayloadRoot {
-            store,
-            bucket: Some(bucket),
+        PayloadRoot {
+            bucket: Some(store.bucket().into()),
+            place: Place::Open(store),
+            is_remote: true,
             bucket_prefix: Vec::new(),
             conventional: BTreeSet::from([conventional.into_bytes().into()]),
             directories: BTreeSet::new(),
-        })
+        }
+    }
+
+    /// A bucket that references may lead into, opened only when one does. A run must not fail over a bucket that it
+    /// does not need.
+    #[must_use]
+    pub fn referenced_bucket(name: &str, open: OpenBucket) -> Self {
+        PayloadRoot {
+            place: Place::Closed(open, Arc::default()),
+            is_remote: true,
+            bucket: Some(name.into()),
+            bucket_prefix: Vec::new(),
+            conventional: BTreeSet::new(),
+            directories: BTreeSet::new(),
+        }
     }
 
     /// `--map s3://bucket[/prefix]=DIR`.
@@ -110,7 +154,8 @@ impl PayloadRoot {
             return Err(wrong());
         }
         Ok(PayloadRoot {
-            store: Arc::new(LocalStore::open(Path::new(directory))?),
+            place: Place::Open(Arc::new(LocalStore::open(Path::new(directory))?)),
+            is_remote: false,
             bucket: Some(bucket.into()),
             bucket_prefix: prefix.trim_end_matches('/').into(),
             conventional: BTreeSet::new(),
@@ -144,9 +189,10 @@ enum Side {
 
 /// What became of one payload; the same for every record that refers to it.
 #[derive(Clone, Debug)]
-enum Fetched {
+pub(crate) enum Fetched {
     Payload(Arc<Payload>),
     Missing,
+    Archived,
     RefusedPath,
     Failed,
 }
@@ -163,45 +209,96 @@ pub(crate) struct Sides {
 /// Root, key and side of a payload.
 type PayloadKey = (usize, Box<[u8]>, u8);
 
+/// A payload that was asked for ahead.
+pub(crate) struct Started {
+    key: PayloadKey,
+    entry: Arc<Entry>,
+}
+
 /// Reads payloads, each at most once while it is remembered.
 pub(crate) struct Resolver<'a> {
     mode: Resolve,
     roots: Vec<PayloadRoot>,
+    /// By root: hashes of the conventional keys that a bucket's listing saw. Only buckets have one; of a directory
+    /// each key is looked up.
+    listed: Vec<Option<FxHashSet<u64>>>,
     decoded_bytes_max: u64,
-    cache: Mutex<FxHashMap<PayloadKey, Arc<OnceLock<Fetched>>>>,
+    cache: Mutex<FxHashMap<PayloadKey, Arc<Entry>>>,
+    /// Read payloads that come over a network.
+    readers: Option<Arc<rayon::ThreadPool>>,
+    /// A store has stopped for good.
+    stopped: AtomicBool,
     progress: &'a Progress,
 }
 
 impl<'a> Resolver<'a> {
-    /// Sources are payload roots, too: under their own directory's name, and with the conventional payloads
-    /// that their listing saw.
+    /// Sources are payload roots, too: under their own directory's or bucket's name, and with the conventional
+    /// payloads that their listing saw.
+    ///
+    /// # Errors
+    /// Where a bucket of payloads cannot be listed, or no threads can be started.
     pub(crate) fn new(
         mode: Resolve,
         maps_and_large_data: &[PayloadRoot],
         sources: &[Source],
         plan: &Plan,
+        threads: usize,
         decoded_bytes_max: u64,
         progress: &'a Progress,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let mut roots = maps_and_large_data.to_vec();
+        let mut listed: Vec<Option<FxHashSet<u64>>> = vec![None; roots.len()];
         for (index, source) in sources.iter().enumerate() {
-            let Some(root) = &source.root else { continue };
             let of_source = |set: &'_ BTreeSet<(u32, Box<[u8]>)>| -> Vec<Box<[u8]>> {
                 let own = set.iter().filter(|(of, _)| *of as usize == index);
                 own.map(|(_, prefix)| prefix.clone()).collect()
             };
+            let (bucket, directories) = match (&source.root, &source.s3) {
+                (Some(root), _) => (bucket_of(root), of_source(&plan.layout_prefixes)),
+                (None, Some(store)) => (Some(store.bucket().into()), Vec::new()),
+                (None, None) => continue,
+            };
             roots.push(PayloadRoot {
-                store: Arc::clone(&source.store),
-                bucket: bucket_of(root),
+                place: Place::Open(Arc::clone(&source.store)),
+                is_remote: source.store.is_remote(),
+                bucket,
                 bucket_prefix: Vec::new(),
                 conventional: of_source(&plan.payload_prefixes).into_iter().collect(),
-                directories: of_source(&plan.layout_prefixes)
-                    .iter()
-                    .flat_map(|prefix| directories(prefix))
-                    .collect(),
+                directories: directories.iter().flat_map(|prefix| self::directories(prefix)).collect(),
             });
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            listed.push(
+                source.store.is_remote().then(|| plan.payload_keys.get(&index).cloned().unwrap_or_default()),
+            );
         }
-        Resolver { mode, roots, decoded_bytes_max, cache: Mutex::default(), progress }
+        if plan.has_split() && mode != Resolve::Never {
+            for (root, listed) in roots.iter().zip(&mut listed) {
+                if root.is_remote && !root.conventional.is_empty() && listed.is_none() {
+                    *listed = Some(list_conventional(root, plan, progress)?);
+                }
+            }
+        }
+        let readers = if mode != Resolve::Never && roots.iter().any(|root| root.is_remote) {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
+            Some(Arc::new(builder.build().map_err(|_| Error::Threads { threads })?))
+        } else {
+            None
+        };
+        let (cache, stopped) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Resolver { mode, roots, listed, decoded_bytes_max, cache, readers, stopped, progress })
+    }
+
+    /// Why the run must stop, where a store of payloads says so.
+    pub(crate) fn stopped(&self) -> Option<borehole_store::Error> {
+        if !self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.roots.iter().find_map(|root| root.place.store()?.stopped())
+    }
+
+    /// Whether payloads may come over a network, so that asking for them ahead helps.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.readers.is_some()
     }
 
     /// Whether any root holds payloads under conventional keys.
@@ -209,13 +306,82 @@ impl<'a> Resolver<'a> {
         self.roots.iter().any(|root| !root.conventional.is_empty())
     }
 
+    /// Asks for the payloads in buckets that [`Resolver::resolve`] will need for this record, and returns at once.
+    /// `pending` hears of each when it is here.
+    pub(crate) fn begin(
+        &self,
+        document: &Document,
+        split: bool,
+        pending: Option<&Arc<Pending>>,
+    ) -> Vec<Started> {
+        let mut started = Vec::new();
+        if !self.is_remote() {
+            return started;
+        }
+        for side in [Side::Input, Side::Output] {
+            let place = if side == Side::Input { &document.input_body } else { &document.output_body };
+            let BodyPlace::Reference(path) = place else { continue };
+            if self.is_wanted(side == Side::Output && lacks_count(document))
+                && let Ok(found) = self.locate(path, document.account.as_deref())
+                && let Some((root, key)) = found.into_iter().next()
+            {
+                self.begin_one(root, key.into(), side, pending, &mut started);
+            }
+        }
+        if split && document.error_code.is_none() {
+            let (candidates, side) = self.conventional_keys(document);
+            if self.is_wanted(lacks_count(document))
+                && let Some((root, key)) =
+                    candidates.into_iter().find(|(root, key)| self.is_listed(*root, key))
+            {
+                self.begin_one(root, key.into(), side, pending, &mut started);
+            }
+        }
+        started
+    }
+
+    fn begin_one(
+        &self,
+        root: usize,
+        key: Box<[u8]>,
+        side: Side,
+        pending: Option<&Arc<Pending>>,
+        started: &mut Vec<Started>,
+    ) {
+        if !self.roots[root].is_remote {
+            return;
+        }
+        let key = (root, key, side as u8);
+        let entry = self.entry(&key);
+        if let Claim::Mine = entry.claim() {
+            self.ask(&key, &entry, side);
+        }
+        if let Some(pending) = pending {
+            entry.tell(pending);
+        }
+        started.push(Started { key, entry });
+    }
+
+    /// Whether a payload is to be read; `can_count` where it can give a count that the record lacks.
+    fn is_wanted(&self, can_count: bool) -> bool {
+        match self.mode {
+            Resolve::Never => false,
+            Resolve::Counts => can_count,
+            Resolve::Facts | Resolve::All => true,
+        }
+    }
+
     /// Follows the references of one record. `split` records may also have a payload under the conventional key.
-    pub(crate) fn resolve(&self, document: &mut Document, split: bool, tally: &mut Tally) -> Sides {
+    /// `started` is what [`Resolver::begin`] returned for it.
+    pub(crate) fn resolve(
+        &self,
+        document: &mut Document,
+        split: bool,
+        started: &[Started],
+        tally: &mut Tally,
+    ) -> Sides {
         let mut sides = Sides::default();
         let failed_call = document.error_code.is_some();
-        let lacks_count = |document: &Document| {
-            !failed_call && (!document.input_tokens.is_known() || !document.output_tokens.is_known())
-        };
         let mut output_lost = false;
         for side in [Side::Input, Side::Output] {
             let place = if side == Side::Input { &document.input_body } else { &document.output_body };
@@ -238,7 +404,7 @@ impl<'a> Resolver<'a> {
                     continue;
                 }
             };
-            if self.mode == Resolve::Never || self.mode == Resolve::Counts && !can_count {
+            if !self.is_wanted(can_count) {
                 tally.references.not_needed += 1;
                 continue;
             }
@@ -250,7 +416,7 @@ impl<'a> Resolver<'a> {
             }
             let mut outcome = Fetched::Missing;
             for (root, key) in found {
-                outcome = self.fetch(root, &key, side);
+                outcome = self.obtain(root, &key, side, started);
                 if !matches!(outcome, Fetched::Missing) {
                     break;
                 }
@@ -258,49 +424,72 @@ impl<'a> Resolver<'a> {
             output_lost |= self.settle(document, &outcome, side, own, tally) && can_count;
         }
         if split && !failed_call {
-            output_lost |= self.resolve_conventional(document, &mut sides, tally);
+            output_lost |= self.resolve_conventional(document, &mut sides, started, tally);
         }
         sides.payload_lost = output_lost && lacks_count(document);
         sides
     }
 
-    /// Looks for `YYYY/MM/DD/<requestId>/payload.json`. True where it could have given an absent count and did not.
-    fn resolve_conventional(&self, document: &mut Document, sides: &mut Sides, tally: &mut Tally) -> bool {
+    /// Where `YYYY/MM/DD/<requestId>/payload.json` of a record without bodies may lie, the likeliest first, and which
+    /// side it is read for.
+    fn conventional_keys(&self, document: &Document) -> (Vec<(usize, Vec<u8>)>, Side) {
         let lacks_input = document.input_body == BodyPlace::Absent;
         let lacks_output = document.output_body == BodyPlace::Absent;
-        let (Some(time), Some(id)) = (document.timestamp, document.request_id.as_ref()) else { return false };
-        if !(lacks_input || lacks_output) {
-            return false;
-        }
+        let side = if lacks_input { Side::Input } else { Side::Output };
+        let mut keys = Vec::new();
+        let (Some(time), Some(id)) = (document.timestamp, document.request_id.as_ref()) else {
+            return (keys, side);
+        };
         let id = id.to_string();
-        if !key_is_sound(id.as_bytes()) || id.contains('/') {
-            return false;
+        if !(lacks_input || lacks_output) || !key_is_sound(id.as_bytes()) || id.contains('/') {
+            return (keys, side);
         }
         let day = UtcDay::of(time);
         let days = std::iter::once(0).chain((1..=PAYLOAD_DAYS).flat_map(|distance| [-distance, distance]));
         for day in days.map(|distance| UtcDay(day.0 + distance)) {
-            let Some(date) = day.to_string().get(..10).map(|date| date.replace('-', "/")) else { continue };
+            let Some(date) = day_folder(day) else { continue };
             for (root, prefix) in self.conventional() {
                 for suffix in ["", ".gz"] {
                     let key = [prefix, format!("{date}/{id}/payload.json{suffix}").as_bytes()].concat();
-                    if !matches!(self.roots[root].store.head(&key), Ok(Some(_))) {
-                        continue;
-                    }
-                    sides.input_large |= lacks_input;
-                    sides.output_large |= lacks_output;
-                    tally.references.seen += 1;
-                    let needed = !document.input_tokens.is_known() || !document.output_tokens.is_known();
-                    if self.mode == Resolve::Never || self.mode == Resolve::Counts && !needed {
-                        tally.references.not_needed += 1;
-                        return false;
-                    }
-                    let side = if lacks_input { Side::Input } else { Side::Output };
-                    let outcome = self.fetch(root, &key, side);
-                    return self.settle(document, &outcome, side, true, tally);
+                    keys.push((root, key));
                 }
             }
         }
-        false
+        (keys, side)
+    }
+
+    /// Whether there is an object under a conventional key, as far as can be told without asking a bucket.
+    fn is_listed(&self, root: usize, key: &[u8]) -> bool {
+        match &self.listed[root] {
+            Some(listed) => listed.contains(&key_hash(key)),
+            None if self.roots[root].is_remote => false,
+            None => {
+                let store = self.roots[root].place.store();
+                store.is_some_and(|store| matches!(store.head(key), Ok(Some(_))))
+            }
+        }
+    }
+
+    /// Looks for the conventional payload. True where it could have given an absent count and did not.
+    fn resolve_conventional(
+        &self,
+        document: &mut Document,
+        sides: &mut Sides,
+        started: &[Started],
+        tally: &mut Tally,
+    ) -> bool {
+        let (candidates, side) = self.conventional_keys(document);
+        let found = candidates.into_iter().find(|(root, key)| self.is_listed(*root, key));
+        let Some((root, key)) = found else { return false };
+        sides.input_large |= document.input_body == BodyPlace::Absent;
+        sides.output_large |= document.output_body == BodyPlace::Absent;
+        tally.references.seen += 1;
+        if !self.is_wanted(lacks_count(document)) {
+            tally.references.not_needed += 1;
+            return false;
+        }
+        let outcome = self.obtain(root, &key, side, started);
+        self.settle(document, &outcome, side, true, tally)
     }
 
     fn conventional(&self) -> impl Iterator<Item = (usize, &[u8])> {
@@ -336,6 +525,10 @@ impl<'a> Resolver<'a> {
             }
             Fetched::Missing => {
                 tally.references.missing += 1;
+                true
+            }
+            Fetched::Archived => {
+                tally.references.archived += 1;
                 true
             }
             Fetched::RefusedPath => {
@@ -377,7 +570,11 @@ impl<'a> Resolver<'a> {
             }
             // A directory named like the bucket directly below the root. A bucket name is one plain segment.
             let plain = !bucket.is_empty() && !bucket.starts_with('.') && !bucket.contains('\0');
-            if plain && root.store.head(bucket.as_bytes()) == Err(ReadFailure::NotRegularFile) {
+            if plain
+                && !root.is_remote
+                && let Some(store) = root.place.store()
+                && store.head(bucket.as_bytes()) == Err(ReadFailure::NotRegularFile)
+            {
                 is_known = true;
                 places.push((index, [bucket.as_bytes(), b"/", key.as_bytes()].concat()));
             }
@@ -398,49 +595,137 @@ impl<'a> Resolver<'a> {
         Ok(places)
     }
 
-    /// Reads one payload, or remembers what became of it.
-    fn fetch(&self, root: usize, key: &[u8], side: Side) -> Fetched {
-        let entry = {
-            let mut cache = self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if cache.len() >= PAYLOADS_CACHED {
-                cache.clear();
-            }
-            Arc::clone(cache.entry((root, key.into(), side as u8)).or_default())
-        };
-        entry.get_or_init(|| self.read(root, key, side)).clone()
+    fn entry(&self, key: &PayloadKey) -> Arc<Entry> {
+        let mut cache = self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if cache.len() >= PAYLOADS_CACHED {
+            // What is on its way has somebody who waits for it.
+            cache.retain(|_, entry| entry.is_coming());
+        }
+        Arc::clone(cache.entry(key.clone()).or_default())
     }
 
-    fn read(&self, root: usize, key: &[u8], side: Side) -> Fetched {
-        let store = &self.roots[root].store;
-        let object: Object = match store.head(key) {
-            Ok(Some(object)) => object,
-            Ok(None) => return Fetched::Missing,
-            Err(ReadFailure::Path | ReadFailure::NotRegularFile) => return Fetched::RefusedPath,
-            Err(_) => return Fetched::Failed,
+    /// What became of one payload: reads it, or waits for whoever reads it, or remembers.
+    fn obtain(&self, root: usize, key: &[u8], side: Side, started: &[Started]) -> Fetched {
+        let key = (root, Box::from(key), side as u8);
+        let entry = match started.iter().find(|started| started.key == key) {
+            Some(started) => Arc::clone(&started.entry),
+            None => self.entry(&key),
         };
-        let is_split_payload = key.ends_with(b"/payload.json") || key.ends_with(b"/payload.json.gz");
-        let expected = match (side, is_split_payload) {
-            (Side::Input, false) => PayloadSide::Input,
-            (Side::Input, true) => PayloadSide::InputOrBoth,
-            (Side::Output, false) => PayloadSide::Output,
-            (Side::Output, true) => PayloadSide::OutputOrBoth,
-        };
-        let mut decoder = PayloadDecoder::new(expected, self.decoded_bytes_max);
-        let mut failed = false;
-        let read = store.read(&object, &mut |bytes| {
-            failed |= decoder.push(bytes).is_err();
-            !failed
-        });
-        let Ok(receipt) = read else { return Fetched::Failed };
-        self.progress.fetched(receipt.bytes);
-        if failed {
-            return Fetched::Failed;
+        if let Claim::Mine = entry.claim() {
+            self.ask(&key, &entry, side);
         }
-        match decoder.finish() {
-            Ok((payload, _)) => Fetched::Payload(Arc::new(payload)),
-            Err(_) => Fetched::Failed,
+        let (fetched, new_bytes) = entry.wait();
+        self.progress.fetched(new_bytes);
+        if matches!(fetched, Fetched::Failed)
+            && let Some(store) = self.roots[root].place.store()
+            && store.stopped().is_some()
+        {
+            self.stopped.store(true, Ordering::Relaxed);
         }
+        fetched
     }
+
+    /// Makes a claimed payload come: reads it at once, or has it fetched.
+    fn ask(&self, (root, key, _): &PayloadKey, entry: &Arc<Entry>, side: Side) {
+        let promise = Promise::new(Arc::clone(entry));
+        let Some(store) = self.roots[*root].place.store() else { return promise.keep(Fetched::Failed, 0) };
+        let expected = expected_side(key, side);
+        let decoded_bytes_max = self.decoded_bytes_max;
+        if let Some(readers) = &self.readers
+            && store.is_remote()
+        {
+            let readers = Arc::clone(readers);
+            let ready = move |body: Box<dyn Body>| {
+                readers.spawn(move || {
+                    let (fetched, bytes) = read_payload(expected, decoded_bytes_max, |take| body.read(take));
+                    promise.keep(fetched, bytes);
+                });
+            };
+            // A refused `ready` breaks the promise it holds, and that is a failure.
+            let _ = store.fetch(&Object::unlisted(key), Box::new(ready));
+            return;
+        }
+        let (fetched, bytes) = match store.head(key) {
+            Ok(Some(object)) => read_payload(expected, decoded_bytes_max, |take| store.read(&object, take)),
+            Ok(None) => (Fetched::Missing, 0),
+            Err(ReadFailure::Path | ReadFailure::NotRegularFile) => (Fetched::RefusedPath, 0),
+            Err(_) => (Fetched::Failed, 0),
+        };
+        promise.keep(fetched, bytes);
+    }
+}
+
+/// Which body a payload is expected to hold.
+fn expected_side(key: &[u8], side: Side) -> PayloadSide {
+    let is_split_payload = key.ends_with(b"/payload.json") || key.ends_with(b"/payload.json.gz");
+    match (side, is_split_payload) {
+        (Side::Input, false) => PayloadSide::Input,
+        (Side::Input, true) => PayloadSide::InputOrBoth,
+        (Side::Output, false) => PayloadSide::Output,
+        (Side::Output, true) => PayloadSide::OutputOrBoth,
+    }
+}
+
+/// Reads a payload; also says how many stored bytes that were.
+fn read_payload(
+    expected: PayloadSide,
+    decoded_bytes_max: u64,
+    read: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure>,
+) -> (Fetched, u64) {
+    let mut decoder = PayloadDecoder::new(expected, decoded_bytes_max);
+    let mut failed = false;
+    let read = read(&mut |bytes| {
+        failed |= decoder.push(bytes).is_err();
+        !failed
+    });
+    let receipt = match read {
+        Ok(receipt) => receipt,
+        Err(ReadFailure::Vanished) => return (Fetched::Missing, 0),
+        Err(ReadFailure::Archived) => return (Fetched::Archived, 0),
+        Err(_) => return (Fetched::Failed, 0),
+    };
+    if failed {
+        return (Fetched::Failed, receipt.bytes);
+    }
+    match decoder.finish() {
+        Ok((payload, _)) => (Fetched::Payload(Arc::new(payload)), receipt.bytes),
+        Err(_) => (Fetched::Failed, receipt.bytes),
+    }
+}
+
+/// Lists the conventional payloads of a bucket for the days that the plan's records can have.
+fn list_conventional(root: &PayloadRoot, plan: &Plan, progress: &Progress) -> Result<FxHashSet<u64>, Error> {
+    let hours = plan.objects.iter().filter(|planned| matches!(planned.role, Role::Split { .. }));
+    let days: BTreeSet<i64> = hours
+        .filter_map(|planned| planned.role.hour())
+        .map(|hour| hour.0.div_euclid(24))
+        .flat_map(|day| day - PAYLOAD_DAYS - 1..=day + PAYLOAD_DAYS + 1)
+        .collect();
+    let mut folders = Vec::new();
+    for prefix in &root.conventional {
+        let dates = days.iter().filter_map(|&day| day_folder(UtcDay(day)));
+        folders.extend(dates.map(|date| [prefix, date.as_bytes(), b"/"].concat()));
+    }
+    let mut found = FxHashSet::default();
+    if let Some(store) = root.place.store() {
+        store.list_flat(&folders, &mut |listed| {
+            progress.listed();
+            if let Listed::Object(object) = listed {
+                found.insert(key_hash(&object.key));
+            }
+        })?;
+    }
+    Ok(found)
+}
+
+/// `YYYY/MM/DD`
+fn day_folder(day: UtcDay) -> Option<String> {
+    day.to_string().get(..10).map(|date| date.replace('-', "/"))
+}
+
+/// Whether a successful call's record lacks a count that its payload may give.
+fn lacks_count(document: &Document) -> bool {
+    document.error_code.is_none() && !(document.input_tokens.is_known() && document.output_tokens.is_known())
 }
 
 /// Keys as S3 would take them: 1…1,024 bytes, no empty, `.` or `..` segment, no NUL.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use borehole_record::{DecodeOptions, Invocation, UtcHour};
@@ -18,12 +19,13 @@ use crate::compact::Compactor;
 use crate::join::{Fragment, JoinKey, Joined, Joiner};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
-    CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_PER_THREAD,
-    SLACK_HOURS, STRAYS_UNDECIDED,
+    CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, HOURS_AHEAD_REMOTE, MESSAGES_WAITING,
+    OBJECTS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE, RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS,
+    STRAYS_UNDECIDED,
 };
 use crate::plan::{Plan, Role};
 use crate::read::{Message, Outcome, Reader, is_stray, note_place};
-use crate::resolve::{PayloadRoot, Resolve, Resolver};
+use crate::resolve::{PayloadRoot, Resolve, Resolver, Started};
 use crate::{Error, Ledger, Progress, Source};
 
 /// How to scan.
@@ -90,13 +92,15 @@ pub fn scan(
         &options.payload_roots,
         sources,
         &plan,
+        options.threads,
         options.decode.decoded_bytes_max,
         progress,
-    );
+    )?;
     let reader = Reader {
         plan: &plan,
         sources,
         resolver: &resolver,
+        feed: Arc::default(),
         decode: options.decode,
         salvage: options.salvage,
         keep_lines: ledger.keep_lines,
@@ -128,6 +132,9 @@ pub fn scan(
         panicked: false,
     };
     readers.in_place_scope(|scope| run.run(scope))?;
+    if let Some(error) = resolver.stopped() {
+        return Err(error.into());
+    }
     let Run { mut ledger, panicked, .. } = run;
     if panicked {
         return Err(Error::Internal { what: "a reader stopped in the middle of an object" });
@@ -222,8 +229,12 @@ impl<'a> Run<'a> {
         for &number in numbers {
             *unfinished.entry(hour_of(number)).or_default() += 1;
         }
-        let in_flight_max = self.options.threads.max(1) * OBJECTS_IN_FLIGHT_PER_THREAD;
-        let hours_ahead = self.options.threads.max(1) + HOURS_AHEAD;
+        let (in_flight_max, hours_ahead) = if self.sources.iter().any(|source| source.store.is_remote()) {
+            (OBJECTS_IN_FLIGHT_REMOTE, HOURS_AHEAD_REMOTE)
+        } else {
+            let threads = self.options.threads.max(1);
+            (threads * OBJECTS_IN_FLIGHT_PER_THREAD, threads + HOURS_AHEAD)
+        };
         let mut in_flight = 0usize;
         loop {
             // The hours that reading may touch now; in order, so the oldest unfinished ones.
@@ -235,8 +246,10 @@ impl<'a> Run<'a> {
                 waiting.pop_front();
                 in_flight += 1;
                 let reader = self.reader;
+                let planned = &self.plan.objects[number as usize];
+                reader.feed.admit(number, &*self.sources[planned.source as usize].store, &planned.object);
                 let send = send.clone();
-                scope.spawn(move |_| reader.read(number, &send));
+                scope.spawn(move |_| reader.work(&send));
             }
             if in_flight == 0 {
                 return Ok(());
@@ -338,6 +351,11 @@ impl<'a> Run<'a> {
     /// Books the outcome of one object.
     fn settle(&mut self, number: u32, outcome: Outcome) -> Result<(), Error> {
         let planned = &self.plan.objects[number as usize];
+        if let Outcome::Failed(..) = outcome
+            && let Some(error) = self.sources[planned.source as usize].store.stopped()
+        {
+            return Err(error.into());
+        }
         if let Pass::Again { .. } = self.pass {
             return match outcome {
                 Outcome::Read(_) | Outcome::Skipped(_) | Outcome::Failed(_, Some(_)) => Ok(()),
@@ -354,6 +372,9 @@ impl<'a> Run<'a> {
         match outcome {
             Outcome::Read(tally) => {
                 self.ledger.objects_read += 1;
+                if let (Some(now), Some(listed)) = (tally.revised_bytes, planned.object.size) {
+                    self.ledger.bytes_listed = self.ledger.bytes_listed - listed + now;
+                }
                 self.book(number, &tally);
             }
             Outcome::Skipped(reason) => {
@@ -449,9 +470,17 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let resolver = self.reader.resolver;
-        let resolve = |mut joined: Joined| {
+        let mut joined = joined;
+        while joined.len() > RECORDS_WAITING_FOR_PAYLOADS && resolver.is_remote() {
+            let rest = joined.split_off(RECORDS_WAITING_FOR_PAYLOADS);
+            self.take_joined(std::mem::replace(&mut joined, rest))?;
+        }
+        // What lies in a bucket is asked for all at once, before anything waits for it.
+        let joined: Vec<_> =
+            joined.into_iter().map(|joined| (resolver.begin(&joined.document, true, None), joined)).collect();
+        let resolve = |(started, mut joined): (Vec<Started>, Joined)| {
             let mut tally = Tally::default();
-            let sides = resolver.resolve(&mut joined.document, true, &mut tally);
+            let sides = resolver.resolve(&mut joined.document, true, &started, &mut tally);
             (joined, sides, tally)
         };
         let resolved: Vec<_> = match self.resolvers {

@@ -22,8 +22,8 @@ pub struct Source {
     pub store: Arc<dyn Store>,
     /// The root's directory; `None` for standard input and for buckets.
     pub root: Option<PathBuf>,
-    /// The bucket, where it is one.
-    pub bucket: Option<String>,
+    /// The bucket, where it is one: the same as `store`.
+    pub s3: Option<Arc<S3Store>>,
     /// Only keys below this are listed.
     pub prefix: Vec<u8>,
     /// The hours that a date-shaped tail named, half-open.
@@ -43,7 +43,7 @@ impl Source {
                 name: "-".to_owned(),
                 store: Arc::new(StdinStore::new()),
                 root: None,
-                bucket: None,
+                s3: None,
                 prefix: Vec::new(),
                 range: None,
                 is_file: true,
@@ -64,20 +64,34 @@ impl Source {
         Self::open_directory(argument, path, None)
     }
 
-    /// A bucket, or what lies in it under a prefix; a date-shaped tail of the key is a range of time.
+    /// A bucket, or what lies in it under a prefix, or one object; a date-shaped tail of the key is a range of
+    /// time over what stands before it.
     ///
     /// # Errors
     /// Where the bucket cannot be asked what its prefix is.
     pub fn open_s3(name: &str, location: &Location, store: Arc<S3Store>) -> Result<Self, Error> {
-        Ok(Source {
+        let source = |prefix: &str, range: Option<(UtcHour, UtcHour)>, is_file: bool| Source {
             name: name.to_owned(),
-            store,
+            store: Arc::clone(&store) as Arc<dyn Store>,
             root: None,
-            bucket: Some(location.bucket.clone()),
-            prefix: location.key.trim_end_matches('/').into(),
-            range: None,
-            is_file: false,
-        })
+            s3: Some(Arc::clone(&store)),
+            prefix: prefix.trim_end_matches('/').into(),
+            range,
+            is_file,
+        };
+        let key = location.key.as_str();
+        if let Some((root, tail)) = key::date_tail(key)
+            && !holds_a_prefix(&*store, key)
+        {
+            return Ok(source(root, Some((tail.from, tail.to)), false));
+        }
+        // A prefix is the rule, and whoever may only list must not fail here.
+        let is_file =
+            !key.is_empty() && !key.ends_with('/') && matches!(store.head(key.as_bytes()), Ok(Some(_)));
+        if let Some(error) = store.stopped() {
+            return Err(error.into());
+        }
+        Ok(source(key, None, is_file))
     }
 
     fn open_directory(argument: &str, path: &Path, range: Option<(UtcHour, UtcHour)>) -> Result<Self, Error> {
@@ -88,7 +102,7 @@ impl Source {
                 name: argument.to_owned(),
                 store: Arc::new(LocalStore::open(&root)?),
                 root: Some(root),
-                bucket: None,
+                s3: None,
                 prefix,
                 range,
                 is_file: false,
@@ -98,7 +112,7 @@ impl Source {
             name: argument.to_owned(),
             store: Arc::new(store),
             root: Some(absolute),
-            bucket: None,
+            s3: None,
             prefix: Vec::new(),
             range,
             is_file: false,
@@ -121,12 +135,24 @@ impl Source {
             name: argument.to_owned(),
             store: Arc::new(LocalStore::open(&root)?),
             root: Some(root),
-            bucket: None,
+            s3: None,
             prefix: bytes[slash + 1..].to_vec(),
             range: None,
             is_file: true,
         })
     }
+}
+
+/// Whether a folder of a bucket whose key ends in a date is no folder of a layout, but a key prefix that looks like
+/// one: `AWSLogs` lies directly in it.
+fn holds_a_prefix(store: &dyn Store, key: &str) -> bool {
+    let mut found = false;
+    let mut enter = |folder: &[u8]| {
+        found |= folder.ends_with(b"/AWSLogs");
+        false
+    };
+    // Where it may not be listed, the listing of the plan says so, with all there is to say.
+    store.list(key.trim_end_matches('/').as_bytes(), &mut enter, &mut |_| {}).is_ok() && found
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {

@@ -1,8 +1,15 @@
 //! Reading for other questions than usage: every document of the planned objects, as it is, to whoever asks.
 
-use borehole_record::{DecodeOptions, Document};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use crate::{Error, Plan, Planned, Progress, Source};
+use borehole_record::{DecodeOptions, Document, DocumentKind, ObjectDecoder, Reject, Sink};
+use borehole_store::Body;
+
+use crate::feed::{Feed, Work};
+use crate::limits::{OBJECTS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE};
+use crate::{Error, Plan, Planned, Progress, Role, Source};
 
 /// How to survey.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +45,133 @@ pub fn survey(
     visit: &(dyn Fn(&Planned, &Document) + Sync),
     progress: &Progress,
 ) -> Result<Survey, Error> {
-    let _ = (plan, sources, options, visit, progress);
-    Ok(Survey::default())
+    let threads = options.threads.max(1);
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    let pool = builder.build().map_err(|_| Error::Threads { threads })?;
+    progress.planned(plan.objects.len() as u64, plan.bytes());
+    let is_remote = sources.iter().any(|source| source.store.is_remote());
+    let in_flight_max =
+        if is_remote { OBJECTS_IN_FLIGHT_REMOTE } else { threads * OBJECTS_IN_FLIGHT_PER_THREAD };
+    let surveyor = Surveyor { plan, sources, decode: options.decode, visit, progress };
+    let feed: Arc<Feed> = Arc::default();
+    let (send, receive) = sync_channel(in_flight_max);
+    let mut survey = Survey::default();
+    pool.in_place_scope(|scope| {
+        let mut waiting = plan.objects.iter().zip(0u32..);
+        let mut in_flight = 0;
+        loop {
+            while in_flight < in_flight_max
+                && let Some((planned, number)) = waiting.next()
+            {
+                in_flight += 1;
+                feed.admit(number, &*sources[planned.source as usize].store, &planned.object);
+                let (feed, send, surveyor) = (Arc::clone(&feed), send.clone(), &surveyor);
+                scope.spawn(move |_| surveyor.work(&feed, &send));
+            }
+            if in_flight == 0 {
+                break;
+            }
+            let Ok((number, read)) = receive.recv() else {
+                return Err(Error::Internal { what: "readers are gone" });
+            };
+            in_flight -= 1;
+            match read {
+                Read::Whole { rejected } => {
+                    survey.objects_read += 1;
+                    survey.documents_rejected += rejected;
+                }
+                Read::Foreign => survey.objects_skipped += 1,
+                Read::Failed(reason) => {
+                    let source = &sources[plan.objects[number as usize].source as usize];
+                    if let Some(error) = source.store.stopped() {
+                        return Err(error.into());
+                    }
+                    survey.failed.push((number, reason));
+                }
+                Read::Panicked => {
+                    return Err(Error::Internal { what: "a reader stopped in the middle of an object" });
+                }
+            }
+        }
+        Ok(())
+    })?;
+    survey.failed.sort_unstable();
+    Ok(survey)
+}
+
+/// What became of one object.
+enum Read {
+    Whole { rejected: u64 },
+    Foreign,
+    Failed(&'static str),
+    Panicked,
+}
+
+struct Surveyor<'a> {
+    plan: &'a Plan,
+    sources: &'a [Source],
+    decode: DecodeOptions,
+    visit: &'a (dyn Fn(&Planned, &Document) + Sync),
+    progress: &'a Progress,
+}
+
+impl Surveyor<'_> {
+    fn work(&self, feed: &Feed, send: &SyncSender<(u32, Read)>) {
+        // Nothing is ever parked here.
+        let Work::Read(number, body) = feed.take() else { return };
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(number, body))).unwrap_or(Read::Panicked);
+        self.progress.object_done(self.plan.objects[number as usize].object.size);
+        let _ = send.send((number, read));
+    }
+
+    fn read(&self, number: u32, body: Option<Box<dyn Body>>) -> Read {
+        let planned = &self.plan.objects[number as usize];
+        let kind = match planned.role {
+            Role::Split { kind, .. } => kind,
+            Role::Records { .. } | Role::Loose => DocumentKind::Record,
+        };
+        let mut decoder = ObjectDecoder::new(kind, self.decode);
+        let mut visitor = Visitor { planned, visit: self.visit, decoded: 0, rejected: 0 };
+        let mut failure = None;
+        let mut take = |bytes: &[u8]| {
+            failure = decoder.push(bytes, &mut visitor).err();
+            failure.is_none()
+        };
+        let read = match body {
+            Some(body) => body.read(&mut take),
+            None => self.sources[planned.source as usize].store.read(&planned.object, &mut take),
+        };
+        match read {
+            Ok(receipt) => self.progress.fetched(receipt.bytes),
+            Err(reason) => return Read::Failed(reason.as_str()),
+        }
+        let end = match failure {
+            Some(failure) => Err(failure),
+            None => decoder.finish(&mut visitor).map(|_| ()),
+        };
+        let is_foreign = planned.role == Role::Loose && visitor.decoded == 0;
+        match end {
+            _ if is_foreign => Read::Foreign,
+            Ok(()) => Read::Whole { rejected: visitor.rejected },
+            Err(failure) => Read::Failed(failure.as_str()),
+        }
+    }
+}
+
+struct Visitor<'a> {
+    planned: &'a Planned,
+    visit: &'a (dyn Fn(&Planned, &Document) + Sync),
+    decoded: u64,
+    rejected: u64,
+}
+
+impl Sink for Visitor<'_> {
+    fn document(&mut self, document: Document) {
+        self.decoded += 1;
+        (self.visit)(self.planned, &document);
+    }
+
+    fn reject(&mut self, _reject: Reject) {
+        self.rejected += 1;
+    }
 }

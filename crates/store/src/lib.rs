@@ -313,6 +313,17 @@ pub trait Store: Send + Sync {
         found: &mut dyn FnMut(Listed),
     ) -> Result<(), Error>;
 
+    /// Lists every object below `folders` (each with its trailing `/`), without asking which folders to enter.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    fn list_flat(&self, folders: &[Vec<u8>], found: &mut dyn FnMut(Listed)) -> Result<(), Error> {
+        for folder in folders {
+            self.list(folder, &mut |_| true, found)?;
+        }
+        Ok(())
+    }
+
     /// Hands the stored bytes of `object` to `take`, in order, in chunks of a size that the store chooses.
     /// `take` says whether to go on.
     ///

@@ -186,7 +186,7 @@ pub(crate) fn source(store: Arc<MemoryStore>) -> Source {
         name: "memory".to_owned(),
         store,
         root: None,
-        bucket: None,
+        s3: None,
         prefix: Vec::new(),
         range: None,
         is_file: false,

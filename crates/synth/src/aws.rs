@@ -101,9 +101,7 @@ impl<'a> AwsDump<'a> {
             if let Place::Offloaded(Fate::Resolved, path) = &mut side.place {
                 let key = format!("{folder}/data/{id}_{name}.json.gz");
                 let stored = self.files.put(&key, &side.body.json, Packing::Gzip)?;
-                self.tally.ledger.objects_listed += 1;
-                self.tally.ledger.bytes_listed += stored;
-                self.tally.ledger.skip("sidecar");
+                self.tally.ledger.payload("sidecar", stored);
                 *path = format!("s3://{key}");
             }
         }
@@ -402,9 +400,7 @@ impl Dump for AwsDump<'_> {
                     request.id_text()
                 );
                 let stored = self.files.put(&key, b"%PDF-1.4\n%%EOF\n", Packing::Plain)?;
-                self.tally.ledger.objects_listed += 1;
-                self.tally.ledger.bytes_listed += stored;
-                self.tally.ledger.skip("sidecar");
+                self.tally.ledger.payload("sidecar", stored);
                 self.place(&request, stream, hour)
             }
             Trap::Outlier => {

@@ -226,9 +226,7 @@ impl<'a> SplitDump<'a> {
             request.id_text()
         );
         let stored = self.files.put(&key, content, Packing::Plain)?;
-        self.tally.ledger.objects_listed += 1;
-        self.tally.ledger.bytes_listed += stored;
-        self.tally.ledger.skip("payload");
+        self.tally.ledger.payload("payload", stored);
         Ok(format!("s3://{key}"))
     }
 

@@ -112,12 +112,16 @@ impl Sighting {
     }
 }
 
-/// Everything of the report's `health` that does not depend on the way of reading.
+/// Everything of the report's `health`; little of it depends on the way of reading.
 #[derive(Default, Debug)]
 pub(crate) struct Ledger {
     pub(crate) objects_listed: u64,
     pub(crate) objects_read: u64,
     pub(crate) objects_skipped: BTreeMap<&'static str, u64>,
+    /// Payload objects; part of the books only where payloads are followed.
+    pub(crate) payloads: BTreeMap<&'static str, u64>,
+    /// Their stored bytes.
+    pub(crate) payload_bytes: u64,
     pub(crate) documents_found: u64,
     pub(crate) documents_joined: u64,
     pub(crate) documents_rejected: BTreeMap<&'static str, u64>,
@@ -140,6 +144,12 @@ impl Ledger {
 
     pub(crate) fn skip(&mut self, reason: &'static str) {
         *self.objects_skipped.entry(reason).or_default() += 1;
+    }
+
+    /// A payload object of so many stored bytes.
+    pub(crate) fn payload(&mut self, reason: &'static str, stored: u64) {
+        *self.payloads.entry(reason).or_default() += 1;
+        self.payload_bytes += stored;
     }
 
     pub(crate) fn documents_decoded(&self) -> u64 {

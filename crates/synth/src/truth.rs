@@ -188,6 +188,13 @@ fn health(tally: &Tally, sums: &Sums, reading: Reading) -> Json {
         Reading::Resolved => (ledger.references_resolved, ledger.references_missing, 0),
         Reading::Unresolved => (0, 0, within_reach),
     };
+    let mut skipped = ledger.objects_skipped.clone();
+    let (mut listed, mut bytes_listed) = (ledger.objects_listed, ledger.bytes_listed);
+    if reading == Reading::Resolved {
+        skipped.extend(ledger.payloads.iter().map(|(&reason, &count)| (reason, count)));
+        listed += ledger.payloads.values().sum::<u64>();
+        bytes_listed += ledger.payload_bytes;
+    }
     let records_decoded = ledger.documents_decoded() - ledger.documents_joined;
     let mut coverage: Vec<&Entry> = tally.entries.iter().filter(|entry| !entry.folders.is_empty()).collect();
     coverage.sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
@@ -195,9 +202,9 @@ fn health(tally: &Tally, sums: &Sums, reading: Reading) -> Json {
         (
             "objects",
             Some(object([
-                ("listed", Some(number(ledger.objects_listed))),
+                ("listed", Some(number(listed))),
                 ("read", Some(number(ledger.objects_read))),
-                ("skipped", Some(reasons(&ledger.objects_skipped))),
+                ("skipped", Some(reasons(&skipped))),
                 ("failed", Some(Json::Object(Vec::new()))),
             ])),
         ),
@@ -235,7 +242,7 @@ fn health(tally: &Tally, sums: &Sums, reading: Reading) -> Json {
         (
             "bytes",
             Some(object([
-                ("listed", Some(number(ledger.bytes_listed))),
+                ("listed", Some(number(bytes_listed))),
                 ("decompressed", Some(number(ledger.bytes_decompressed))),
             ])),
         ),

@@ -9,7 +9,7 @@ use borehole_record::{DecodeOptions, Invocation, Timestamp, UtcHour};
 use borehole_report::text::TextStyle;
 use borehole_report::{Report, RunInfo, json, text};
 use borehole_scan::{
-    CellSink, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions, Source,
+    CellSink, Ledger, ListOptions, PayloadRoot, Plan, Progress, Resolve, ScanOptions, Source,
 };
 use borehole_usage::figures::{DocumentTally, Health, ObjectTally, RecordTally, ReferenceTally};
 use borehole_usage::{CoverageId, CoverageSpan, Filter, HourSummary, Question, SealedHour, Tally, Totals};
@@ -17,12 +17,12 @@ use borehole_usage::{CoverageId, CoverageSpan, Filter, HourSummary, Question, Se
 use crate::args::{Analyze, Format};
 use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::places::Places;
-use crate::{Outcome, output, progress, rejects};
+use crate::{Outcome, estimate, output, progress, rejects};
 
 /// Runs the command.
 pub(crate) fn run(args: &Analyze) -> Outcome {
     let started = Instant::now();
-    let now = args.now.unwrap_or_else(crate::now);
+    let now = args.range.now();
     let formats = output_formats(args)?;
     for path in args.outputs.iter().chain(&args.rejects) {
         output::check_file(path, args.force)?;
@@ -30,11 +30,29 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let mut places = Places::new(&args.s3)?;
     let sources = places.sources(&args.sources)?;
     let watched = Arc::new(Progress::default());
+    let range = args.range.asked_or_recent(&sources)?;
+    let options = scan_options(args, &sources, &mut places)?;
     let shown = progress::show(Arc::clone(&watched), args.quiet);
-    let listing = ListOptions { keep_lines: args.rejects.is_some(), payloads: true, any_key: false };
-    let plan = Plan::list(&sources, asked_range(args, now)?, listing, &watched)?;
+    let listing = ListOptions {
+        keep_lines: args.rejects.is_some(),
+        // Their sizes and their absence are facts; without them they are not even listed.
+        payloads: options.resolve >= Resolve::Facts,
+        any_key: args.any_key,
+    };
+    let plan = Plan::list(&sources, range, listing, &watched)?;
+    drop(shown);
+    if args.plan || !args.quiet {
+        estimate::tell(&plan, &sources, &places.counters());
+    }
+    if args.plan {
+        return Ok(if plan.objects.is_empty() && plan.archived.is_empty() {
+            Exit::Nothing
+        } else {
+            Exit::Complete
+        });
+    }
+    let shown = progress::show(Arc::clone(&watched), args.quiet);
     let question = question(args, &plan, now);
-    let options = scan_options(args, &mut places)?;
     let mut cells =
         Cells { question: &question, totals: Totals::new(), open: None, retracting: false, retracted: None };
     let (plan, ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
@@ -48,12 +66,13 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         return Err(Unbalanced(imbalance).into());
     }
     let complete = health.is_complete() && (!args.strict || references_are_whole(&health.references));
+    let asked = places.counters();
     let run = RunInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         sources: args.sources.clone(),
         bytes_fetched: ledger.bytes_fetched,
-        requests_sent: 0,
-        retries: 0,
+        requests_sent: asked.requests,
+        retries: asked.retries,
         unchanged: 0,
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
@@ -134,27 +153,6 @@ fn output_formats(args: &Analyze) -> anyhow::Result<Vec<Format>> {
     args.outputs.iter().map(|path| format(path)).collect()
 }
 
-fn asked_range(args: &Analyze, now: Timestamp) -> anyhow::Result<Range> {
-    let range = match args.last {
-        Some(seconds) => Range {
-            from: Some(Timestamp { seconds: now.seconds - seconds, nanos: now.nanos }),
-            to: Some(now),
-        },
-        None => Range { from: args.from, to: args.to },
-    };
-    if let (Some(from), Some(to)) = (range.from, range.to)
-        && from >= to
-    {
-        let message = format!("the range {from} to {to} is empty");
-        return Err(UsageError {
-            message,
-            hint: Some("the end is not included: --to is the moment after the last"),
-        }
-        .into());
-    }
-    Ok(range)
-}
-
 fn question(args: &Analyze, plan: &Plan, now: Timestamp) -> Question {
     Question {
         by: args.by.clone(),
@@ -176,13 +174,21 @@ fn question(args: &Analyze, plan: &Plan, now: Timestamp) -> Question {
     }
 }
 
-fn scan_options(args: &Analyze, places: &mut Places) -> anyhow::Result<ScanOptions> {
+fn scan_options(args: &Analyze, sources: &[Source], places: &mut Places) -> anyhow::Result<ScanOptions> {
     let mut payload_roots = Vec::new();
     for argument in &args.map {
         payload_roots.push(PayloadRoot::map(argument)?);
     }
     payload_roots.extend(places.payload_roots(&args.large_data)?);
-    let resolve: Resolve = args.resolve.map_or(Resolve::Facts, Resolve::from);
+    let resolve = match args.resolve {
+        Some(word) => word.into(),
+        None if sources.iter().any(|source| source.s3.is_some())
+            && !places.has_large_data(&args.large_data) =>
+        {
+            Resolve::Counts
+        }
+        None => Resolve::Facts,
+    };
     let threads =
         args.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
     if threads == 0 || threads > 1_024 {

@@ -32,14 +32,15 @@ pub(crate) enum Command {
 
 /// The main job: health, usage by account, Region, model and scope, peaks, histograms, errors, latency.
 ///
-/// SOURCE is a directory, a file or `-`; several may be given. A date at the end of a path, as in
-/// DIR/2024/03/11, is a range of time over DIR, in either layout.
+/// SOURCE is s3://BUCKET[/PREFIX], a directory, a file, `-`, or a name from borehole.toml; several may be given. A
+/// date at the end, as in s3://BUCKET/2024/03/11, is a range of time over what stands before it, in either layout.
+/// Without any range a bucket is read for the last 14 days.
 ///
 /// Exit codes: 0 complete, 2 wrong arguments, 3 the report was written but is incomplete, 4 no answer,
 /// 5 nothing matched.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  borehole analyze dump/\n  borehole analyze dump/2024/03/11 --format json\n  borehole analyze dump/ --by identity --from 2024-03-11 --to 2024-03-12\n  borehole analyze logs/ --large-data payloads/ --list high-token -o report.json\n  zcat export.gz | borehole analyze -"
+    after_help = "Examples:\n  borehole analyze dump/\n  borehole analyze s3://bedrock-logs-mcp/2024/03/11 --large-data s3://bedrock-large-data-mcp\n  borehole analyze dump/2024/03/11 --format json\n  borehole analyze dump/ --by identity --from 2024-03-11 --to 2024-03-12\n  borehole analyze logs/ --large-data payloads/ --list high-token -o report.json\n  zcat export.gz | borehole analyze -"
 )]
 pub(crate) struct Analyze {
     /// Where the logs are
@@ -52,33 +53,26 @@ pub(crate) struct Analyze {
     /// A directory that stands for a bucket in the payload references; repeatable
     #[arg(long, value_name = "s3://BUCKET[/PREFIX]=DIR", help_heading = "Payloads")]
     pub map: Vec<String>,
-    /// Which payloads to read [default: facts where payloads are local]
+    /// Which payloads to read [default: facts where payloads are local or --large-data is given, else counts]
     #[arg(long, value_enum, value_name = "WHICH", help_heading = "Payloads")]
     pub resolve: Option<ResolveWord>,
 
-    /// First moment: RFC 3339, a date, or 2024/03/11/07
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "Range and filters")]
-    pub from: Option<Timestamp>,
-    /// End, not included: the same forms
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "Range and filters")]
-    pub to: Option<Timestamp>,
-    /// The time before now: 90m, 24h, 14d, 2w
-    #[arg(long, value_name = "SPAN", value_parser = parse_span, conflicts_with_all = ["from", "to"], help_heading = "Range and filters")]
-    pub last: Option<i64>,
+    #[command(flatten)]
+    pub range: crate::range::RangeArgs,
     /// Only this model: base id or the exact spelling in the log; repeatable, as are the filters below
-    #[arg(long, value_name = "MODEL", value_delimiter = ',', help_heading = "Range and filters")]
+    #[arg(long, value_name = "MODEL", value_delimiter = ',', help_heading = "Filters")]
     pub model: Vec<String>,
     /// Only this source Region
-    #[arg(long, value_name = "REGION", value_delimiter = ',', help_heading = "Range and filters")]
+    #[arg(long, value_name = "REGION", value_delimiter = ',', help_heading = "Filters")]
     pub region: Vec<String>,
     /// Only this account
-    #[arg(long, value_name = "ACCOUNT", value_delimiter = ',', help_heading = "Range and filters")]
+    #[arg(long, value_name = "ACCOUNT", value_delimiter = ',', help_heading = "Filters")]
     pub account: Vec<String>,
     /// Only this caller: ARN, role, session or user
-    #[arg(long, value_name = "WHO", help_heading = "Range and filters")]
+    #[arg(long, value_name = "WHO", help_heading = "Filters")]
     pub identity: Vec<String>,
     /// Only this operation
-    #[arg(long, value_name = "OPERATION", value_delimiter = ',', help_heading = "Range and filters")]
+    #[arg(long, value_name = "OPERATION", value_delimiter = ',', help_heading = "Filters")]
     pub operation: Vec<String>,
 
     /// Dimensions of the groups: account, region, model, scope, identity, role, session, operation, error,
@@ -106,10 +100,6 @@ pub(crate) struct Analyze {
     /// Keep times before 2023 and after tomorrow in series and peaks
     #[arg(long, help_heading = "Report")]
     pub include_outliers: bool,
-    /// What to call now: decides what lies in the future, and what --last counts from
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "Report")]
-    pub now: Option<Timestamp>,
-
     /// What to write to stdout [default: text, or nothing with -o]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<Format>,
@@ -131,6 +121,12 @@ pub(crate) struct Analyze {
 
     #[command(flatten)]
     pub s3: crate::places::S3Args,
+    /// Tell what would be read from S3 and what that costs, and stop
+    #[arg(long, help_heading = "S3")]
+    pub plan: bool,
+    /// Read objects of buckets outside both layouts, too, as is done locally
+    #[arg(long, help_heading = "S3")]
+    pub any_key: bool,
 
     /// Count the intact part of damaged objects; the report stays incomplete
     #[arg(long, help_heading = "Reading")]

@@ -79,6 +79,7 @@ fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
             (Exit::NoAnswer, Some("free some space there, or name another place with --temp-dir"))
         }
         Some(Error::Changed { .. }) => (Exit::NoAnswer, Some("run it again once the copy has finished")),
+        Some(Error::Store(borehole_store::Error { hint: Some(hint), .. })) => (Exit::NoAnswer, Some(hint)),
         Some(Error::Store(_)) => (
             Exit::NoAnswer,
             Some("check the path; a date at its end, as in DIR/2024/03/11, is a range of time over DIR"),

@@ -10,16 +10,27 @@ macro_rules! tell {
 
 mod analyze;
 mod args;
+mod bodies;
+mod columns;
+mod config;
 mod doctor;
+mod download;
 mod estimate;
 mod exit;
 mod find;
+mod glimpse;
+mod json_text;
+mod logging;
 mod ls;
 mod output;
 mod places;
+mod policy;
+mod prices;
 mod progress;
 mod pull;
+mod range;
 mod rejects;
+mod remembered;
 mod restore;
 mod synth;
 

@@ -25,6 +25,8 @@ pub(crate) struct HourStore {
     memory_bytes_max: usize,
     directory: PathBuf,
     spill: Option<Spill>,
+    /// Hours before this one are only kept in case they are asked for again.
+    retired_before: UtcHour,
 }
 
 /// Invocations in one piece of an hour's list. Pieces do not move when the list grows, so that a busy hour
@@ -43,7 +45,14 @@ struct Slot {
 impl HourStore {
     /// An empty store that spills into `directory` beyond `memory_bytes_max`.
     pub(crate) fn new(memory_bytes_max: usize, directory: PathBuf) -> Self {
-        HourStore { hours: BTreeMap::new(), memory_bytes: 0, memory_bytes_max, directory, spill: None }
+        HourStore {
+            hours: BTreeMap::new(),
+            memory_bytes: 0,
+            memory_bytes_max,
+            directory,
+            spill: None,
+            retired_before: UtcHour(i64::MIN),
+        }
     }
 
     /// Adds one invocation to its hour.
@@ -65,11 +74,15 @@ impl HourStore {
         if self.memory_bytes > self.memory_bytes_max { self.spill() } else { Ok(()) }
     }
 
-    /// Moves the fullest hours to the file until half of the limit is free, so that spilling is rare and in
-    /// long runs.
+    /// Moves retired hours, then the fullest, to the file until half of the limit is free, so that spilling is rare
+    /// and in long runs.
     fn spill(&mut self) -> io::Result<()> {
-        let mut fullest: Vec<(usize, UtcHour)> =
-            self.hours.iter().map(|(hour, slot)| (slot.memory_bytes, *hour)).collect();
+        let retired_before = self.retired_before;
+        let mut fullest: Vec<((bool, usize), UtcHour)> = self
+            .hours
+            .iter()
+            .map(|(&hour, slot)| ((hour < retired_before, slot.memory_bytes), hour))
+            .collect();
         fullest.sort_unstable_by(|a, b| b.cmp(a));
         if self.spill.is_none() {
             self.spill = Some(Spill::create(&self.directory)?);
@@ -107,6 +120,16 @@ impl HourStore {
         for slot in std::mem::replace(&mut self.hours, kept).values() {
             self.memory_bytes -= slot.memory_bytes;
         }
+    }
+
+    /// Keeps the hours before `hour` for a second asking: they are the first to leave the memory.
+    pub(crate) fn retire_before(&mut self, hour: UtcHour) {
+        self.retired_before = self.retired_before.max(hour);
+    }
+
+    /// Bytes in the file, those of forgotten hours included.
+    pub(crate) fn spilled_bytes(&self) -> u64 {
+        self.spill.as_ref().map_or(0, Spill::bytes)
     }
 
     /// Forgets everything.

@@ -23,6 +23,10 @@ pub const OBJECTS_IN_FLIGHT_REMOTE: usize = 512;
 /// the other they would take a day.
 pub const HOURS_AHEAD_REMOTE: usize = 64;
 
+/// Bytes of the temporary file that closed hours may take, where reading their folders a second time would go over a
+/// network and cost money: some 40 million records. Beyond it they are read again.
+pub const RETIRED_BYTES_MAX: u64 = 4 << 30;
+
 /// Records of one object that wait for their payloads: about 1 KiB each. Beyond it the object's reading waits.
 pub const RECORDS_WAITING_FOR_PAYLOADS: usize = 1_024;
 

@@ -268,7 +268,7 @@ impl Plan {
             }
         };
         source.store.list(&source.prefix, &mut enter, &mut found)?;
-        if options.payloads && !payload_days.is_empty() {
+        if !payload_days.is_empty() {
             // One request a thousand payloads, not one for each folder.
             let days: Vec<Vec<u8>> = payload_days.into_iter().collect();
             source.store.list_flat(&days, &mut found)?;
@@ -348,7 +348,7 @@ impl Plan {
             Key::TempFile if source.is_file => (Stream::loose(index), Role::Loose),
             _ => {
                 let reason = match parsed {
-                    Key::AwsPayload { .. } | Key::SplitPayload { .. } if !options.payloads => return,
+                    Key::AwsPayload { .. } if !options.payloads => return,
                     Key::AwsPayload { hour, .. } if !self.is_near(hour, CLOSING_HOURS) => return,
                     Key::AwsPayload { .. } => "sidecar",
                     Key::SplitPayload { prefix, day, .. } => {
@@ -357,7 +357,7 @@ impl Plan {
                             self.payload_keys.entry(index).or_default().insert(key_hash(&object.key));
                         }
                         let hour = UtcHour(day.0 * 24);
-                        if !self.is_near(hour, 24 + CLOSING_HOURS_SPLIT) {
+                        if !options.payloads || !self.is_near(hour, 24 + CLOSING_HOURS_SPLIT) {
                             return;
                         }
                         "payload"
@@ -524,7 +524,7 @@ impl Walk<'_> {
         let range = key::folder_range(folder);
         let is_hour = range.is_some_and(|(first, end)| end.0 - first.0 == 1);
         // The payload of a request of the split layout may lie under the day beside its own.
-        let slack = if self.payloads && !is_hour && !is_inside_layout(&names) { 24 } else { 0 };
+        let slack = if !is_hour && !is_inside_layout(&names) { 24 } else { 0 };
         let is_outside = range
             .is_some_and(|(first, end)| first.0 >= self.near.1.0 + slack || end.0 <= self.near.0.0 - slack);
         let is_payloads = is_hour && names.last() == Some(&&b"data"[..]);

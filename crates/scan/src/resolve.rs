@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use borehole_record::decode::PayloadSide;
 use borehole_record::{BodyPlace, Document, Payload, PayloadDecoder, UtcDay};
@@ -40,34 +40,10 @@ pub enum Resolve {
 /// A directory's own name, and its path with a trailing `/`.
 type Directory = (Box<[u8]>, Box<[u8]>);
 
-/// Opens a bucket when it is needed first.
-pub type OpenBucket = Arc<dyn Fn() -> Result<Arc<S3Store>, borehole_store::Error> + Send + Sync>;
-
-/// The store of a payload root.
-#[derive(Clone)]
-enum Place {
-    Open(Arc<dyn Store>),
-    /// A bucket that the configuration names and that perhaps no record refers to: asked nothing until one does.
-    Closed(OpenBucket, Arc<OnceLock<Option<Arc<dyn Store>>>>),
-}
-
-impl Place {
-    /// The store; `None` where it cannot be opened: its payloads fail.
-    fn store(&self) -> Option<&dyn Store> {
-        match self {
-            Place::Open(store) => Some(&**store),
-            Place::Closed(open, opened) => {
-                let open = || open().ok().map(|store| store as Arc<dyn Store>);
-                opened.get_or_init(open).as_deref()
-            }
-        }
-    }
-}
-
 /// A place where payloads may lie.
 #[derive(Clone)]
 pub struct PayloadRoot {
-    place: Place,
+    store: Arc<dyn Store>,
     /// Reached over a network.
     is_remote: bool,
     /// The bucket it stands for, where that is known.
@@ -103,7 +79,7 @@ impl PayloadRoot {
         };
         store.list(b"", &mut enter, &mut |_| {})?;
         Ok(PayloadRoot {
-            place: Place::Open(Arc::new(store)),
+            store: Arc::new(store),
             is_remote: false,
             bucket: bucket_of(path),
             bucket_prefix: Vec::new(),
@@ -119,7 +95,7 @@ impl PayloadRoot {
         let conventional = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         PayloadRoot {
             bucket: Some(store.bucket().into()),
-            place: Place::Open(store),
+            store,
             is_remote: true,
             bucket_prefix: Vec::new(),
             conventional: BTreeSet::from([conventional.into_bytes().into()]),
@@ -127,14 +103,14 @@ impl PayloadRoot {
         }
     }
 
-    /// A bucket that references may lead into, opened only when one does. A run must not fail over a bucket that it
-    /// does not need.
+    /// A bucket that references may lead into, and nothing else is expected of: a run must neither ask it anything nor
+    /// fail over it unless a record names it, so `store` should open it only then.
     #[must_use]
-    pub fn referenced_bucket(name: &str, open: OpenBucket) -> Self {
+    pub fn referenced(bucket: &str, store: Arc<dyn Store>) -> Self {
         PayloadRoot {
-            place: Place::Closed(open, Arc::default()),
-            is_remote: true,
-            bucket: Some(name.into()),
+            is_remote: store.is_remote(),
+            store,
+            bucket: Some(bucket.into()),
             bucket_prefix: Vec::new(),
             conventional: BTreeSet::new(),
             directories: BTreeSet::new(),
@@ -154,7 +130,7 @@ impl PayloadRoot {
             return Err(wrong());
         }
         Ok(PayloadRoot {
-            place: Place::Open(Arc::new(LocalStore::open(Path::new(directory))?)),
+            store: Arc::new(LocalStore::open(Path::new(directory))?),
             is_remote: false,
             bucket: Some(bucket.into()),
             bucket_prefix: prefix.trim_end_matches('/').into(),
@@ -259,7 +235,7 @@ impl<'a> Resolver<'a> {
                 (None, None) => continue,
             };
             roots.push(PayloadRoot {
-                place: Place::Open(Arc::clone(&source.store)),
+                store: Arc::clone(&source.store),
                 is_remote: source.store.is_remote(),
                 bucket,
                 bucket_prefix: Vec::new(),
@@ -271,7 +247,7 @@ impl<'a> Resolver<'a> {
                 source.store.is_remote().then(|| plan.payload_keys.get(&index).cloned().unwrap_or_default()),
             );
         }
-        if plan.has_split() && mode != Resolve::Never {
+        if plan.has_split() {
             for (root, listed) in roots.iter().zip(&mut listed) {
                 if root.is_remote && !root.conventional.is_empty() && listed.is_none() {
                     *listed = Some(list_conventional(root, plan, progress)?);
@@ -293,7 +269,7 @@ impl<'a> Resolver<'a> {
         if !self.stopped.load(Ordering::Relaxed) {
             return None;
         }
-        self.roots.iter().find_map(|root| root.place.store()?.stopped())
+        self.roots.iter().find_map(|root| root.store.stopped())
     }
 
     /// Whether payloads may come over a network, so that asking for them ahead helps.
@@ -463,10 +439,7 @@ impl<'a> Resolver<'a> {
         match &self.listed[root] {
             Some(listed) => listed.contains(&key_hash(key)),
             None if self.roots[root].is_remote => false,
-            None => {
-                let store = self.roots[root].place.store();
-                store.is_some_and(|store| matches!(store.head(key), Ok(Some(_))))
-            }
+            None => matches!(self.roots[root].store.head(key), Ok(Some(_))),
         }
     }
 
@@ -542,9 +515,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// The store of a place that [`Resolver::locate`] names.
+    pub(crate) fn store(&self, root: usize) -> &Arc<dyn Store> {
+        &self.roots[root].store
+    }
+
     /// The places a path can mean, or why it is refused and, where its bucket is unknown, which.
     #[expect(clippy::type_complexity, reason = "a list of places, or a reason with a name")]
-    fn locate(
+    pub(crate) fn locate(
         &self,
         path: &str,
         account: Option<&str>,
@@ -572,8 +550,7 @@ impl<'a> Resolver<'a> {
             let plain = !bucket.is_empty() && !bucket.starts_with('.') && !bucket.contains('\0');
             if plain
                 && !root.is_remote
-                && let Some(store) = root.place.store()
-                && store.head(bucket.as_bytes()) == Err(ReadFailure::NotRegularFile)
+                && root.store.head(bucket.as_bytes()) == Err(ReadFailure::NotRegularFile)
             {
                 is_known = true;
                 places.push((index, [bucket.as_bytes(), b"/", key.as_bytes()].concat()));
@@ -616,10 +593,7 @@ impl<'a> Resolver<'a> {
         }
         let (fetched, new_bytes) = entry.wait();
         self.progress.fetched(new_bytes);
-        if matches!(fetched, Fetched::Failed)
-            && let Some(store) = self.roots[root].place.store()
-            && store.stopped().is_some()
-        {
+        if matches!(fetched, Fetched::Failed) && self.roots[root].store.stopped().is_some() {
             self.stopped.store(true, Ordering::Relaxed);
         }
         fetched
@@ -628,7 +602,7 @@ impl<'a> Resolver<'a> {
     /// Makes a claimed payload come: reads it at once, or has it fetched.
     fn ask(&self, (root, key, _): &PayloadKey, entry: &Arc<Entry>, side: Side) {
         let promise = Promise::new(Arc::clone(entry));
-        let Some(store) = self.roots[*root].place.store() else { return promise.keep(Fetched::Failed, 0) };
+        let store = &self.roots[*root].store;
         let expected = expected_side(key, side);
         let decoded_bytes_max = self.decoded_bytes_max;
         if let Some(readers) = &self.readers
@@ -707,14 +681,12 @@ fn list_conventional(root: &PayloadRoot, plan: &Plan, progress: &Progress) -> Re
         folders.extend(dates.map(|date| [prefix, date.as_bytes(), b"/"].concat()));
     }
     let mut found = FxHashSet::default();
-    if let Some(store) = root.place.store() {
-        store.list_flat(&folders, &mut |listed| {
-            progress.listed();
-            if let Listed::Object(object) = listed {
-                found.insert(key_hash(&object.key));
-            }
-        })?;
-    }
+    root.store.list_flat(&folders, &mut |listed| {
+        progress.listed();
+        if let Listed::Object(object) = listed {
+            found.insert(key_hash(&object.key));
+        }
+    })?;
     Ok(found)
 }
 

@@ -20,8 +20,8 @@ use crate::join::{Fragment, JoinKey, Joined, Joiner};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
     CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, HOURS_AHEAD_REMOTE, MESSAGES_WAITING,
-    OBJECTS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE, RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS,
-    STRAYS_UNDECIDED,
+    OBJECTS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE, RECORDS_WAITING_FOR_PAYLOADS, RETIRED_BYTES_MAX,
+    SLACK_HOURS, STRAYS_UNDECIDED,
 };
 use crate::plan::{Plan, Role};
 use crate::read::{Message, Outcome, Reader, is_stray, note_place};
@@ -128,6 +128,7 @@ pub fn scan(
         closed_through: UtcHour(i64::MIN / 2),
         reopen: BTreeSet::new(),
         pass: Pass::First,
+        retires: sources.iter().any(|source| source.store.is_remote()),
         compactor: Compactor::default(),
         panicked: false,
     };
@@ -183,6 +184,8 @@ struct Run<'a> {
     /// Hours that strays belong to, with their neighbours.
     reopen: BTreeSet<UtcHour>,
     pass: Pass,
+    /// Closed hours are kept, so that strays into them need no second reading.
+    retires: bool,
     compactor: Compactor,
     panicked: bool,
 }
@@ -542,10 +545,20 @@ impl<'a> Run<'a> {
         let hours: BTreeSet<UtcHour> = held.filter(|&hour| first <= hour && hour < end).collect();
         for hour in hours {
             self.close(hour, false)?;
+            self.leave_behind(hour);
+        }
+        self.leave_behind(last);
+        Ok(())
+    }
+
+    /// What lies before `hour` is not needed any more, unless strays turn up.
+    fn leave_behind(&mut self, hour: UtcHour) {
+        self.retires &= self.open.spilled_bytes() <= RETIRED_BYTES_MAX;
+        if self.retires {
+            self.open.retire_before(hour);
+        } else {
             self.open.drop_before(hour);
         }
-        self.open.drop_before(last);
-        Ok(())
     }
 
     fn close(&mut self, hour: UtcHour, with_strays: bool) -> Result<(), Error> {
@@ -588,6 +601,12 @@ impl<'a> Run<'a> {
             hours.iter().flat_map(|hour| (hour.0 - distance..=hour.0 + distance).map(UtcHour)).collect()
         };
         let needed = beside(&hours, SLACK_HOURS);
+        if self.retires {
+            // Everything is still there.
+            self.pass = Pass::Again { needed, hours };
+            self.closed_through = UtcHour(i64::MIN / 2);
+            return self.close_through(UtcHour(i64::MAX / 4));
+        }
         let slack = if self.resolvers.is_some() { CLOSING_HOURS_SPLIT } else { SLACK_HOURS };
         let folders = beside(&needed, slack);
         let numbers: Vec<u32> = self

@@ -34,6 +34,11 @@ impl Spill {
         Ok(Spill { file: tempfile::tempfile_in(directory)?, end: 0, buffer: Vec::new() })
     }
 
+    /// Bytes written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end
+    }
+
     /// Appends a run.
     pub(crate) fn write(&mut self, invocations: &[Invocation]) -> io::Result<Extent> {
         self.buffer.clear();

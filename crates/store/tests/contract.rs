@@ -1,7 +1,8 @@
-//! What every store promises, held against directories made for the purpose.
+//! What every store promises, held against directories and buckets made for the purpose.
 //!
-//! Each local test runs twice: with the kernel's `openat2`, and without it, where links are never followed.
-//! Names begin with the row of the fault catalogue that they cover.
+//! What `contract!` says holds for every place: it runs on disk, and over S3 against a real server (SeaweedFS), each
+//! time from the same lines. Each local test runs twice: with the kernel's `openat2`, and without it, where links
+//! are never followed. Names begin with the row of the fault catalogue that they cover.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,9 +14,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use borehole_store::s3::{Connections, S3Options, Tuning};
 use borehole_store::{
     EscapedKey, Listed, LocalStore, Object, ReadFailure, Receipt, StdinStore, Store, Version,
 };
+use borehole_testbed::{Identity, SeaweedFs};
 use tempfile::TempDir;
 
 /// What a listing found, by key: `Ok` of an object's size, or the word of what is wrong.
@@ -84,69 +87,117 @@ fn has_openat2() -> bool {
     version >= (5, 6) && std::env::var_os("BOREHOLE_TEST_NO_OPENAT2").is_none()
 }
 
-#[test]
-fn every_object_is_listed_with_its_size_and_read_back_whole() {
-    let root = TempDir::new().unwrap();
-    write(root.path(), "a/b/c.json", b"{}");
-    write(root.path(), "a/empty", b"");
-    // Longer than any chunk, and no multiple of one.
-    let long: Vec<u8> = (0..1_000_003u32).map(|n| n as u8).collect();
-    write(root.path(), "long", &long);
-    each_way(root.path(), |store, _| {
+/// What a store holds at the beginning of a test.
+type Content = Vec<(&'static str, Vec<u8>)>;
+
+/// A test of every place: what it holds, and what is then true of a store over it.
+macro_rules! contract {
+    ($(#[$about:meta])* fn $name:ident($store:ident) holding $content:expr; $check:block) => {
+        $(#[$about])*
+        mod $name {
+            use super::*;
+
+            fn content() -> Content {
+                $content
+            }
+
+            fn check($store: &dyn Store) $check
+
+            #[test]
+            fn on_disk() {
+                let root = TempDir::new().unwrap();
+                for (key, bytes) in content() {
+                    write(root.path(), key, &bytes);
+                }
+                each_way(root.path(), |store, _| check(store));
+            }
+
+            #[test]
+            fn over_s3() {
+                SeaweedFs::with(|server| {
+                    let bucket = server.own_bucket("contract");
+                    for (key, bytes) in content() {
+                        bucket.put(key, &bytes);
+                    }
+                    check(&*open(&bucket.name));
+                });
+            }
+        }
+    };
+}
+
+/// A bucket, as somebody who may only read.
+fn open(bucket: &str) -> std::sync::Arc<borehole_store::S3Store> {
+    let options = S3Options { profile: Some(Identity::Reader.profile().to_owned()), ..S3Options::default() };
+    Connections::new(Tuning::default()).unwrap().open(bucket, &options).unwrap()
+}
+
+/// Longer than any chunk, and no multiple of one.
+fn long() -> Vec<u8> {
+    (0..1_000_003u32).map(|number| number as u8).collect()
+}
+
+contract! {
+    fn every_object_is_listed_with_its_size_and_read_back_whole(store) holding vec![
+        ("a/b/c.json", b"{}".to_vec()),
+        ("a/empty", Vec::new()),
+        ("long", long()),
+    ];
+    {
         assert_eq!(
             list(store),
-            listing([("a/b/c.json", Ok(2)), ("a/empty", Ok(0)), ("long", Ok(long.len() as u64))])
+            listing([("a/b/c.json", Ok(2)), ("a/empty", Ok(0)), ("long", Ok(1_000_003))])
         );
         assert_eq!(read(store, &head(store, "a/b/c.json")).unwrap(), b"{}");
         assert_eq!(read(store, &head(store, "a/empty")).unwrap(), b"");
-        assert_eq!(read(store, &head(store, "long")).unwrap(), long);
-    });
+        assert_eq!(read(store, &head(store, "long")).unwrap(), long());
+        // Of an object that was not listed only the key is known.
+        assert_eq!(read(store, &Object::unlisted(b"long")).unwrap(), long());
+    }
 }
 
-#[test]
-fn what_the_listing_says_is_what_head_says() {
-    let root = TempDir::new().unwrap();
-    write(root.path(), "a/b", b"123");
-    each_way(root.path(), |store, _| {
+contract! {
+    fn what_the_listing_says_is_what_head_says(store) holding vec![
+        ("a/b", b"123".to_vec()),
+        ("a/empty", Vec::new()),
+    ];
+    {
         let mut objects = Vec::new();
-        store
-            .list(b"", &mut |_| true, &mut |listed| {
-                if let Listed::Object(object) = listed {
-                    objects.push(object);
-                }
-            })
-            .unwrap();
-        assert_eq!(objects, [head(store, "a/b")]);
-    });
+        let mut found = |listed| {
+            if let Listed::Object(object) = listed {
+                objects.push(object);
+            }
+        };
+        store.list(b"", &mut |_| true, &mut found).unwrap();
+        objects.sort_by(|one, other| one.key.cmp(&other.key));
+        assert_eq!(objects, [head(store, "a/b"), head(store, "a/empty")]);
+    }
 }
 
-#[test]
-fn a_prefix_is_a_folder_or_a_file_and_never_a_part_of_a_name() {
-    let root = TempDir::new().unwrap();
-    write(root.path(), "dump/x", b"1");
-    write(root.path(), "dump-secret/y", b"22");
-    each_way(root.path(), |store, _| {
+contract! {
+    fn a_prefix_is_a_folder_or_a_file_and_never_a_part_of_a_name(store) holding vec![
+        ("dump/x", b"1".to_vec()),
+        ("dump-secret/y", b"22".to_vec()),
+    ];
+    {
         for prefix in ["dump", "dump/", "dump//"] {
-            assert_eq!(list_with(store, prefix, |_| true), listing([("dump/x", Ok(1))]));
+            assert_eq!(list_with(store, prefix, |_| true), listing([("dump/x", Ok(1))]), "{prefix}");
         }
         assert_eq!(list_with(store, "dump/x", |_| true), listing([("dump/x", Ok(1))]));
-        let mut all = Listing::new();
-        let missing = store.list(b"dum", &mut |_| true, &mut |listed| {
-            if let Listed::Object(object) = listed {
-                all.insert(object.key.to_vec(), Ok(0));
-            }
-        });
-        assert!(missing.is_err(), "`dum` is no folder");
-        assert!(all.is_empty());
-    });
+        // A folder that is not there is an error on disk; in a bucket there are no folders, and nothing is found.
+        let mut any = false;
+        let outcome = store.list(b"dum", &mut |_| true, &mut |_| any = true);
+        assert_eq!((any, outcome.is_err()), (false, !store.is_remote()), "`dum` is no folder");
+    }
 }
 
-#[test]
-fn a_folder_that_is_not_entered_is_not_reported() {
-    let root = TempDir::new().unwrap();
-    write(root.path(), "2024/01/x", b"1");
-    write(root.path(), "2024/02/y", b"1");
-    each_way(root.path(), |store, _| {
+contract! {
+    fn a_folder_that_is_not_entered_is_not_reported(store) holding vec![
+        ("2024/01/x", b"1".to_vec()),
+        ("2024/01/below/z", b"1".to_vec()),
+        ("2024/02/y", b"1".to_vec()),
+    ];
+    {
         let mut asked = Vec::new();
         let found = list_with(store, "", |folder| {
             asked.push(folder.to_vec());
@@ -155,7 +206,111 @@ fn a_folder_that_is_not_entered_is_not_reported() {
         assert_eq!(found, listing([("2024/02/y", Ok(1))]));
         asked.sort();
         assert_eq!(asked, [&b"2024"[..], b"2024/01", b"2024/02"]);
-    });
+    }
+}
+
+contract! {
+    fn c16_a_place_that_holds_nothing_lists_nothing(store) holding Vec::new();
+    {
+        assert_eq!(list(store), Listing::new());
+        assert_eq!(store.head(b"anything"), Ok(None));
+    }
+}
+
+contract! {
+    fn c06_odd_keys_are_their_bytes(store) holding odd_keys();
+    {
+        let expected: Listing =
+            odd_keys().iter().map(|(key, bytes)| (key.as_bytes().to_vec(), Ok(bytes.len() as u64))).collect();
+        assert_eq!(list(store), expected);
+        for (key, bytes) in odd_keys() {
+            assert_eq!(read(store, &head(store, key)).unwrap(), bytes, "{}", EscapedKey(key.as_bytes()));
+        }
+        // Read or not by the letter, none of them is another.
+        for other in [&b"space "[..], b"a b/c d", b"plus b", b"percent/b", b"E\xcc\x81"] {
+            assert_eq!(store.head(other), Ok(None), "{}", EscapedKey(other));
+        }
+    }
+}
+
+/// What keys may be made of, each with its own bytes. A part between slashes has at most 255 bytes, here and there.
+fn odd_keys() -> Content {
+    let part = "p".repeat(250);
+    let longest: &'static str = Box::leak(format!("{part}/{part}/{part}/{part}/{}", "x".repeat(20)).into());
+    assert_eq!(longest.len(), 1_024);
+    let keys = [
+        " space",
+        "a b/c  d.json",
+        "plus+b",
+        "percent%2Fb",
+        "percent%",
+        "%00",
+        "ampersand&b=c;d",
+        "'single' \"double\"",
+        "<xml>&lt;",
+        "question?list-type=2#fragment",
+        "@:,$!*()~^|[]{}`",
+        "é",
+        "日本語/ログ.json",
+        "emoji😀",
+        "right-to-left\u{202e}",
+        "tab\tescape\u{1b}",
+        "...",
+        ".hidden/..file",
+        longest,
+    ];
+    keys.map(|key| (key, key.as_bytes().to_vec())).into()
+}
+
+contract! {
+    fn a_reader_that_has_enough_is_not_given_more(store) holding vec![("long", long())];
+    {
+        let mut calls = 0;
+        let mut take = |_: &[u8]| {
+            calls += 1;
+            false
+        };
+        let total = store.read(&head(store, "long"), &mut take).unwrap();
+        assert_eq!(calls, 1);
+        assert!(total.bytes < 1_000_000);
+    }
+}
+
+contract! {
+    fn a_missing_key_is_none_and_reading_it_says_vanished(store) holding vec![("folder/file", b"1".to_vec())];
+    {
+        for key in [&b"missing"[..], b"missing/below", b"folder/file/below", b"folder/missing", b"folder/fil"] {
+            assert_eq!(store.head(key), Ok(None), "{}", EscapedKey(key));
+        }
+        // A key may be longer than any file's name can be.
+        assert_eq!(store.head(&[b'x'; 900]), Ok(None));
+        let listed = Object { key: Box::from(&b"folder/gone"[..]), ..head(store, "folder/file") };
+        assert_eq!(read(store, &listed), Err(ReadFailure::Vanished));
+    }
+}
+
+contract! {
+    fn an_object_of_another_size_or_version_than_listed_is_changed(store) holding vec![
+        ("one", b"12345".to_vec()),
+        ("other", b"123456".to_vec()),
+    ];
+    {
+        // On disk that is the end of it. S3 is asked once more what is there: it is read, and the receipt says so.
+        let outcome = |listed: &Object| {
+            let mut bytes = Vec::new();
+            let receipt = store.read(listed, &mut |chunk| {
+                bytes.extend_from_slice(chunk);
+                true
+            });
+            receipt.map(|receipt| (receipt.revised, bytes))
+        };
+        let expected =
+            if store.is_remote() { Ok((true, b"12345".to_vec())) } else { Err(ReadFailure::Changed) };
+        let listed = head(store, "one");
+        let another = Object { key: listed.key.clone(), ..head(store, "other") };
+        assert_eq!(outcome(&another), expected);
+        assert_eq!(outcome(&listed), Ok((false, b"12345".to_vec())));
+    }
 }
 
 #[test]
@@ -169,34 +324,12 @@ fn a_place_that_is_not_there_has_no_listing() {
 }
 
 #[test]
-fn a_reader_that_has_enough_is_not_given_more() {
-    let root = TempDir::new().unwrap();
-    write(root.path(), "long", &vec![7; 1_000_000]);
-    each_way(root.path(), |store, _| {
-        let mut calls = 0;
-        let total = store
-            .read(&head(store, "long"), &mut |_| {
-                calls += 1;
-                false
-            })
-            .unwrap();
-        assert_eq!(calls, 1);
-        assert!(total.bytes < 1_000_000);
-    });
-}
-
-#[test]
-fn a_missing_key_is_none_and_a_folder_is_no_object() {
+fn a_folder_is_no_object() {
     let root = TempDir::new().unwrap();
     write(root.path(), "folder/file", b"");
     each_way(root.path(), |store, _| {
-        assert_eq!(store.head(b"missing"), Ok(None));
-        assert_eq!(store.head(b"missing/below"), Ok(None));
-        assert_eq!(store.head(b"folder/file/below"), Ok(None));
         assert_eq!(store.head(b"folder"), Err(ReadFailure::NotRegularFile));
         assert_eq!(store.head(b""), Err(ReadFailure::NotRegularFile));
-        // A key may be longer than any file's name can be.
-        assert_eq!(store.head(&[b'x'; 900]), Ok(None));
     });
 }
 

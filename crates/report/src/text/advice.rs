@@ -37,6 +37,12 @@ pub(super) fn next_steps(report: &Report) -> Vec<&'static str> {
         ]),
         "copy the broken objects again, or count their intact part with --salvage",
     );
+    advise(
+        failed(&["access_denied", "absent_or_denied", "kms"]),
+        "borehole doctor SOURCE says which permission is missing, and prints the policy that gives it",
+    );
+    advise(failed(&["throttled", "server_error", "connection"]), "run again: the server or the network failed");
+    advise(failed(&["requester_pays"]), "--requester-pays agrees to pay for such buckets");
     advise(failed(&["nested_compression"]), "--allow-double-gzip reads gzip inside gzip");
     advise(failed(&["decoded_limit"]), "--max-decoded-per-object raises the limit of one object");
     advise(failed(&["archived"]) || references.archived > 0, "restore the archived objects, then run again");
@@ -52,6 +58,10 @@ pub(super) fn warning_words(code: &str) -> Option<&'static str> {
     Some(match code {
         "stray" => "more than an hour from their folder; counted",
         "time_outlier" => "before 2023 or in the future; counted, but not in minutes and peaks",
+        "manifest_revised" => "changed after they were listed; read as they are now",
+        "slack_not_listed" => "the folders beside the range may not be listed; strays in them are missing",
+        "folder_not_searched" => "too far below the source to be looked into; name the prefix to read them",
+        "same_file" => "listed twice, read once",
         "key_mismatch" => "account or Region is not the key's; counted under the record's",
         "no_request_id" => "counted, never de-duplicated",
         "document_conflict" => "documents of one request disagree; the invocation document wins",

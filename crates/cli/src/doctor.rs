@@ -70,7 +70,7 @@ pub(crate) struct Doctor {
 pub(crate) fn run(args: &Doctor) -> Outcome {
     let now = args.now.unwrap_or_else(crate::now);
     let mut visit = Visit { now, callers: Vec::new(), reports: Vec::new(), buckets: BTreeSet::new() };
-    let logging = args.logging_config.as_ref().map(|path| read_logging(path)).transpose()?;
+    let logging = args.logging_config.as_ref().map(read_logging).transpose()?;
     let mut places = Places::new(&args.s3)?;
     places.also_reads(&args.large_data);
     let mut arguments: Vec<(String, Holds)> =
@@ -276,6 +276,7 @@ impl Visit {
             let action = format!("s3:ListBucket on {bucket_arn}");
             note_answer(report, &store.may_list(&folder), "list", &action, &place_words(&folder));
         }
+        let is_listed = glimpse.is_some();
         let glimpse = glimpse.unwrap_or_default();
         let needs_records = holds == Holds::Records;
         let action = format!("s3:GetObject on {objects_arn}");
@@ -297,7 +298,9 @@ impl Visit {
                 report.note(state, "payload", "no payload object was found in the hours that were looked at");
             }
         }
-        self.note_hours(report, &glimpse, holds);
+        if is_listed {
+            self.note_hours(report, &glimpse, holds);
+        }
         note_classes(report, &glimpse);
         self.note_lifecycle(report, &store.lifecycle(), &bucket_arn, &prefix);
         self.buckets.insert(needs);

@@ -382,7 +382,7 @@ impl Holdings {
                 rows.push(Row::Head(stream_in_words(stream)));
                 let mut last = String::new();
                 for (place, sum) in self.of_stream(*id) {
-                    let time = place.hours.map(|hours| time_in_words(hours)).unwrap_or_default();
+                    let time = place.hours.map(time_in_words).unwrap_or_default();
                     // A day's name stands on its first line only.
                     let shown = if time == last { String::new() } else { time.clone() };
                     last = time;

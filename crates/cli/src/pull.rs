@@ -134,7 +134,7 @@ pub(crate) fn run(args: &Pull) -> Outcome {
         anyhow::Ok(fates)
     };
     let fates = fetch(&listing.records, "records", &mut losses)?;
-    let payloads = match args.payloads {
+    let mut payloads = match args.payloads {
         PayloadsWord::None => Vec::new(),
         PayloadsWord::All => listing.payloads(|_| true),
         PayloadsWord::Referenced => {
@@ -143,6 +143,14 @@ pub(crate) fn run(args: &Pull) -> Outcome {
             listing.named(found, &sources, &payload_sources, &mut losses)
         }
     };
+    // What is archived is not asked for: S3 would refuse it.
+    payloads.retain(|one| {
+        let is_archived = one.object.is_archived();
+        if is_archived {
+            losses.note(one, Fate::Failed(ReadFailure::Archived));
+        }
+        !is_archived
+    });
     fetch(&payloads, "payloads", &mut losses)?;
 
     losses.tell();
@@ -411,14 +419,6 @@ impl Listing {
                 Err(Lost::Refused(reason)) => *losses.refused_references.entry(reason).or_default() += 1,
             }
         }
-        // What is archived is not asked for: S3 would refuse it.
-        wanted.retain(|one| {
-            let is_archived = one.object.is_archived();
-            if is_archived {
-                losses.note(one, Fate::Failed(ReadFailure::Archived));
-            }
-            !is_archived
-        });
         wanted
     }
 }
@@ -560,7 +560,8 @@ impl Losses {
             tell!("note: {} into the bucket {bucket:?}, which was not named", counted(*count, "reference"));
             tell!("hint: if it is yours, add --large-data s3://{bucket}");
         }
-        let hints: [(&str, &str); 4] = [
+        let hints: [(&str, &str); 5] = [
+            ("path", "such keys cannot be paths of files; analyze reads the objects where they are"),
             (
                 "archived",
                 "borehole restore --payloads --large-data SOURCE asks S3 for copies of archived payloads",

@@ -267,8 +267,6 @@ impl Found {
     fn tell_plan(&self, args: &Restore) -> Outcome {
         let classes = self.summary();
         let cost = cost(&classes, args.tier.tier());
-        let lies_on_aws =
-            self.sources.iter().filter_map(|source| source.s3.as_ref()).all(|store| store.is_aws());
         if args.format == crate::args::Format::Json {
             self.print_json(args, &classes, Some(cost), None)?;
             return Ok(Exit::Complete);

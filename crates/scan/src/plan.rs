@@ -241,9 +241,16 @@ impl Plan {
         let mut payload_days: BTreeSet<Vec<u8>> = BTreeSet::new();
         let mut not_searched = 0;
         let mut denied: Option<Box<[u8]>> = None;
+        let mut left: BTreeSet<Box<[u8]>> = BTreeSet::new();
         let mut enter = |folder: &[u8]| match walk.step(folder) {
             Step::Enter => true,
             Step::Leave => false,
+            Step::Payloads => {
+                // What stands before the layout may be a bucket's name, and references may lead there.
+                let any = [folder, b"/x.json"].concat();
+                left.extend(layout_prefix(&Key::parse(&any), &any).map(Box::from));
+                false
+            }
             Step::PayloadOfDay(day) => {
                 payload_days.insert([day, b"/"].concat());
                 false
@@ -273,6 +280,7 @@ impl Plan {
             let days: Vec<Vec<u8>> = payload_days.into_iter().collect();
             source.store.list_flat(&days, &mut found)?;
         }
+        self.layout_prefixes.extend(left.into_iter().map(|prefix| (index, prefix)));
         if let Some(folder) = denied {
             return Err(Error::Store(borehole_store::Error {
                 place: format!("{}: {}", source.name, EscapedKey(&folder)),
@@ -512,6 +520,8 @@ struct Walk<'a> {
 enum Step<'a> {
     Enter,
     Leave,
+    /// Payloads of the `aws` layout, which nobody asks for.
+    Payloads,
     /// A payload's folder below this day: all of the day's are listed at once.
     PayloadOfDay(&'a [u8]),
     /// It may lead anywhere, and is too far from where the source begins.
@@ -528,8 +538,11 @@ impl Walk<'_> {
         let is_outside = range
             .is_some_and(|(first, end)| first.0 >= self.near.1.0 + slack || end.0 <= self.near.0.0 - slack);
         let is_payloads = is_hour && names.last() == Some(&&b"data"[..]);
-        if is_payloads && !self.payloads || is_outside && is_inside_layout(&names) {
+        if is_outside && is_inside_layout(&names) {
             return Step::Leave;
+        }
+        if is_payloads && !self.payloads {
+            return Step::Payloads;
         }
         if !self.is_remote || self.any_key {
             return Step::Enter;

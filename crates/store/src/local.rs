@@ -258,7 +258,9 @@ impl Store for LocalStore {
                 return Err(ReadFailure::NotRegularFile);
             }
             let now = object(&listed.key, &stat);
-            (now.size == listed.size && now.version == listed.version)
+            // Of an object that was never listed nothing is known that could have changed.
+            let is_same = listed.version == Version::Unknown || now.version == listed.version;
+            (is_same && listed.size.is_none_or(|size| now.size == Some(size)))
                 .then_some(())
                 .ok_or(ReadFailure::Changed)
         };
@@ -285,7 +287,7 @@ impl Store for LocalStore {
             }
         }
         unchanged(&file)?;
-        if total == size { Ok(receipt(total)) } else { Err(ReadFailure::Changed) }
+        if listed.size.is_none() || total == size { Ok(receipt(total)) } else { Err(ReadFailure::Changed) }
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Object>, ReadFailure> {

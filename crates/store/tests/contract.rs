@@ -151,8 +151,6 @@ contract! {
         assert_eq!(read(store, &head(store, "a/b/c.json")).unwrap(), b"{}");
         assert_eq!(read(store, &head(store, "a/empty")).unwrap(), b"");
         assert_eq!(read(store, &head(store, "long")).unwrap(), long());
-        // Of an object that was not listed only the key is known.
-        assert_eq!(read(store, &Object::unlisted(b"long")).unwrap(), long());
     }
 }
 

@@ -1143,7 +1143,8 @@ fn head_tells_what_is_there_and_what_is_not() {
         ("there", _) => Answer::object(request, b"body"),
         _ => Answer::new(404, b""),
     });
-    let found = bench.store.head(b"there").map(|found| found.map(|object| Object { identity: None, ..object }));
+    let found =
+        bench.store.head(b"there").map(|found| found.map(|object| Object { identity: None, ..object }));
     assert_eq!(found, Ok(Some(listed("there", b"body"))));
     assert_eq!(bench.store.head(b"gone"), Ok(None));
     assert_eq!(bench.store.head(b"\xff"), Ok(None));

@@ -28,6 +28,8 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         output::check_file(path, args.force)?;
     }
     let mut places = Places::new(&args.s3)?;
+    places.also_reads(&args.large_data);
+    places.also_reads(&args.map);
     let sources = places.sources(&args.sources)?;
     let watched = Arc::new(Progress::default());
     let range = args.range.asked_or_recent(&sources)?;

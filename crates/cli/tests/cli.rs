@@ -94,7 +94,8 @@ fn wrong_arguments_are_exit_2_and_print_no_data() {
         &["analyze", "fixtures/dumps", "-o", "no/such/folder/report.json"],
         &["analyze", "fixtures/dumps", "-o", &existing.at("report.json")],
         &["analyze", "fixtures/dumps", "--rejects", &existing.at("report.json")],
-        &["analyze", "s3://bucket/2024/03/11"],
+        &["analyze", "s3:/bucket/2024/03/11"],
+        &["analyze", "https://bucket.s3.us-west-2.amazonaws.com/2024/03/11"],
         &["analyze", &apart[0], &apart[1]],
         &["synth", "/dev/null/dump", "--from", "2024-03-12", "--to", "2024-03-11"],
     ];

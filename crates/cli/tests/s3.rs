@@ -48,7 +48,10 @@ impl Day {
     }
 
     fn directories(&self) -> Vec<String> {
-        self.names.iter().map(|name| self.dump().join(name).to_str().expect("a plain path").to_owned()).collect()
+        self.names
+            .iter()
+            .map(|name| self.dump().join(name).to_str().expect("a plain path").to_owned())
+            .collect()
     }
 
     /// Buckets of the same names, which the records' references need; so each day has a server of its own.
@@ -78,13 +81,13 @@ fn errors(output: &Output) -> String {
 /// A report as text, without its `run` block: what varies by run and by source stands there and nowhere else.
 fn canonical(output: &Output) -> String {
     let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");
-    let run = text.find("\n  \"run\": {").unwrap_or_else(|| panic!("no run block in {text}\n{}", errors(output)));
+    let run =
+        text.find("\n  \"run\": {").unwrap_or_else(|| panic!("no run block in {text}\n{}", errors(output)));
     text[..run].to_owned()
 }
 
 fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}\n{}", errors(output)))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{}", errors(output)))
 }
 
 /// Analyses sources with the given question, as JSON.
@@ -168,7 +171,9 @@ fn a_date_and_a_large_data_bucket_give_what_the_same_give_on_disk() {
     for date in ["2024/03/11", "2024/03/11/07", "2024/03"] {
         let ask = |logs: &str, large: &str| -> Vec<String> {
             let source = format!("{logs}/{date}");
-            ["analyze", &source, "--large-data", large, "--format", "json", "--now", NOW].map(str::to_owned).into()
+            ["analyze", &source, "--large-data", large, "--format", "json", "--now", NOW]
+                .map(str::to_owned)
+                .into()
         };
         let on_disk = ask(logs_directory, large_directory);
         let in_buckets = ask(logs, large);
@@ -194,7 +199,9 @@ fn only_the_hours_of_the_range_and_its_slack_are_listed_and_read() {
     let near = ["/10/", "/11/", "/12/", "/13/", "/14/"];
     for key in tally.gets.keys() {
         assert!(near.iter().any(|hour| key.contains(&format!("2024/03/11{hour}"))), "{key} was read");
-        assert!(!key.contains("/data/") || json(&output)["health"]["references"]["resolved"].as_u64() > Some(0));
+        assert!(
+            !key.contains("/data/") || json(&output)["health"]["references"]["resolved"].as_u64() > Some(0)
+        );
     }
     assert!(!tally.gets.is_empty());
     // Nothing is asked of payload folders where only counts are wanted.
@@ -217,7 +224,10 @@ fn a01_a05_a11_a_third_of_answers_broken_changes_nothing_but_the_time() {
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
     assert_eq!(canonical(&output), canonical(&sound));
     let tally = proxy.tally();
-    assert!(tally.faults("slow_down") > 100 && tally.faults("reset") > 10 && tally.faults("stall") > 5, "{tally:?}");
+    assert!(
+        tally.faults("slow_down") > 100 && tally.faults("reset") > 10 && tally.faults("stall") > 5,
+        "{tally:?}"
+    );
     let per_object = tally.gets_total() as f64 / tally.gets.len() as f64;
     assert!(per_object <= 1.7, "{per_object} GETs an object");
     let report = json(&output);
@@ -238,7 +248,8 @@ fn a02_an_object_that_never_comes_costs_itself_and_the_books_balance() {
     let objects = &report["health"]["objects"];
     assert_eq!(objects["failed"], serde_json::json!({"server_error": 1}));
     let count = |name: &str| objects[name].as_u64().expect("a count");
-    let skipped: u64 = objects["skipped"].as_object().expect("reasons").values().filter_map(Value::as_u64).sum();
+    let skipped: u64 =
+        objects["skipped"].as_object().expect("reasons").values().filter_map(Value::as_u64).sum();
     assert_eq!(count("listed"), count("read") + skipped + 1);
     assert!(errors(&output).contains(&victim), "it is named: {}", errors(&output));
     // What is counted is what the dump holds without that object.
@@ -296,7 +307,8 @@ fn c11_what_lies_outside_the_layouts_of_a_bucket_is_skipped_unless_asked_for() {
     let objects = &json(&skipped)["health"]["objects"];
     assert!(objects["skipped"]["not_log_layout"].as_u64() > Some(0), "{objects}");
     let all = ask(&["--any-key", "--resolve", "facts"]);
-    let directory = [support::repository().join("fixtures/dumps/cloudwatch").to_str().expect("plain").to_owned()];
+    let directory =
+        [support::repository().join("fixtures/dumps/cloudwatch").to_str().expect("plain").to_owned()];
     let on_disk = local(&question(&directory, &["--resolve", "facts"]));
     assert_eq!(json(&all)["totals"]["requests"], json(&on_disk)["totals"]["requests"], "{}", errors(&all));
     assert!(json(&all)["totals"]["requests"]["attempted"].as_u64() > Some(0));

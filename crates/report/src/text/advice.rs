@@ -41,7 +41,10 @@ pub(super) fn next_steps(report: &Report) -> Vec<&'static str> {
         failed(&["access_denied", "absent_or_denied", "kms"]),
         "borehole doctor SOURCE says which permission is missing, and prints the policy that gives it",
     );
-    advise(failed(&["throttled", "server_error", "connection"]), "run again: the server or the network failed");
+    advise(
+        failed(&["throttled", "server_error", "connection"]),
+        "run again: the server or the network failed",
+    );
     advise(failed(&["requester_pays"]), "--requester-pays agrees to pay for such buckets");
     advise(failed(&["nested_compression"]), "--allow-double-gzip reads gzip inside gzip");
     advise(failed(&["decoded_limit"]), "--max-decoded-per-object raises the limit of one object");

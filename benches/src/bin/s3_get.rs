@@ -246,7 +246,8 @@ async fn client(arguments: &Arguments) -> aws_sdk_s3::Client {
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        // The SDK's own default, and what the store asks for with every whole object.
+        .response_checksum_validation(ResponseChecksumValidation::WhenSupported);
     let variable = |name| std::env::var(name).ok();
     let config = match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(secret)) => {

@@ -42,16 +42,21 @@ const BUCKETS_SHOWN: usize = 3;
 /// Objects become DIR/BUCKET/KEY. Run it again to go on where it was stopped: what is there and the same is kept.
 ///
 /// Exit codes: 0 all is there, 2 wrong arguments, 3 something is missing from the dump, 4 no answer, 5 nothing matched.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(
+    override_usage = "borehole pull [OPTIONS] <SOURCE>... <DIR>",
     after_help = "Examples:\n  borehole pull s3://bedrock-logs/2024/03/11 dump/ --large-data s3://bedrock-large-data\n  borehole pull s3://bedrock-logs --last 2d dump/ --payloads none --dry-run"
 )]
 pub(crate) struct Pull {
-    /// Where the logs are: s3://BUCKET[/PREFIX][/DATE] or a name of borehole.toml
-    #[arg(required = true, num_args = 1.., value_name = "SOURCE")]
+    /// Where the logs are (s3://BUCKET[/PREFIX][/DATE] or names of borehole.toml), and last the directory of the dump,
+    /// made where it is not there
+    #[arg(required = true, num_args = 2.., value_name = "SOURCE… DIR")]
+    pub paths: Vec<String>,
+    /// All of `paths` but the last; options may stand between them.
+    #[arg(skip)]
     pub sources: Vec<String>,
-    /// The dump: a directory, made where it is not there
-    #[arg(required = true, value_name = "DIR")]
+    /// The last.
+    #[arg(skip)]
     pub directory: PathBuf,
 
     /// Where offloaded payloads are: s3://BUCKET[/PREFIX]; repeatable
@@ -92,6 +97,11 @@ pub(crate) enum PayloadsWord {
 
 /// Runs the command.
 pub(crate) fn run(args: &Pull) -> Outcome {
+    let mut args = args.clone();
+    args.sources.clone_from(&args.paths);
+    // Two at least, as the arguments are declared.
+    args.directory = args.sources.pop().unwrap_or_default().into();
+    let args = &args;
     check(args)?;
     let mut places = Places::new(&args.s3)?;
     places.also_reads(&args.large_data);

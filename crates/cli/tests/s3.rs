@@ -292,6 +292,21 @@ fn b02_b05_wrong_keys_no_bucket_and_no_permission_are_clear_and_exit_4() {
 }
 
 #[test]
+fn a_named_profile_wins_over_keys_in_the_environment() {
+    let Some(server) = SeaweedFs::shared() else { return };
+    let bucket = server.own_bucket("profile");
+    bucket.put("2024/03/11/07/model-invocations/one-invocation.json", b"{}");
+    let ls = |more: &[&str]| {
+        let mut command = Command::new(BOREHOLE);
+        server.equip(&mut command, Identity::WrongSecret, &server.endpoint());
+        command.args(["ls", "--all", &bucket.url()]).args(more).output().expect("borehole runs")
+    };
+    assert_eq!(ls(&[]).status.code(), Some(4), "the keys of the environment are wrong");
+    let named = ls(&["--profile", Identity::Reader.profile()]);
+    assert_eq!(named.status.code(), Some(0), "{}", errors(&named));
+}
+
+#[test]
 fn c11_what_lies_outside_the_layouts_of_a_bucket_is_skipped_unless_asked_for() {
     let Some(server) = SeaweedFs::shared() else { return };
     let bucket = server.own_bucket("mixed");

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
@@ -299,7 +301,7 @@ impl Access {
 /// The usual chain: `AWS_*`, profiles (SSO, credential processes, roles), web identity, containers, instances.
 async fn load_config(http: SharedHttpClient, options: &S3Options) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http.clone())
         // These are for who gives out credentials; requests to S3 have their own.
         .retry_config(RetryConfig::standard().with_max_attempts(CREDENTIALS_ATTEMPTS))
         .timeout_config(
@@ -319,9 +321,16 @@ async fn load_config(http: SharedHttpClient, options: &S3Options) -> SdkConfig {
     if options.no_sign_request {
         return loader.no_credentials().load().await;
     }
-    let config = loader.load().await;
-    let Some(role) = &options.role_arn else { return config };
+    let mut config = loader.load().await;
     let region = config.region().cloned().unwrap_or(Region::from_static(REGION_DEFAULT));
+    if let Some(profile) = &options.profile {
+        // Whoever names a profile means it, whatever keys the environment holds: so the AWS CLI does it, too. The
+        // SDK's own chain would ask the environment first.
+        let place = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(http);
+        let named = ProfileFileCredentialsProvider::builder().configure(&place).profile_name(profile).build();
+        config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(named)).build();
+    }
+    let Some(role) = &options.role_arn else { return config };
     let mut assumed =
         AssumeRoleProvider::builder(role).session_name("borehole").region(region).configure(&config);
     if let Some(external_id) = &options.external_id {

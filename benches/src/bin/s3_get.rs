@@ -21,10 +21,13 @@ use borehole_store::s3::{Connections, S3Options, Tuning};
 use borehole_store::{Body, Listed, Object, Store};
 
 const HELP: &str = "s3_get --endpoint URL --bucket BUCKET [--prefix PREFIX] [--mode bare|store|both]
-       [--concurrency N] [--pairs K] [--flood OBJECTSxBYTES]
+       [--concurrency N] [--pairs K] [--drain here|there] [--buffer MIB] [--flood OBJECTSxBYTES]
 
 --concurrency  tasks of the bare loop, and the most requests that the store may have under way (64)
 --pairs        runs of each (5)
+--drain        where the store's bodies are thrown away: on the thread that has them ready, as in the bare
+               loop, or on another one, as in a run (here)
+--buffer       MiB that the store may hold (its own default)
 --flood        writes so many objects of that size under the prefix first";
 
 #[derive(Clone)]
@@ -36,6 +39,9 @@ struct Arguments {
     store: bool,
     concurrency: usize,
     pairs: usize,
+    /// Bodies go to another thread.
+    there: bool,
+    buffered_bytes_max: u64,
     flood: Option<(usize, usize)>,
 }
 
@@ -49,6 +55,8 @@ impl Arguments {
             store: true,
             concurrency: 64,
             pairs: 5,
+            there: false,
+            buffered_bytes_max: Tuning::default().buffered_bytes_max,
             flood: None,
         };
         while let Some(word) = words.next() {
@@ -67,6 +75,8 @@ impl Arguments {
                 }
                 "--concurrency" => parsed.concurrency = value.parse().ok().filter(|&count| count > 0)?,
                 "--pairs" => parsed.pairs = value.parse().ok().filter(|&count| count > 0)?,
+                "--drain" => parsed.there = value == "there",
+                "--buffer" => parsed.buffered_bytes_max = value.parse::<u64>().ok()?.checked_mul(1 << 20)?,
                 "--flood" => {
                     let (objects, bytes) = value.split_once('x')?;
                     parsed.flood = Some((objects.parse().ok()?, bytes.parse().ok()?));
@@ -172,21 +182,34 @@ fn list(arguments: &Arguments) -> Vec<Object> {
     objects
 }
 
-/// As many objects as there are, as fast as the store gives them; one thread throws them away.
+/// As many objects as there are, as fast as the store gives them.
 fn get_store(arguments: &Arguments, objects: &[Object]) -> u64 {
-    let tuning = Tuning { in_flight_max: arguments.concurrency, ..Tuning::default() };
+    let tuning = Tuning {
+        in_flight_max: arguments.concurrency,
+        buffered_bytes_max: arguments.buffered_bytes_max,
+        ..Tuning::default()
+    };
     let connections = Connections::new(tuning).expect("a runtime starts");
     let store = connections.open(&arguments.bucket, &arguments.options()).expect("the bucket can be opened");
-    let (sender, receiver) = std::sync::mpsc::channel::<Box<dyn Body>>();
+    let drain = |body: Box<dyn Body>| body.read(&mut |_| true).expect("every object can be read").bytes;
+    let (sender, bodies) = std::sync::mpsc::channel();
+    let (counted, counts) = std::sync::mpsc::channel();
+    let there = arguments.there;
     for object in objects {
-        let sender = sender.clone();
+        let (sender, counted) = (sender.clone(), counted.clone());
+        // A small body is here as a whole, so reading it does not wait; a large one would, and goes there.
+        let is_small = object.size.is_some_and(|bytes| bytes <= 8 << 20);
         let ready = move |body| {
-            let _ = sender.send(body);
+            if there || !is_small {
+                let _ = sender.send(body);
+            } else {
+                let _ = counted.send(drain(body));
+            }
         };
         assert!(store.fetch(object, Box::new(ready)).is_ok(), "S3 is remote");
     }
-    drop(sender);
-    receiver.iter().map(|body| body.read(&mut |_| true).expect("every object can be read").bytes).sum()
+    drop((sender, counted));
+    bodies.iter().map(drain).sum::<u64>() + counts.iter().sum::<u64>()
 }
 
 /// As many tasks as are asked for, each asking for one object after the other.

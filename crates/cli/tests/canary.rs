@@ -272,13 +272,18 @@ const EVERY_BY: [&str; 15] = [
 
 /// Runs the command on the dump with everything turned on that makes programs talk.
 fn analyze(dump: &Dump, arguments: &[&str]) -> Run {
+    let fixed = ["analyze", "logs", "--now", "2024-04-01", "-vv"];
+    talkative(dump, &[&fixed, arguments].concat())
+}
+
+fn talkative(dump: &Dump, arguments: &[&str]) -> Run {
     let mut command = borehole();
     command
         .current_dir(dump.path())
         .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "full")
         .env("RUST_LIB_BACKTRACE", "1");
-    run(command.args(["analyze", "logs", "--now", "2024-04-01", "-vv"]).args(arguments))
+    run(command.args(arguments))
 }
 
 #[track_caller]
@@ -382,6 +387,46 @@ fn k04_no_report_tells_content() {
             let what = [filter[0], filter[1], "--allow-empty", "--format", format];
             assert_silent(&analyze(&dump, &what), &what);
         }
+    }
+}
+
+/// The values of `outputBodyS3Path` in the dump that hold the word, as they are.
+fn paths_with_the_word(dump: &Dump) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for file in files_below(dump.path()) {
+        let bytes = std::fs::read(&file).expect("an object can be read");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let values = text.split("\"outputBodyS3Path\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+        paths.extend(values.filter(|path| holds_canary(path.as_bytes())).map(str::to_owned));
+    }
+    paths
+}
+
+#[test]
+fn k04_no_other_command_tells_content() {
+    let dump = dump();
+    let report =
+        analyze(&dump, &["--list", "high-token", "--list-max", "1000", "--format", "json"]).ends(3).json();
+    let listed = report["requests"].as_array().expect("requests");
+    let ids: BTreeSet<&str> = listed.iter().filter_map(|request| request["request_id"].as_str()).collect();
+    assert!(!ids.is_empty(), "there is a request to look for: {report}");
+    for format in ["text", "json"] {
+        for id in &ids {
+            let what = ["find", id, "logs", "--format", format];
+            let mut found = talkative(&dump, &what);
+            assert!(found.out.contains(id), "{}", found.err);
+            // Where a body lies is what was asked, whatever the record calls that place.
+            for path in paths_with_the_word(&dump) {
+                found.out = found.out.replace(&path, "");
+            }
+            assert_silent(&found, &what);
+        }
+        for by in ["hour", "day", "stream"] {
+            let what = ["ls", "logs", "--by", by, "--format", format];
+            assert_silent(&talkative(&dump, &what), &what);
+        }
+        let what = ["doctor", "logs", "--format", format];
+        assert_silent(&talkative(&dump, &what), &what);
     }
 }
 

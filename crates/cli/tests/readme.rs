@@ -92,10 +92,8 @@ fn one_command_builds_and_analyses_and_one_passes_the_tests() {
 
 #[test]
 fn readme_names_only_flags_that_help_knows() {
-    let help: String = [vec!["--help"], vec!["analyze", "--help"], vec!["synth", "--help"]]
-        .iter()
-        .map(|arguments| run(borehole().args(arguments)).ends(0).out)
-        .collect();
+    let commands = ["analyze", "doctor", "find", "ls", "pull", "restore", "synth"];
+    let help = commands.map(|command| run(borehole().args([command, "--help"])).ends(0).out).concat();
     let known = flags(&help);
     // Of the commands `cargo run`, `cargo test` and `cargo install`.
     let foreign = ["--release", "--workspace", "--path"].map(str::to_owned);

@@ -194,14 +194,12 @@ pub(crate) fn remote(sources: Vec<Source>, seed: u64) -> Vec<Source> {
     sources.into_iter().map(over).collect()
 }
 
-struct Arrived(Result<Vec<Vec<u8>>, (Vec<Vec<u8>>, ReadFailure)>);
+/// A body: its chunks, and how it ended.
+struct Arrived(Vec<Vec<u8>>, Result<Receipt, ReadFailure>);
 
 impl Body for Arrived {
     fn read(self: Box<Self>, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
-        let (chunks, end) = match self.0 {
-            Ok(chunks) => (chunks, None),
-            Err((chunks, reason)) => (chunks, Some(reason)),
-        };
+        let Arrived(chunks, end) = *self;
         let mut bytes = 0;
         for chunk in chunks {
             bytes += chunk.len() as u64;
@@ -209,7 +207,7 @@ impl Body for Arrived {
                 return Ok(Receipt { bytes, revised: false });
             }
         }
-        end.map_or(Ok(Receipt { bytes, revised: false }), Err)
+        end
     }
 }
 
@@ -241,10 +239,7 @@ impl Store for Remote {
             chunks.push(chunk.to_vec());
             true
         });
-        let arrived = Arrived(match read {
-            Ok(_) => Ok(chunks),
-            Err(reason) => Err((chunks, reason)),
-        });
+        let arrived = Arrived(chunks, read);
         let number = object.key.iter().fold(self.seed, |sum, &byte| scatter(sum, u64::from(byte)));
         let pause = std::time::Duration::from_micros(number % 3_000);
         std::thread::spawn(move || {

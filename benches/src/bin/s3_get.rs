@@ -197,8 +197,10 @@ fn get_store(arguments: &Arguments, objects: &[Object]) -> u64 {
     let there = arguments.there;
     for object in objects {
         let (sender, counted) = (sender.clone(), counted.clone());
-        // A small body is here as a whole, so reading it does not wait; a large one would, and goes there.
-        let is_small = object.size.is_some_and(|bytes| bytes <= 8 << 20);
+        // A small body is here as a whole, so reading it does not wait. A large one would, and the store cuts what
+        // is above an eighth of its budget, so that goes there in any case.
+        let small_bytes_max = (8 << 20).min(arguments.buffered_bytes_max / 8);
+        let is_small = object.size.is_some_and(|bytes| bytes <= small_bytes_max);
         let ready = move |body| {
             if there || !is_small {
                 let _ = sender.send(body);

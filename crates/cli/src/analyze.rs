@@ -326,6 +326,7 @@ fn tell_nothing(plan: &Plan, health: &Health) {
     tell!("nothing matched");
     if plan.objects.is_empty() {
         tell!("hint: no object here has the key of an invocation log; check the path, or the range");
+        tell!("hint: borehole ls SOURCE --all shows what is there");
     } else if !health.records.filtered.is_empty() {
         tell!("hint: every record was filtered; check the range and the filters");
     } else {

@@ -48,7 +48,7 @@ const BUCKETS_SHOWN: usize = 3;
     after_help = "Examples:\n  borehole pull s3://bedrock-logs/2024/03/11 dump/ --large-data s3://bedrock-large-data\n  borehole pull s3://bedrock-logs --last 2d dump/ --payloads none --dry-run"
 )]
 pub(crate) struct Pull {
-    /// Where the logs are (s3://BUCKET[/PREFIX][/DATE] or names of borehole.toml), and last the directory of the dump,
+    /// Where the logs are (`s3://BUCKET/PREFIX/DATE` or names of borehole.toml), and last the directory of the dump,
     /// made where it is not there
     #[arg(required = true, num_args = 2.., value_name = "SOURCE… DIR")]
     pub paths: Vec<String>,

@@ -57,8 +57,11 @@ pub(crate) fn tell(ledger: &Ledger, plan: &Plan) {
     }
     for (bucket, count) in &ledger.tally.references.unknown_buckets {
         let bucket = crate::exit::escaped(bucket);
-        tell!("note: {count} payload references lead to the bucket {bucket:?}, which no source stands for");
-        tell!("hint: if you have its objects, add --map s3://{bucket}=DIR");
+        let references = if *count == 1 { "reference leads" } else { "references lead" };
+        tell!("note: {count} payload {references} to the bucket {bucket:?}, which no source stands for");
+        tell!(
+            "hint: if you may read it, add --large-data s3://{bucket}, or --map s3://{bucket}=DIR for a copy"
+        );
     }
     let split = plan.streams.iter().any(|stream| stream.has_hours && stream.account.is_none());
     if split && ledger.tally.warnings.contains_key("document_conflict") {

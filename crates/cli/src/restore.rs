@@ -44,7 +44,7 @@ const FAILURES_SHOWN: usize = 10;
     after_help = "Examples:\n  borehole restore s3://bedrock-logs/2024/03/11\n  borehole restore s3://bedrock-logs/2024/03/11 --days 3 --yes\n  borehole restore s3://bedrock-logs --from 2024-03-01 --to 2024-03-08 --large-data s3://bedrock-large-data --status"
 )]
 pub(crate) struct Restore {
-    /// Where the logs are: s3://BUCKET[/PREFIX][/DATE] or a name of borehole.toml
+    /// Where the logs are: s3://BUCKET/PREFIX/DATE or a name of borehole.toml
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
 

@@ -515,6 +515,13 @@ fn b08_b09_pull_and_plan_name_what_is_archived_and_read_what_is_restored() {
         "{told}"
     );
 
+    let analyze = ["analyze", &source, "--format", "json", "--now", "2024-03-12"];
+    let report = archive.run(&analyze).ends(3).json();
+    let objects = &report["health"]["objects"];
+    assert_eq!(objects["failed"], serde_json::json!({"archived": 7}));
+    assert_eq!(objects["read"], 17);
+    assert_eq!(report["complete"], false);
+
     let target = tempfile::tempdir().expect("a directory");
     let pull = ["pull", &source, text_of(target.path())];
     let incomplete = archive.run(&pull).ends(3);
@@ -530,6 +537,8 @@ fn b08_b09_pull_and_plan_name_what_is_archived_and_read_what_is_restored() {
     let complete = if complete.code == Some(0) { complete } else { archive.run(&pull) }.ends(0);
     assert!(complete.err.contains("0 objects missing"), "{}", complete.err);
     assert_eq!(files_of(&target.path().join("bedrock-logs")).len(), 24);
+    let report = archive.run(&analyze).ends(0).json();
+    assert_eq!(report["health"]["objects"]["read"], 24);
 }
 
 #[test]

@@ -410,12 +410,25 @@ impl Walk {
 const MALFORMED: &str = "a page of the listing is malformed (list_malformed)";
 
 fn walk_error(bucket: &Bucket, prefix: &[u8], cause: &str, attempts: u32) -> Error {
+    // The words of a report are too short for somebody who gets nothing else to read.
+    let (cause, hint) = match cause {
+        "connection" => {
+            ("no connection, or none that lasts", "check the network, and --endpoint-url where it is given")
+        }
+        "throttled" => {
+            ("the server asks to slow down", "try again later; nothing is reported from half a listing")
+        }
+        "server_error" => {
+            ("the server keeps failing", "try again later; nothing is reported from half a listing")
+        }
+        cause => (cause, "try again later; nothing is reported from half a listing"),
+    };
     Error {
         place: format!("s3://{}/{}", bucket.name, EscapedKey(prefix)),
         operation: "list",
         attempts,
         cause: cause.to_owned(),
-        hint: Some("a report from half a listing is worse than none: try again later"),
+        hint: Some(hint),
     }
 }
 

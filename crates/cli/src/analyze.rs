@@ -14,7 +14,7 @@ use borehole_scan::{
 use borehole_usage::figures::{DocumentTally, Health, ObjectTally, RecordTally, ReferenceTally};
 use borehole_usage::{CoverageId, CoverageSpan, Filter, HourSummary, Question, SealedHour, Tally, Totals};
 
-use crate::args::{Analyze, Format};
+use crate::args::{Analyze, Format, cores};
 use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::places::Places;
 use crate::{Outcome, estimate, output, progress, rejects};
@@ -191,8 +191,7 @@ fn scan_options(args: &Analyze, sources: &[Source], places: &mut Places) -> anyh
         }
         None => Resolve::Facts,
     };
-    let threads =
-        args.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+    let threads = args.threads.unwrap_or_else(cores);
     if threads == 0 || threads > 1_024 {
         return Err(UsageError { message: "--threads: expected 1 to 1024".to_owned(), hint: None }.into());
     }

@@ -253,6 +253,11 @@ pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// One thread per core, where nobody says how many.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
 /// Seconds of a span like `14d`.
 pub(crate) fn parse_span(text: &str) -> Result<i64, String> {
     let wrong = || "expected a number and m, h, d or w, as in 14d".to_owned();

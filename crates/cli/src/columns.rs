@@ -3,6 +3,8 @@
 //! In: rows of text. Out: aligned lines. Always: what comes in is printed as it is, so whoever fills a table with
 //! strings of the logs escapes them first. Absent: colours, wrapping, any arithmetic but padding.
 
+pub(crate) use borehole_report::text::counted;
+
 /// How a column is padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -40,20 +42,7 @@ pub(crate) fn aligned(rows: &[Vec<String>], columns: &[Align], indent: usize) ->
 
 /// `4,812,907`.
 pub(crate) fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `3 objects`, `1 object`.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(count), if count == 1 { "" } else { "s" })
+    borehole_report::text::thousands(u128::from(value))
 }
 
 /// `812 B`, `4.7 KiB`, `13 MiB`: three digits at most, rounded down.

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borehole_record::{Timestamp, UtcDay, UtcHour};
 use borehole_scan::{Plan, Range, Source};
-use borehole_store::s3::Counters;
 use borehole_store::s3::inspect::reader_region;
+use borehole_store::s3::{Counters, RANGE_BYTES};
 use borehole_store::{Object, StorageClass};
 
 use crate::columns::{counted, size, thousands};
@@ -23,9 +23,6 @@ const BYTES_PER_SECOND: u64 = 100_000_000;
 /// GETs a second that the estimate of time assumes: 16 at once, the figure that reading starts with, at 50 ms each.
 /// Within a Region it soon becomes more.
 const GETS_PER_SECOND: u64 = 300;
-
-/// Bytes that one GET asks for at most: larger objects are read in ranges of this size.
-const GET_BYTES: u64 = 8 << 20;
 
 /// Buckets that the plan calls by their names; of more it gives the number.
 const BUCKETS_NAMED: usize = 3;
@@ -119,7 +116,7 @@ impl Amount {
     fn add(&mut self, bytes: u64) {
         self.objects += 1;
         self.bytes += bytes;
-        self.gets += bytes.div_ceil(GET_BYTES).max(1);
+        self.gets += bytes.div_ceil(RANGE_BYTES).max(1);
     }
 }
 
@@ -367,7 +364,7 @@ mod tests {
 
     #[test]
     fn large_objects_take_a_get_for_each_range() {
-        let sizes = [0, 1, GET_BYTES, GET_BYTES + 1];
+        let sizes = [0, 1, RANGE_BYTES, RANGE_BYTES + 1];
         let objects = sizes.map(|bytes| (0, object(StorageClass::Standard, bytes)));
         assert_eq!(estimate(&objects, &[bucket("logs", "us-west-2")]).all.gets, 1 + 1 + 1 + 2);
     }

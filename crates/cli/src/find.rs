@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use borehole_record::{
-    BodyPlace, Call, ContentKinds, Count, DecodeOptions, Document, DocumentKind, Facets, Invocation, Key,
-    RequestId, Timestamp, UtcHour, time,
+    BodyPlace, ContentKinds, Count, DecodeOptions, Document, DocumentKind, Invocation, Key, RequestId,
+    Timestamp, UtcHour, time,
 };
+use borehole_scan::compact::{Compactor, Sides};
 use borehole_scan::{
     ListOptions, LookedUp, PayloadPlaces, Plan, Planned, Progress, Range, Role, Source, SurveyOptions,
     limits, survey,
@@ -22,7 +23,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::args::Format;
+use crate::args::{Format, cores};
 use crate::columns::{counted, size, thousands};
 use crate::exit::{Exit, UsageError, escaped};
 use crate::json_text::json_text;
@@ -275,9 +276,7 @@ impl Search {
                 found.1 += 1;
             }
         };
-        let threads = args.threads.map(usize::from);
-        let threads =
-            threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+        let threads = args.threads.map_or_else(cores, usize::from);
         let decode = DecodeOptions {
             facts: true,
             accept_epoch: false,
@@ -542,45 +541,9 @@ fn tell_copies_apart(hits: &mut [Hit]) {
 
 /// The document in the form in which copies are compared; `None` where a run would reject it.
 fn invocation(hit: &Hit, object: u32) -> Option<Invocation> {
-    let document = &hit.document;
-    let text = |text: &Option<Box<str>>| text.as_deref().map(Arc::from);
-    let call = Call {
-        account: hit.account.as_deref().map(Arc::from),
-        region: hit.region.as_deref().map(Arc::from),
-        model_id: document.model_id.as_deref().map(Arc::from)?,
-        operation: text(&document.operation),
-        error_code: text(&document.error_code),
-        inference_region: text(&document.inference_region),
-        service_tier: text(&document.service_tier),
-    };
-    let facets = Facets {
-        call: Arc::new(call),
-        identity: text(&document.identity),
-        stop_reason: text(&document.stop_reason),
-        tags: document.tags.as_slice().into(),
-    };
-    Some(Invocation {
-        timestamp: document.timestamp?,
-        request_id: document.request_id.clone().unwrap_or(RequestId::Missing),
-        facets: Arc::new(facets),
-        input_tokens: document.input_tokens,
-        output_tokens: document.output_tokens,
-        cache_read_tokens: document.cache_read_tokens,
-        cache_write_tokens: document.cache_write_tokens,
-        max_tokens: document.max_tokens,
-        latency_ms: document.latency_ms,
-        first_byte_ms: document.first_byte_ms,
-        input_bytes: document.input_bytes,
-        output_bytes: document.output_bytes,
-        input_kinds: document.input_kinds,
-        output_kinds: document.output_kinds,
-        http_status: document.http_status.unwrap_or(0),
-        input_large: false,
-        output_large: false,
-        payload_lost: false,
-        object,
-        offset: document.offset,
-    })
+    let (account, region) = (hit.account.as_deref(), hit.region.as_deref());
+    let document = hit.document.clone();
+    Compactor::default().compact(document, Sides::default(), object, account, region).ok()
 }
 
 fn kind_word(kind: DocumentKind) -> &'static str {

@@ -59,7 +59,7 @@ pub(crate) fn look(source: &Source) -> Result<Glimpse, Error> {
             look.date_tree(&folder)?;
         }
         for child in children {
-            let leads_on = match place_in_layout(&child) {
+            let leads_on = match key::leads_to_records(&child) {
                 Some(leads_on) => leads_on,
                 None => depth < UNKNOWN_FOLDERS_DEPTH,
             };
@@ -112,7 +112,7 @@ impl Look<'_> {
                 let children = self.children(&path)?;
                 if width == 2
                     && self.glimpse.payload.is_none()
-                    && let Some(request) = children.iter().find(|child| is_payload_folder(child))
+                    && let Some(request) = children.iter().find(|child| key::payload_day(child).is_some())
                 {
                     self.children(request)?;
                 }
@@ -178,23 +178,4 @@ fn name_of(folder: &[u8]) -> &[u8] {
 
 fn is_date_part(name: &[u8], width: usize) -> bool {
     name.len() == width && name.iter().all(u8::is_ascii_digit) && (width != 4 || name.starts_with(b"20"))
-}
-
-/// `YYYY/MM/DD/<requestId>`.
-fn is_payload_folder(folder: &[u8]) -> bool {
-    let parent = folder.iter().rposition(|&byte| byte == b'/').map_or(&folder[..0], |at| &folder[..at]);
-    let range = key::folder_range(folder);
-    range.is_some_and(|(first, end)| end.0 - first.0 == 24) && key::folder_range(parent) == range
-}
-
-/// Whether a folder on the way into the `aws` layout leads on to records; `None` where it is outside of it.
-fn place_in_layout(folder: &[u8]) -> Option<bool> {
-    let names: Vec<&[u8]> = folder.split(|&byte| byte == b'/').collect();
-    let at = names.iter().rposition(|name| *name == b"AWSLogs")?;
-    let below = &names[at + 1..];
-    let is_account = |name: &[u8]| name.len() == 12 && name.iter().all(u8::is_ascii_digit);
-    Some(
-        below.first().is_none_or(|name| is_account(name))
-            && below.get(1).is_none_or(|name| *name == b"BedrockModelInvocationLogs"),
-    )
 }

@@ -364,9 +364,8 @@ impl Listing {
                 }
             }
         };
-        let cores = std::thread::available_parallelism().map_or(1, Into::into);
         let options = SurveyOptions {
-            threads: args.threads.unwrap_or(cores),
+            threads: args.threads.unwrap_or_else(crate::args::cores),
             decode: DecodeOptions {
                 facts: false,
                 accept_epoch: true,
@@ -476,30 +475,17 @@ enum Lost {
     Refused(&'static str),
 }
 
-/// Where a reference leads: only into the buckets of this run, and never to another account's objects (faults G1 to
-/// G5). The same rules as those of `analyze`.
+/// Where a reference leads: only into the buckets of this run, and by the rules of `analyze` (faults G1 to G5).
 fn locate<'a, 'b, T>(
     (path, account): &'a Reference,
     buckets: &HashMap<&str, &'b T>,
 ) -> Result<(&'b T, &'a [u8]), Lost> {
-    let rest = path.strip_prefix("s3://").ok_or(Lost::Refused("scheme"))?;
-    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    let store = buckets.get(bucket).ok_or_else(|| Lost::Bucket(bucket.chars().take(63).collect()))?;
-    let is_sound = !key.is_empty()
-        && key.len() <= 1_024
-        && !key.contains('\0')
-        && key.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
-    if !is_sound {
-        return Err(Lost::Refused("key"));
+    let reference = borehole_scan::Reference::parse(path).ok_or(Lost::Refused("scheme"))?;
+    let store = buckets.get(reference.bucket).ok_or_else(|| Lost::Bucket(reference.bucket_shown()))?;
+    match reference.refusal(account.as_deref()) {
+        Some(reason) => Err(Lost::Refused(reason)),
+        None => Ok((store, reference.key.as_bytes())),
     }
-    let mut segments = key.split('/');
-    if segments.any(|segment| segment == "AWSLogs")
-        && let (Some(named), Some(account)) = (segments.next(), account)
-        && named != &**account
-    {
-        return Err(Lost::Refused("account"));
-    }
-    Ok((store, key.as_bytes()))
 }
 
 /// What is missing from the dump, and how it is told.

@@ -351,3 +351,25 @@ fn bare_folder_range(directory: &[u8]) -> Option<(UtcHour, UtcHour)> {
     };
     is_in_layout.then_some(range)
 }
+
+/// Whether a folder at or below an `AWSLogs` leads on to invocation logs: an account of 12 digits, and in it
+/// `BedrockModelInvocationLogs`. Other services deliver there, too. `None` outside of any `AWSLogs`.
+#[must_use]
+pub fn leads_to_records(directory_key: &[u8]) -> Option<bool> {
+    let names: Vec<&[u8]> = directory_key.split(|&byte| byte == b'/').collect();
+    let at = names.iter().rposition(|name| *name == b"AWSLogs")?;
+    let below = &names[at + 1..];
+    let is_account = |name: &[u8]| name.len() == 12 && name.iter().all(u8::is_ascii_digit);
+    Some(
+        below.first().is_none_or(|name| is_account(name))
+            && below.get(1).is_none_or(|name| *name == b"BedrockModelInvocationLogs"),
+    )
+}
+
+/// The day's folder (without a final `/`) of a payload's folder `YYYY/MM/DD/<requestId>`; `None` where it is none.
+#[must_use]
+pub fn payload_day(directory_key: &[u8]) -> Option<&[u8]> {
+    let (day, _) = rsplit_once(directory_key, b'/')?;
+    let range = folder_range(directory_key)?;
+    (range.1.0 - range.0.0 == 24 && folder_range(day) == Some(range)).then_some(day)
+}

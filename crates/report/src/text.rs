@@ -15,7 +15,8 @@ mod table;
 use advice::{next_steps, warning_words};
 use cells::{Ink, Line, cut_middle, escape, flow, width};
 use names::ModelNames;
-use numbers::{bytes, counted, duration, percent, short, thousands};
+use numbers::{bytes, duration, percent, short};
+pub use numbers::{counted, thousands};
 
 use crate::model::{Counts, Coverage, Distribution, Group, PerMinute, Range, Report};
 

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use borehole_record::{Call, Document, Facets, Invocation, RejectReason, RequestId, Tag};
 use rustc_hash::FxHashSet;
 
-use crate::resolve::Sides;
+pub use crate::resolve::Sides;
 
 /// Things of one kind remembered by one thread; callers with a session per request would fill it without end.
 const REMEMBERED_MAX: usize = 8_192;
 
 /// Shares equal sets of strings.
 #[derive(Default)]
-pub(crate) struct Compactor {
+pub struct Compactor {
     calls: FxHashSet<Arc<Call>>,
     facets: FxHashSet<Arc<Facets>>,
     strings: Shared<str>,
@@ -25,7 +25,10 @@ pub(crate) struct Compactor {
 
 impl Compactor {
     /// Makes an invocation of a document. Account and Region come from the key where the document has none.
-    pub(crate) fn compact(
+    ///
+    /// # Errors
+    /// Where the record lacks what every invocation has: a timestamp or a model.
+    pub fn compact(
         &mut self,
         document: Document,
         sides: Sides,

@@ -5,7 +5,7 @@
 //! listing, or cut of the input; an object counts whole or not at all. Absent: any figure about tokens.
 
 mod cells;
-mod compact;
+pub mod compact;
 mod feed;
 mod join;
 pub mod ledger;
@@ -15,6 +15,7 @@ mod pending;
 pub mod plan;
 mod progress;
 mod read;
+mod reference;
 mod resolve;
 mod run;
 pub mod source;
@@ -25,6 +26,7 @@ pub use ledger::{Ledger, LedgerLine};
 pub use lookup::{LookedUp, PayloadPlaces};
 pub use plan::{ListOptions, Plan, Planned, Range, Role};
 pub use progress::Progress;
+pub use reference::Reference;
 pub use resolve::{PayloadRoot, Resolve};
 pub use run::{CellSink, ScanOptions, scan};
 pub use source::Source;

@@ -39,7 +39,7 @@ impl<'a> PayloadPlaces<'a> {
         plan: &Plan,
         progress: &'a Progress,
     ) -> Result<Self, Error> {
-        // Nothing is resolved: the mode keeps the resolver from listing and from starting threads.
+        // Nothing is resolved: the mode keeps the resolver from starting threads.
         let resolver = Resolver::new(Resolve::Never, roots, sources, plan, 1, 0, progress)?;
         Ok(PayloadPlaces { resolver })
     }

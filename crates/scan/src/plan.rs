@@ -551,17 +551,11 @@ impl Walk<'_> {
         if is_outside {
             return Step::Leave;
         }
-        // `YYYY/MM/DD/<requestId>`: the folder of one payload.
-        let (parent, _) = folder.split_at(folder.iter().rposition(|&byte| byte == b'/').unwrap_or(0));
-        if range.is_some_and(|(first, end)| end.0 - first.0 == 24) && key::folder_range(parent) == range {
-            return Step::PayloadOfDay(parent);
+        if let Some(day) = key::payload_day(folder) {
+            return Step::PayloadOfDay(day);
         }
-        if let Some(at) = names.iter().rposition(|name| *name == b"AWSLogs") {
-            let below = &names[at + 1..];
-            let is_account = |name: &[u8]| name.len() == 12 && name.iter().all(u8::is_ascii_digit);
-            let delivers = below.first().is_none_or(|name| is_account(name))
-                && below.get(1).is_none_or(|name| *name == b"BedrockModelInvocationLogs");
-            return if delivers { Step::Enter } else { Step::Leave };
+        if let Some(leads_on) = key::leads_to_records(folder) {
+            return if leads_on { Step::Enter } else { Step::Leave };
         }
         if range.is_some() {
             return Step::Enter;

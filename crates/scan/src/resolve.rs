@@ -21,6 +21,7 @@ use crate::ledger::Tally;
 use crate::limits::{PAYLOAD_DAYS, PAYLOADS_CACHED};
 use crate::pending::{Claim, Entry, Pending, Promise};
 use crate::plan::{Plan, Role, key_hash};
+use crate::reference::{self, Reference};
 use crate::source::Source;
 use crate::{Error, Progress};
 
@@ -175,8 +176,10 @@ pub(crate) enum Fetched {
 
 /// What resolving did to a record.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sides {
+pub struct Sides {
+    /// The input body is an object of its own.
     pub input_large: bool,
+    /// The output body is.
     pub output_large: bool,
     /// A payload that could have given an absent token count was not to be had.
     pub payload_lost: bool,
@@ -212,7 +215,7 @@ impl<'a> Resolver<'a> {
     /// payloads that their listing saw.
     ///
     /// # Errors
-    /// Where a bucket of payloads cannot be listed, or no threads can be started.
+    /// Where no threads can be started.
     pub(crate) fn new(
         mode: Resolve,
         maps_and_large_data: &[PayloadRoot],
@@ -247,13 +250,6 @@ impl<'a> Resolver<'a> {
                 source.store.is_remote().then(|| plan.payload_keys.get(&index).cloned().unwrap_or_default()),
             );
         }
-        if plan.has_split() {
-            for (root, listed) in roots.iter().zip(&mut listed) {
-                if root.is_remote && !root.conventional.is_empty() && listed.is_none() {
-                    *listed = Some(list_conventional(root, plan, progress)?);
-                }
-            }
-        }
         let readers = if mode != Resolve::Never && roots.iter().any(|root| root.is_remote) {
             let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
             Some(Arc::new(builder.build().map_err(|_| Error::Threads { threads })?))
@@ -262,6 +258,23 @@ impl<'a> Resolver<'a> {
         };
         let (cache, stopped) = (Mutex::default(), AtomicBool::new(false));
         Ok(Resolver { mode, roots, listed, decoded_bytes_max, cache, readers, stopped, progress })
+    }
+
+    /// Lists the conventional payloads of the buckets that nobody has listed yet, where the plan has records that may
+    /// have such. Before that none of theirs is found.
+    ///
+    /// # Errors
+    /// Where a bucket of payloads cannot be listed.
+    pub(crate) fn list_conventional(&mut self, plan: &Plan) -> Result<(), Error> {
+        if !plan.has_split() {
+            return Ok(());
+        }
+        for (root, listed) in self.roots.iter().zip(&mut self.listed) {
+            if root.is_remote && !root.conventional.is_empty() && listed.is_none() {
+                *listed = Some(list_conventional(root, plan, self.progress)?);
+            }
+        }
+        Ok(())
     }
 
     /// Why the run must stop, where a store of payloads says so.
@@ -417,7 +430,7 @@ impl<'a> Resolver<'a> {
             return (keys, side);
         };
         let id = id.to_string();
-        if !(lacks_input || lacks_output) || !key_is_sound(id.as_bytes()) || id.contains('/') {
+        if !(lacks_input || lacks_output) || !reference::is_sound(id.as_bytes()) || id.contains('/') {
             return (keys, side);
         }
         let day = UtcDay::of(time);
@@ -527,8 +540,8 @@ impl<'a> Resolver<'a> {
         path: &str,
         account: Option<&str>,
     ) -> Result<Vec<(usize, Vec<u8>)>, (&'static str, Option<String>)> {
-        let rest = path.strip_prefix("s3://").ok_or(("scheme", None))?;
-        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let reference = Reference::parse(path).ok_or(("scheme", None))?;
+        let Reference { bucket, key } = reference;
         let mut places = Vec::new();
         let mut is_known = false;
         for (index, root) in self.roots.iter().enumerate() {
@@ -557,17 +570,10 @@ impl<'a> Resolver<'a> {
             }
         }
         if !is_known {
-            return Err(("bucket", Some(bucket.chars().take(63).collect())));
+            return Err(("bucket", Some(reference.bucket_shown())));
         }
-        if !key_is_sound(key.as_bytes()) {
-            return Err(("key", None));
-        }
-        let mut segments = key.split('/');
-        if segments.any(|segment| segment == "AWSLogs")
-            && let (Some(named), Some(account)) = (segments.next(), account)
-            && named != account
-        {
-            return Err(("account", None));
+        if let Some(reason) = reference.refusal(account) {
+            return Err((reason, None));
         }
         Ok(places)
     }
@@ -698,14 +704,6 @@ fn day_folder(day: UtcDay) -> Option<String> {
 /// Whether a successful call's record lacks a count that its payload may give.
 fn lacks_count(document: &Document) -> bool {
     document.error_code.is_none() && !(document.input_tokens.is_known() && document.output_tokens.is_known())
-}
-
-/// Keys as S3 would take them: 1…1,024 bytes, no empty, `.` or `..` segment, no NUL.
-fn key_is_sound(key: &[u8]) -> bool {
-    !key.is_empty()
-        && key.len() <= 1_024
-        && !key.contains(&0)
-        && key.split(|&byte| byte == b'/').all(|segment| !matches!(segment, b"" | b"." | b".."))
 }
 
 /// Fills what the record lacks; the length of an offloaded body wins over the metadata document's figure.

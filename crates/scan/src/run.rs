@@ -87,7 +87,7 @@ pub fn scan(
     // Payloads of joined records are read by threads of their own: the coordinator waits for them, and must not
     // wait for threads that in turn wait for nothing but their next object.
     let resolvers = if plan.has_split() { Some(pool(options.threads)?) } else { None };
-    let resolver = Resolver::new(
+    let mut resolver = Resolver::new(
         options.resolve,
         &options.payload_roots,
         sources,
@@ -96,6 +96,7 @@ pub fn scan(
         options.decode.decoded_bytes_max,
         progress,
     )?;
+    resolver.list_conventional(&plan)?;
     let reader = Reader {
         plan: &plan,
         sources,

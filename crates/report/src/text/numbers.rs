@@ -19,7 +19,8 @@ fn rounded(numerator: u128, denominator: u128) -> u128 {
 }
 
 /// `4,812,907`.
-pub(crate) fn thousands(value: u128) -> String {
+#[must_use]
+pub fn thousands(value: u128) -> String {
     let digits = value.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
@@ -32,7 +33,8 @@ pub(crate) fn thousands(value: u128) -> String {
 }
 
 /// `4,812,907 requests`, `1 request`.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", thousands(u128::from(count)))
 }

@@ -44,7 +44,7 @@ pub(crate) const IN_FLIGHT_START: usize = 16;
 pub(crate) const WHOLE_BYTES_MAX: u64 = 8 << 20;
 
 /// Larger objects are asked for in ranges of this size.
-pub(crate) const RANGE_BYTES: u64 = 8 << 20;
+pub const RANGE_BYTES: u64 = 8 << 20;
 
 /// Ranges of one object under way at once: one being decoded, one coming.
 pub(crate) const RANGES_IN_FLIGHT: usize = 2;

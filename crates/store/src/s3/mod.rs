@@ -24,7 +24,7 @@ mod transport;
 use std::sync::Arc;
 
 pub use connect::{Connections, Counters};
-pub use limits::Tuning;
+pub use limits::{RANGE_BYTES, Tuning};
 
 use crate::{Error, Listed, Object, ReadFailure, Ready, Receipt, Store};
 

@@ -231,7 +231,7 @@ impl Piece {
             .key(&target.key)
             .set_if_match(target.etag.clone())
             .set_range(range)
-            .set_request_payer(target.payer())
+            .set_request_payer(bucket.request_payer())
             // Of a part, some servers would give the checksum of the whole.
             .set_checksum_mode((!ranged).then_some(ChecksumMode::Enabled));
         bucket.connections.counters.get_requests.fetch_add(1, Ordering::Relaxed);

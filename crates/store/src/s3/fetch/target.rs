@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 
-use aws_sdk_s3::types::RequestPayer;
-
 use super::effort::Effort;
 use super::watch::{Silence, Watch};
 use crate::s3::connect::Bucket;
 use crate::s3::failure::{Trouble, classify, status};
 use crate::s3::limiter::{Lane, Permit};
+use crate::s3::restore;
 use crate::{Object, ReadFailure, Restore, StorageClass, Version};
 
 /// One object to be fetched.
@@ -51,11 +50,6 @@ impl Target {
     /// Who is going to read it.
     pub(super) fn lane(&self) -> Lane {
         if self.listed { Lane::Listed } else { Lane::Referred }
-    }
-
-    /// What to send with a request, where the operator agreed to pay for it.
-    pub(super) fn payer(&self) -> Option<RequestPayer> {
-        self.bucket.options.requester_pays.then_some(RequestPayer::Requester)
     }
 
     /// A 403 for a key that no listing has shown may hide that there is none (faults B20).
@@ -111,7 +105,7 @@ impl Target {
                 .head_object()
                 .bucket(&self.bucket.name)
                 .key(&self.key)
-                .set_request_payer(self.payer());
+                .set_request_payer(self.bucket.request_payer());
             let trouble = match Watch::new(&self.bucket).wait(request.send()).await {
                 Ok(Ok(answer)) => {
                     return Ok(Some(Object {
@@ -179,13 +173,9 @@ pub(super) fn same_version(one: Option<&str>, other: Option<&str>) -> bool {
     one.map(|etag| etag.trim_matches('"')) == other.map(|etag| etag.trim_matches('"'))
 }
 
-/// `x-amz-restore`: `ongoing-request="true"`, or `ongoing-request="false", expiry-date="…"`.
+/// `x-amz-restore`, without its date.
 fn restore_of(header: Option<&str>) -> Restore {
-    match header {
-        Some(header) if header.contains("ongoing-request=\"true\"") => Restore::InProgress,
-        Some(header) if header.contains("ongoing-request=\"false\"") => Restore::Restored,
-        _ => Restore::None,
-    }
+    header.map_or(Restore::None, |header| restore::parse(header).0)
 }
 
 #[cfg(test)]

@@ -173,6 +173,7 @@ fn question(args: &Analyze, plan: &Plan, now: Timestamp) -> Question {
             identities: args.identity.clone(),
             operations: args.operation.clone(),
         },
+        ..Question::default()
     }
 }
 

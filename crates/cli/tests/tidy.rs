@@ -13,12 +13,13 @@ use serde_json::Value;
 use support::{files_below, goldens, repository};
 
 /// Which rooms a room may use. Test dependencies are free.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("borehole-store", &[]),
     ("borehole-record", &[]),
     ("borehole-scan", &["borehole-store", "borehole-record"]),
     ("borehole-usage", &["borehole-record"]),
-    ("borehole-report", &["borehole-usage"]),
+    ("borehole-quota", &["borehole-record", "borehole-usage"]),
+    ("borehole-report", &["borehole-usage", "borehole-quota"]),
     // No edge at all: a generator that shared code with the reader would share its misunderstandings.
     ("borehole-synth", &[]),
     // Servers and faults for tests: only tests and benches use it, and it must not know what it tests.
@@ -27,20 +28,22 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("borehole-benches", &ROOMS_AND_COMMAND),
 ];
 
-const ROOMS: [&str; 6] = [
+const ROOMS: [&str; 7] = [
     "borehole-store",
     "borehole-record",
     "borehole-scan",
     "borehole-usage",
+    "borehole-quota",
     "borehole-report",
     "borehole-synth",
 ];
 
-const ROOMS_AND_COMMAND: [&str; 7] = [
+const ROOMS_AND_COMMAND: [&str; 8] = [
     "borehole-store",
     "borehole-record",
     "borehole-scan",
     "borehole-usage",
+    "borehole-quota",
     "borehole-report",
     "borehole-synth",
     "borehole",
@@ -65,16 +68,16 @@ const PACKAGES: [(&str, &[&str]); 26] = [
     ("md-5", &["borehole-store", "borehole"]),
     ("memchr", &["borehole-record"]),
     ("rayon", &["borehole-scan"]),
-    ("rustc-hash", &["borehole-record", "borehole-scan", "borehole-usage"]),
+    ("rustc-hash", &["borehole-record", "borehole-scan", "borehole-usage", "borehole-quota"]),
     ("rustix", &["borehole-store", "borehole-scan", "borehole-testbed"]),
-    ("serde", &["borehole-report", "borehole"]),
-    ("serde_json", &["borehole-report", "borehole-synth", "borehole"]),
+    ("serde", &["borehole-quota", "borehole-report", "borehole"]),
+    ("serde_json", &["borehole-quota", "borehole-report", "borehole-synth", "borehole"]),
     ("simd-json", &["borehole-record"]),
     ("tempfile", &["borehole-scan", "borehole", "borehole-testbed"]),
     ("thiserror", &["borehole-store", "borehole-scan"]),
     // What waits for a network waits behind the synchronous face of the store.
     ("tokio", &["borehole-store", "borehole-testbed"]),
-    ("toml", &["borehole"]),
+    ("toml", &["borehole-quota", "borehole"]),
     ("unicode-width", &["borehole-report"]),
 ];
 

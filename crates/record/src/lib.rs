@@ -18,6 +18,6 @@ pub use decode::{DecodeOptions, ObjectDecoder, ObjectSummary, PayloadDecoder, Si
 pub use document::{BodyPlace, Document, DocumentKind, Payload};
 pub use invocation::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Tag};
 pub use key::Key;
-pub use model::{Model, Scope};
+pub use model::{Model, ProfileMap, Scope};
 pub use reject::{ObjectFailure, Reject, RejectReason, Warning, Warnings};
 pub use time::{Timestamp, UtcDay, UtcHour, UtcMinute, UtcSecond};

@@ -4,7 +4,7 @@
 //! one hour of any number of streams, a [`SealedHour`] is what remains of it, [`Totals`] adds up the sealed hours
 //! and takes the figures over all of them. Always: merging is associative and commutative, and the figures are
 //! the same for any order of records and hours and any split of the work. Absent: I/O, clocks ("now" is part
-//! of the [`Question`]), threads, floating point, and what a quota charges.
+//! of the [`Question`]), threads, floating point, and the rates by which a quota charges.
 //!
 //! ```
 //! use borehole_record::{Timestamp, UtcHour};
@@ -20,6 +20,7 @@
 //! assert_eq!(figures.totals.tokens_per_minute, None, "an average of nothing is absent, not 0");
 //! ```
 
+pub mod charge;
 pub mod figures;
 
 mod question;
@@ -36,10 +37,11 @@ mod histogram;
 mod kept;
 mod listing;
 mod names;
-mod packed;
+pub mod packed;
 mod series;
 mod sums;
 
+pub use charge::{Charge, ChargeRules, Charges, MaxTokens, Tokens};
 pub use coverage::{CoverageId, CoverageSpan};
 pub use figures::Figures;
 pub use hour::{HourSummary, Outcome, SealedHour, Tally};

@@ -5,14 +5,14 @@
 //! spelling, so equal contents are equal bytes. Absent: lengths, tags, versions; bytes never come from outside.
 
 /// Writes integers.
-#[derive(Default)]
-pub(crate) struct Packer {
+#[derive(Default, Debug)]
+pub struct Packer {
     bytes: Vec<u8>,
 }
 
 impl Packer {
     /// Writes one integer of at most 64 bits.
-    pub(crate) fn count(&mut self, mut value: u64) {
+    pub fn count(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.bytes.push(value as u8 | 0x80);
             value >>= 7;
@@ -21,7 +21,7 @@ impl Packer {
     }
 
     /// Writes one integer of at most 128 bits; a small one has the spelling that [`Packer::count`] gives it.
-    pub(crate) fn sum(&mut self, mut value: u128) {
+    pub fn sum(&mut self, mut value: u128) {
         while value >= 0x80 {
             self.bytes.push(value as u8 | 0x80);
             value >>= 7;
@@ -30,19 +30,19 @@ impl Packer {
     }
 
     /// Writes up to 64 integers of which most may be 0: a bit for each, then those that are not.
-    pub(crate) fn sparse(&mut self, values: &[u128]) {
+    pub fn sparse(&mut self, values: &[u128]) {
         let present = values.iter().rev().fold(0, |bits, &value| bits << 1 | u64::from(value > 0));
         self.count(present);
         values.iter().filter(|&&value| value > 0).for_each(|&value| self.sum(value));
     }
 
     /// Writes bytes that were packed before.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// The bytes written.
-    pub(crate) fn finish(self) -> Box<[u8]> {
+    pub fn finish(self) -> Box<[u8]> {
         self.bytes.into_boxed_slice()
     }
 }
@@ -50,18 +50,19 @@ impl Packer {
 /// Reads integers in the order they were written.
 ///
 /// Reading past the end, or a value wider than asked for, panics: the bytes are our own, so that is our bug.
-pub(crate) struct Unpacker<'a> {
+#[derive(Debug)]
+pub struct Unpacker<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Unpacker<'a> {
     /// Starts at the first integer.
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8]) -> Self {
         Unpacker { bytes }
     }
 
     /// Reads an integer of at most 64 bits.
-    pub(crate) fn count(&mut self) -> u64 {
+    pub fn count(&mut self) -> u64 {
         let mut value = 0;
         let mut shift = 0;
         loop {
@@ -75,7 +76,7 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Reads an integer of at most 128 bits.
-    pub(crate) fn sum(&mut self) -> u128 {
+    pub fn sum(&mut self) -> u128 {
         let mut value = 0;
         let mut shift = 0;
         loop {
@@ -89,13 +90,13 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Reads what [`Packer::sparse`] wrote for as many integers.
-    pub(crate) fn sparse<const N: usize>(&mut self) -> [u128; N] {
+    pub fn sparse<const N: usize>(&mut self) -> [u128; N] {
         let present = self.count();
         std::array::from_fn(|bit| if present >> bit & 1 == 1 { self.sum() } else { 0 })
     }
 
     /// Reads so many bytes as they are.
-    pub(crate) fn bytes(&mut self, length: usize) -> &'a [u8] {
+    pub fn bytes(&mut self, length: usize) -> &'a [u8] {
         let (bytes, rest) =
             self.bytes.split_at_checked(length).expect("sealed bytes end where they were written to end");
         self.bytes = rest;
@@ -103,12 +104,12 @@ impl<'a> Unpacker<'a> {
     }
 
     /// The bytes not yet read.
-    pub(crate) fn rest(&self) -> &'a [u8] {
+    pub fn rest(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// Whether all was read.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use borehole_record::{Facets, Timestamp, identity};
+use borehole_record::{Facets, ProfileMap, Timestamp, identity};
+
+use crate::charge::Charges;
 
 /// One dimension of `--by`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -239,7 +241,7 @@ impl FilterReason {
 }
 
 /// Everything that is asked; the same for the whole run.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Question {
     /// The dimensions of the groups, in order; empty asks for the totals alone.
     pub by: Vec<Dimension>,
@@ -261,6 +263,12 @@ pub struct Question {
     pub to: Option<Timestamp>,
     /// Which records count.
     pub filter: Filter,
+    /// What calls are charged against a quota.
+    pub charges: Charges,
+    /// Where not the time of the call but this one says which rates apply: for questions about a coming quota.
+    pub charges_at: Option<Timestamp>,
+    /// What application inference profiles were copied from.
+    pub profiles: ProfileMap,
 }
 
 /// Everything there is, by account, Region, model and scope. `now` is the end of time: nothing lies ahead of it.
@@ -277,6 +285,9 @@ impl Default for Question {
             from: None,
             to: None,
             filter: Filter::default(),
+            charges: Charges::default(),
+            charges_at: None,
+            profiles: ProfileMap::default(),
         }
     }
 }

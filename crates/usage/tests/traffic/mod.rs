@@ -270,6 +270,7 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
                 from: from.map(moment),
                 to: to.map(moment),
                 filter,
+                ..Question::default()
             }
         })
 }

@@ -1,0 +1,538 @@
+//! The attempts of a run by quota, packed: what replay and attribution work on.
+//!
+//! In: the counted invocations of one UTC hour after the other. Out: [`KeyAttempts`], a quota's attempts in the
+//! order of (second, request id), whatever order they came in. Always: an hour that is closed again replaces
+//! what it was before; some 15 bytes an attempt. Absent: rates (see [`borehole_usage::Charge`]), filters (only
+//! what [`borehole_usage::HourSummary::observe`] counted is for here).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use borehole_record::{ContentKinds, Count, Facets, Invocation, Model, ProfileMap, RequestId, UtcHour};
+use borehole_usage::packed::{Packer, Unpacker};
+use borehole_usage::{MaxTokens, Tokens};
+use rustc_hash::FxHashMap;
+
+use crate::attempt::{Attempt, Caller, CallerId, Callers, Ending, ThrottledRequest};
+use crate::key::QuotaKey;
+
+/// Throttled requests that are named for one quota and hour: a ticket names ten in all.
+const THROTTLED_NAMED_MAX: usize = 10;
+
+/// Which hours are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keep {
+    /// All: for replays.
+    All,
+    /// For each quota the hours that explain its worst: so many with the most throttles, and as many with the
+    /// most raw tokens in one minute. Memory does not grow with the input.
+    Worst(usize),
+}
+
+/// All attempts of a run.
+#[derive(Debug)]
+pub struct AttemptBook {
+    keep: Keep,
+    profiles: ProfileMap,
+    tag: Option<String>,
+    callers: Callers,
+    keys: BTreeMap<QuotaKey, KeyAttempts>,
+    open: Option<OpenHour>,
+}
+
+impl AttemptBook {
+    /// An empty book. `profiles` says what application profiles were copied from; `tag` is the tag whose values
+    /// callers are told apart by, beside their identity.
+    #[must_use]
+    pub fn new(keep: Keep, profiles: ProfileMap, tag: Option<String>) -> Self {
+        AttemptBook { keep, profiles, tag, callers: Callers::default(), keys: BTreeMap::new(), open: None }
+    }
+
+    /// Begins an hour; what was there for it is replaced when it is closed.
+    pub fn open(&mut self, hour: UtcHour) {
+        self.open = Some(OpenHour {
+            hour,
+            numbers: BTreeMap::new(),
+            attempts: Vec::new(),
+            seen: FxHashMap::default(),
+        });
+    }
+
+    /// Adds a counted invocation of the open hour.
+    ///
+    /// # Panics
+    /// Without an open hour, or if the invocation is of another: whoever sorted it is wrong.
+    pub fn observe(&mut self, invocation: &Invocation) {
+        let open = self.open.as_mut().expect("an hour is open");
+        assert_eq!(UtcHour::of(invocation.timestamp), open.hour, "an attempt came to another hour");
+        let slot = open.slot(&invocation.facets, &self.profiles, self.tag.as_deref(), &mut self.callers);
+        let ending = if invocation.is_successful() {
+            Ending::Successful
+        } else if invocation.is_throttled() {
+            Ending::Throttled
+        } else {
+            Ending::Failed
+        };
+        let attempt = Attempt {
+            second: invocation.timestamp.seconds,
+            ending,
+            tokens: Tokens::of(invocation),
+            latency_ms: invocation.latency_ms,
+            caller: slot.1,
+        };
+        open.attempts[slot.0 as usize].push(OpenAttempt {
+            request_id: invocation.request_id.clone(),
+            place: (invocation.object, invocation.offset),
+            attempt,
+            input_kinds: invocation.input_kinds,
+            output_kinds: invocation.output_kinds,
+        });
+    }
+
+    /// Ends the open hour.
+    pub fn close(&mut self) {
+        let Some(mut open) = self.open.take() else { return };
+        for attempts in self.keys.values_mut() {
+            attempts.hours.remove(&open.hour);
+        }
+        for (key, number) in open.numbers {
+            let attempts = std::mem::take(&mut open.attempts[number as usize]);
+            let kept = self.keys.entry(key).or_default();
+            kept.hours.insert(open.hour, HourAttempts::pack(attempts));
+            if let Keep::Worst(hours) = self.keep {
+                kept.keep_worst(hours);
+            }
+        }
+    }
+
+    /// Who made the attempts.
+    #[must_use]
+    pub fn callers(&self) -> &Callers {
+        &self.callers
+    }
+
+    /// The quotas with attempts, by key.
+    pub fn keys(&self) -> impl Iterator<Item = (&QuotaKey, &KeyAttempts)> {
+        self.keys.iter().filter(|(_, attempts)| !attempts.hours.is_empty())
+    }
+
+    /// The attempts on one quota.
+    #[must_use]
+    pub fn get(&self, key: &QuotaKey) -> Option<&KeyAttempts> {
+        self.keys.get(key).filter(|attempts| !attempts.hours.is_empty())
+    }
+}
+
+/// The attempts of one quota.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KeyAttempts {
+    hours: BTreeMap<UtcHour, HourAttempts>,
+}
+
+impl KeyAttempts {
+    /// How many attempts are kept.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.hours.values().map(|hour| hour.count).sum()
+    }
+
+    /// How many of them were throttled.
+    #[must_use]
+    pub fn throttled(&self) -> u64 {
+        self.hours.values().map(|hour| hour.throttled).sum()
+    }
+
+    /// The attempts in the order of (second, request id).
+    pub fn attempts(&self) -> impl Iterator<Item = Attempt> + '_ {
+        self.hours.iter().flat_map(|(&hour, attempts)| attempts.unpack(hour))
+    }
+
+    /// Throttled requests to name as evidence: those of the hours with the most throttles, in order of time.
+    #[must_use]
+    pub fn named_throttles(&self, most: usize) -> Vec<ThrottledRequest> {
+        let mut hours: Vec<&HourAttempts> = self.hours.values().filter(|hour| hour.throttled > 0).collect();
+        // The sort is stable: the earliest of equally bad hours.
+        hours.sort_by_key(|hour| Reverse(hour.throttled));
+        let mut named: Vec<ThrottledRequest> =
+            hours.iter().flat_map(|hour| hour.named.iter().cloned()).take(most).collect();
+        named.sort_unstable();
+        named
+    }
+
+    /// Attempts by kind of content in their input, in the order of [`ContentKinds::NAMES`].
+    #[must_use]
+    pub fn input_kinds(&self) -> KindCounts {
+        self.kinds(|hour| &hour.input_kinds)
+    }
+
+    /// Attempts by kind of content in their output.
+    #[must_use]
+    pub fn output_kinds(&self) -> KindCounts {
+        self.kinds(|hour| &hour.output_kinds)
+    }
+
+    fn kinds(&self, side: impl Fn(&HourAttempts) -> &KindCounts) -> KindCounts {
+        let mut sums = KindCounts::default();
+        for hour in self.hours.values() {
+            sums.iter_mut().zip(side(hour)).for_each(|(sum, count)| *sum += count);
+        }
+        sums
+    }
+
+    fn keep_worst(&mut self, most: usize) {
+        if self.hours.len() <= most {
+            return;
+        }
+        let mut kept = BTreeSet::new();
+        let orders: [fn(&HourAttempts) -> u64; 2] = [|hour| hour.throttled, |hour| hour.busiest_minute];
+        for badness in orders {
+            let mut hours: Vec<(Reverse<u64>, UtcHour)> =
+                self.hours.iter().map(|(&name, hour)| (Reverse(badness(hour)), name)).collect();
+            hours.sort_unstable();
+            kept.extend(
+                hours.into_iter().take(most).filter(|(Reverse(bad), _)| *bad > 0).map(|(_, name)| name),
+            );
+        }
+        self.hours.retain(|hour, _| kept.contains(hour));
+    }
+}
+
+/// Counts by kind of content, in the order of [`ContentKinds::NAMES`].
+pub type KindCounts = [u64; ContentKinds::NAMES.len()];
+
+/// The attempts of one quota in one hour.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct HourAttempts {
+    count: u64,
+    throttled: u64,
+    /// Largest raw tokens (input + output) of a minute.
+    busiest_minute: u64,
+    bytes: Box<[u8]>,
+    named: Box<[ThrottledRequest]>,
+    input_kinds: KindCounts,
+    output_kinds: KindCounts,
+}
+
+impl HourAttempts {
+    fn pack(mut attempts: Vec<OpenAttempt>) -> Self {
+        // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
+        attempts.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        let mut packer = Packer::default();
+        let mut packed = HourAttempts {
+            count: attempts.len() as u64,
+            throttled: 0,
+            busiest_minute: 0,
+            bytes: Box::default(),
+            named: Box::default(),
+            input_kinds: KindCounts::default(),
+            output_kinds: KindCounts::default(),
+        };
+        let mut minutes: BTreeMap<i64, u64> = BTreeMap::new();
+        let mut throttles: BTreeMap<i64, Vec<ThrottledRequest>> = BTreeMap::new();
+        let mut previous = attempts.first().map_or(0, |first| hour_start(first.attempt.second));
+        for open in attempts {
+            let attempt = open.attempt;
+            packer.count((attempt.second - previous).unsigned_abs());
+            previous = attempt.second;
+            pack(&attempt, &mut packer);
+            count_kinds(&mut packed.input_kinds, open.input_kinds);
+            count_kinds(&mut packed.output_kinds, open.output_kinds);
+            let minute = attempt.second.div_euclid(60);
+            if attempt.ending == Ending::Throttled {
+                packed.throttled += 1;
+                throttles
+                    .entry(minute)
+                    .or_default()
+                    .push(ThrottledRequest { second: attempt.second, request_id: open.request_id });
+            }
+            let raw = attempt.tokens.input.get().unwrap_or(0) + attempt.tokens.output.get().unwrap_or(0);
+            let sum = minutes.entry(minute).or_default();
+            *sum = sum.saturating_add(raw);
+        }
+        packed.busiest_minute = minutes.into_values().max().unwrap_or(0);
+        // The worst minute first; the earliest of equally bad ones, since the sort is stable.
+        let mut throttles: Vec<Vec<ThrottledRequest>> = throttles.into_values().collect();
+        throttles.sort_by_key(|minute| Reverse(minute.len()));
+        let named =
+            throttles.into_iter().flatten().filter(|request| request.request_id != RequestId::Missing);
+        packed.named = named.take(THROTTLED_NAMED_MAX).collect();
+        packed.bytes = packer.finish();
+        packed
+    }
+
+    fn unpack(&self, hour: UtcHour) -> impl Iterator<Item = Attempt> + '_ {
+        let mut unpacker = Unpacker::new(&self.bytes);
+        let mut second = hour.start_seconds();
+        (0..self.count).map(move |_| {
+            second += unpacker.count() as i64;
+            unpack(second, &mut unpacker)
+        })
+    }
+}
+
+fn hour_start(second: i64) -> i64 {
+    second - second.rem_euclid(UtcHour::SECONDS)
+}
+
+fn count_kinds(counts: &mut KindCounts, kinds: ContentKinds) {
+    counts.iter_mut().enumerate().for_each(|(bit, count)| *count += u64::from(kinds.0 >> bit & 1));
+}
+
+/// Bits of an attempt's first integer, above its ending: which of its values follow.
+const INPUT: u64 = 1 << 2;
+const OUTPUT: u64 = 1 << 3;
+const CACHE_READ: u64 = 1 << 4;
+const CACHE_WRITE: u64 = 1 << 5;
+const LATENCY: u64 = 1 << 6;
+const MAX_TOKENS: u64 = 1 << 7;
+const MAX_TOKENS_UNSET: u64 = 1 << 8;
+
+fn pack(attempt: &Attempt, packer: &mut Packer) {
+    let tokens = &attempt.tokens;
+    let values = [
+        (INPUT, tokens.input),
+        (OUTPUT, tokens.output),
+        (CACHE_READ, tokens.cache_read),
+        (CACHE_WRITE, tokens.cache_write),
+        (LATENCY, attempt.latency_ms),
+    ];
+    let mut flags = match attempt.ending {
+        Ending::Successful => 0,
+        Ending::Throttled => 1,
+        Ending::Failed => 2,
+    };
+    flags |= values.iter().filter(|(_, value)| value.is_known()).fold(0, |flags, (flag, _)| flags | flag);
+    flags |= match tokens.max_tokens {
+        MaxTokens::Set(_) => MAX_TOKENS,
+        MaxTokens::Unset => MAX_TOKENS_UNSET,
+        MaxTokens::Unknown => 0,
+    };
+    packer.count(flags);
+    packer.count(u64::from(attempt.caller.0));
+    values.iter().filter_map(|(_, value)| value.get()).for_each(|value| packer.count(value));
+    if let MaxTokens::Set(max_tokens) = tokens.max_tokens {
+        packer.count(max_tokens);
+    }
+}
+
+fn unpack(second: i64, unpacker: &mut Unpacker<'_>) -> Attempt {
+    let flags = unpacker.count();
+    let caller = CallerId(unpacker.count() as u32);
+    let mut value = |flag| if flags & flag == 0 { Count::UNKNOWN } else { Count::known(unpacker.count()) };
+    let (input, output) = (value(INPUT), value(OUTPUT));
+    let (cache_read, cache_write) = (value(CACHE_READ), value(CACHE_WRITE));
+    let latency_ms = value(LATENCY);
+    let max_tokens = match value(MAX_TOKENS).get() {
+        Some(max_tokens) => MaxTokens::Set(max_tokens),
+        None if flags & MAX_TOKENS_UNSET != 0 => MaxTokens::Unset,
+        None => MaxTokens::Unknown,
+    };
+    let ending = match flags & 3 {
+        0 => Ending::Successful,
+        1 => Ending::Throttled,
+        _ => Ending::Failed,
+    };
+    let tokens = Tokens { input, output, cache_read, cache_write, max_tokens };
+    Attempt { second, ending, tokens, latency_ms, caller }
+}
+
+/// An hour that is being filled.
+#[derive(Debug)]
+struct OpenHour {
+    hour: UtcHour,
+    numbers: BTreeMap<QuotaKey, u32>,
+    /// By the numbers.
+    attempts: Vec<Vec<OpenAttempt>>,
+    seen: FxHashMap<usize, Slot>,
+}
+
+/// The strings of an invocation, read once an hour.
+#[derive(Debug)]
+struct Slot {
+    /// Keeps the address that the slot is found by from being given to other facets.
+    _alive: Arc<Facets>,
+    number: u32,
+    caller: CallerId,
+}
+
+#[derive(Debug)]
+struct OpenAttempt {
+    request_id: RequestId,
+    /// Object and offset.
+    place: (u32, u64),
+    attempt: Attempt,
+    input_kinds: ContentKinds,
+    output_kinds: ContentKinds,
+}
+
+impl OpenAttempt {
+    fn order(&self) -> (i64, &RequestId, (u32, u64)) {
+        (self.attempt.second, &self.request_id, self.place)
+    }
+}
+
+/// Most facets remembered; a log whose every record has its own tags shares none of them.
+const SLOTS_MAX: usize = 1 << 14;
+
+impl OpenHour {
+    /// The number of the quota, and the caller.
+    fn slot(
+        &mut self,
+        facets: &Arc<Facets>,
+        profiles: &ProfileMap,
+        tag: Option<&str>,
+        callers: &mut Callers,
+    ) -> (u32, CallerId) {
+        let address = Arc::as_ptr(facets).addr();
+        if let Some(slot) = self.seen.get(&address) {
+            return (slot.number, slot.caller);
+        }
+        if self.seen.len() == SLOTS_MAX {
+            self.seen.clear();
+        }
+        let model = Model::parse_with(&facets.model_id, profiles);
+        let key = QuotaKey {
+            account: facets.account.clone(),
+            region: facets.region.clone(),
+            model: model.base.into(),
+            scope: model.scope,
+        };
+        let number = *self.numbers.entry(key).or_insert_with(|| {
+            self.attempts.push(Vec::new());
+            u32::try_from(self.attempts.len() - 1).expect("fewer than 2^32 quotas in an hour")
+        });
+        let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
+        let tag = tag.map(|(_, value)| Arc::from(&**value));
+        let caller = callers.intern(&Caller { identity: facets.identity.clone(), tag });
+        self.seen.insert(address, Slot { _alive: Arc::clone(facets), number, caller });
+        (number, caller)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use borehole_record::{Call, Timestamp};
+
+    use super::*;
+
+    const HOUR: UtcHour = UtcHour(475_000);
+
+    fn facets(identity: &str, error: Option<&str>) -> Arc<Facets> {
+        let call = Call {
+            account: Some("111122223333".into()),
+            region: Some("us-east-1".into()),
+            model_id: "us.anthropic.claude-sonnet-4-5-20250929-v1:0".into(),
+            error_code: error.map(Into::into),
+            ..Call::default()
+        };
+        Arc::new(Facets { call: call.into(), identity: Some(identity.into()), ..Facets::default() })
+    }
+
+    fn invocation(second: i64, id: u128, facets: &Arc<Facets>) -> Invocation {
+        let known = facets.error_code.is_none();
+        Invocation {
+            timestamp: Timestamp::from_seconds(HOUR.start_seconds() + second),
+            request_id: RequestId::Uuid(id),
+            facets: Arc::clone(facets),
+            input_tokens: known.then_some(1_000).into(),
+            output_tokens: known.then_some(id as u64).into(),
+            cache_read_tokens: Count::UNKNOWN,
+            cache_write_tokens: known.then_some(1 << 40).into(),
+            max_tokens: (id.is_multiple_of(2)).then_some(4_096).into(),
+            latency_ms: known.then_some(0).into(),
+            first_byte_ms: Count::UNKNOWN,
+            input_bytes: Count::UNKNOWN,
+            output_bytes: Count::UNKNOWN,
+            input_kinds: if id.is_multiple_of(3) { ContentKinds::TEXT } else { ContentKinds::default() },
+            output_kinds: ContentKinds::default(),
+            http_status: 0,
+            input_large: false,
+            output_large: false,
+            payload_lost: false,
+            object: 0,
+            offset: id as u64,
+        }
+    }
+
+    fn book_of(invocations: &[Invocation]) -> AttemptBook {
+        let mut book = AttemptBook::new(Keep::All, ProfileMap::default(), None);
+        book.open(HOUR);
+        invocations.iter().for_each(|invocation| book.observe(invocation));
+        book.close();
+        book
+    }
+
+    fn only(book: &AttemptBook) -> &KeyAttempts {
+        let mut keys = book.keys();
+        let (key, attempts) = keys.next().expect("a quota");
+        assert_eq!(
+            (&*key.model, key.scope),
+            ("anthropic.claude-sonnet-4-5-20250929-v1:0", borehole_record::Scope::Geo)
+        );
+        assert!(keys.next().is_none());
+        attempts
+    }
+
+    #[test]
+    fn attempts_come_back_as_they_were_in_the_order_of_second_and_id() {
+        let (anna, refused) = (facets("anna", None), facets("bob", Some("ThrottlingException")));
+        let came = [
+            invocation(3_599, 1, &anna),
+            invocation(0, 9, &anna),
+            invocation(0, 6, &refused),
+            invocation(61, 4, &anna),
+        ];
+        let book = book_of(&came);
+        let kept: Vec<Attempt> = only(&book).attempts().collect();
+        let seconds: Vec<i64> = kept.iter().map(|attempt| attempt.second - HOUR.start_seconds()).collect();
+        assert_eq!(seconds, [0, 0, 61, 3_599]);
+        for (attempt, source) in kept.iter().zip([2, 1, 3, 0]) {
+            let source = &came[source];
+            assert_eq!(attempt.tokens, Tokens::of(source));
+            assert_eq!(attempt.latency_ms, source.latency_ms);
+            assert_eq!(book.callers().get(attempt.caller).identity, source.facets.identity);
+            assert_eq!(attempt.ending == Ending::Throttled, source.is_throttled());
+        }
+        assert_eq!(kept[0].tokens.max_tokens, MaxTokens::Set(4_096));
+        assert_eq!(kept[1].tokens.max_tokens, MaxTokens::Unset);
+        assert_eq!(kept[3].tokens.max_tokens, MaxTokens::Unknown);
+        assert_eq!(only(&book).input_kinds()[0], 2);
+        let named = only(&book).named_throttles(10);
+        assert_eq!(
+            named,
+            [ThrottledRequest { second: HOUR.start_seconds(), request_id: RequestId::Uuid(6) }]
+        );
+    }
+
+    #[test]
+    fn an_hour_that_is_closed_again_replaces_what_it_was() {
+        let anna = facets("anna", None);
+        let mut book = book_of(&[invocation(5, 1, &anna), invocation(6, 2, &anna)]);
+        book.open(HOUR);
+        book.observe(&invocation(5, 1, &anna));
+        book.close();
+        assert_eq!(only(&book).count(), 1);
+        book.open(HOUR);
+        book.close();
+        assert_eq!(book.keys().count(), 0);
+    }
+
+    #[test]
+    fn the_worst_hours_stay() {
+        let (anna, refused) = (facets("anna", None), facets("anna", Some("ThrottlingException")));
+        let mut book = AttemptBook::new(Keep::Worst(1), ProfileMap::default(), None);
+        for (hour, (served, throttled)) in [(3, 0), (1, 2), (2, 1), (1, 0)].into_iter().enumerate() {
+            let name = UtcHour(HOUR.0 + hour as i64);
+            book.open(name);
+            for id in 0..served + throttled {
+                let mut invocation = invocation(0, id, if id < served { &anna } else { &refused });
+                invocation.timestamp.seconds = name.start_seconds();
+                book.observe(&invocation);
+            }
+            book.close();
+        }
+        let hours: Vec<i64> = only(&book).hours.keys().map(|hour| hour.0 - HOUR.0).collect();
+        assert_eq!(hours, [0, 1]);
+    }
+}

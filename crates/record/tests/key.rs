@@ -1,6 +1,6 @@
 //! The key grammar against tables of cases and generated keys: the rules of docs/rules.md, section 1.
 
-use borehole_record::key::{DateTail, Grain, date_tail, folder_range};
+use borehole_record::key::{DateTail, Grain, date_tail, folder_range, leads_to_records, payload_day};
 use borehole_record::{DocumentKind, Key, Timestamp, UtcDay, UtcHour};
 use proptest::prelude::*;
 
@@ -371,6 +371,34 @@ fn folder_hour() -> impl Strategy<Value = (UtcHour, String)> {
         let printed = Timestamp::from_seconds(folder.start_seconds()).to_string();
         (folder, printed[..13].replace(['-', 'T'], "/"))
     })
+}
+
+#[test]
+fn below_awslogs_only_accounts_with_invocation_logs_lead_on() {
+    let cases: [(&str, Option<bool>); 9] = [
+        ("logs/2024", None),
+        ("AWSLogs", Some(true)),
+        ("prefix/AWSLogs/111122223333", Some(true)),
+        ("AWSLogs/111122223333/BedrockModelInvocationLogs", Some(true)),
+        ("AWSLogs/111122223333/BedrockModelInvocationLogs/us-east-1/2024", Some(true)),
+        ("AWSLogs/111122223333/CloudTrail", Some(false)),
+        ("AWSLogs/o-abc123", Some(false)),
+        ("AWSLogs/11112222333", Some(false)),
+        ("AWSLogs/CloudTrail/AWSLogs/111122223333", Some(true)),
+    ];
+    for (folder, leads) in cases {
+        assert_eq!(leads_to_records(folder.as_bytes()), leads, "{folder}");
+    }
+}
+
+#[test]
+fn the_folder_of_a_payload_lies_in_a_day() {
+    let id = "5c1e4d2a-0000-4000-8000-000000000001";
+    let folder = format!("payloads/2024/03/11/{id}");
+    assert_eq!(payload_day(folder.as_bytes()), Some(b"payloads/2024/03/11".as_slice()));
+    for other in ["payloads/2024/03/11", "payloads/2024/03/11/07", "payloads/2024/03", "payloads", ""] {
+        assert_eq!(payload_day(other.as_bytes()), None, "{other}");
+    }
 }
 
 proptest! {

@@ -25,9 +25,12 @@ pub(crate) enum Command {
     Ls(crate::ls::Ls),
     Find(crate::find::Find),
     Pull(crate::pull::Pull),
+    Quota(Box<crate::quota::Quota>),
     Restore(crate::restore::Restore),
+    Rules(crate::rules::RulesArgs),
     Doctor(crate::doctor::Doctor),
     Synth(Synth),
+    Ticket(Box<crate::ticket::Ticket>),
 }
 
 /// The main job: health, usage by account, Region, model and scope, peaks, histograms, errors, latency.
@@ -43,37 +46,8 @@ pub(crate) enum Command {
     after_help = "Examples:\n  borehole analyze dump/\n  borehole analyze s3://bedrock-logs-mcp/2024/03/11 --large-data s3://bedrock-large-data-mcp\n  borehole analyze dump/2024/03/11 --format json\n  borehole analyze dump/ --by identity --from 2024-03-11 --to 2024-03-12\n  borehole analyze logs/ --large-data payloads/ --list high-token -o report.json\n  zcat export.gz | borehole analyze -"
 )]
 pub(crate) struct Analyze {
-    /// Where the logs are
-    #[arg(required = true, value_name = "SOURCE")]
-    pub sources: Vec<String>,
-
-    /// Where offloaded payloads are: a directory or s3://BUCKET[/PREFIX]; repeatable
-    #[arg(long, value_name = "SOURCE", help_heading = "Payloads")]
-    pub large_data: Vec<String>,
-    /// A directory that stands for a bucket in the payload references; repeatable
-    #[arg(long, value_name = "s3://BUCKET[/PREFIX]=DIR", help_heading = "Payloads")]
-    pub map: Vec<String>,
-    /// Which payloads to read [default: facts where payloads are local or --large-data is given, else counts]
-    #[arg(long, value_enum, value_name = "WHICH", help_heading = "Payloads")]
-    pub resolve: Option<ResolveWord>,
-
     #[command(flatten)]
-    pub range: crate::range::RangeArgs,
-    /// Only this model: base id or the exact spelling in the log; repeatable, as are the filters below
-    #[arg(long, value_name = "MODEL", value_delimiter = ',', help_heading = "Filters")]
-    pub model: Vec<String>,
-    /// Only this source Region
-    #[arg(long, value_name = "REGION", value_delimiter = ',', help_heading = "Filters")]
-    pub region: Vec<String>,
-    /// Only this account
-    #[arg(long, value_name = "ACCOUNT", value_delimiter = ',', help_heading = "Filters")]
-    pub account: Vec<String>,
-    /// Only this caller: ARN, role, session or user
-    #[arg(long, value_name = "WHO", help_heading = "Filters")]
-    pub identity: Vec<String>,
-    /// Only this operation
-    #[arg(long, value_name = "OPERATION", value_delimiter = ',', help_heading = "Filters")]
-    pub operation: Vec<String>,
+    pub gather: crate::gather::GatherArgs,
 
     /// Dimensions of the groups: account, region, model, scope, identity, role, session, operation, error,
     /// inference-region, content-kind, tag:KEY, hour, day, minute
@@ -112,56 +86,9 @@ pub(crate) struct Analyze {
     /// Replace existing output files
     #[arg(long, help_heading = "Output")]
     pub force: bool,
-    /// No talk on stderr but errors
-    #[arg(short, long, help_heading = "Output")]
-    pub quiet: bool,
-    /// More talk on stderr: every kind of loss, timings
-    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
-    pub verbose: u8,
-
-    #[command(flatten)]
-    pub s3: crate::places::S3Args,
-    /// Tell what would be read from S3 and what that costs, and stop
-    #[arg(long, help_heading = "S3")]
-    pub plan: bool,
-    /// Read objects of buckets outside both layouts, too, as is done locally
-    #[arg(long, help_heading = "S3")]
-    pub any_key: bool,
-
-    /// Count the intact part of damaged objects; the report stays incomplete
-    #[arg(long, help_heading = "Reading")]
-    pub salvage: bool,
-    /// Call the report incomplete, too, where a payload could not be read that costs only facts
-    #[arg(long, help_heading = "Reading")]
-    pub strict: bool,
-    /// Exit 0, not 5, where nothing matched
-    #[arg(long, help_heading = "Reading")]
-    pub allow_empty: bool,
-    /// Take numbers as timestamps: epoch milliseconds
-    #[arg(long, help_heading = "Reading")]
-    pub accept_epoch: bool,
-    /// Take strings of digits as token counts
-    #[arg(long, help_heading = "Reading")]
-    pub lenient_numbers: bool,
-    /// Unpack gzip inside gzip, once
-    #[arg(long, help_heading = "Reading")]
-    pub allow_double_gzip: bool,
-    /// Most decoded bytes of one object
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "64GiB", help_heading = "Reading")]
-    pub max_decoded_per_object: u64,
-
-    /// Threads that read and decode [default: one per core]
-    #[arg(long, value_name = "N", help_heading = "Resources")]
-    pub threads: Option<usize>,
-    /// Memory for invocations that wait for their hour; beyond it a temporary file is used
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "256MiB", help_heading = "Resources")]
-    pub memory: u64,
-    /// Where that file lies [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    pub temp_dir: Option<PathBuf>,
-    /// Order of reading within an hour, for tests: any value gives the same report
-    #[arg(long, value_name = "SEED", hide = true)]
-    pub shuffle: Option<u64>,
+    /// Say after the report how each of its figures is computed
+    #[arg(long, help_heading = "Report")]
+    pub explain: bool,
 }
 
 /// Makes a seeded synthetic dump with its own exact tally in DIR/truth.json.

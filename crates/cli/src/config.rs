@@ -21,6 +21,9 @@ const FILE_NAME: &str = "borehole.toml";
 /// Bytes of a configuration: ten thousand sources take less than 2 MB. What is longer is another file.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// Where the file is described.
+const HINT: &str = "docs/configuration.md describes the file";
+
 /// The named sources of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
@@ -155,7 +158,7 @@ impl Config {
         if text.len() as u64 > FILE_BYTES_MAX {
             return Err(wrong(file, None, "too long for a configuration"));
         }
-        let written: Written = toml::from_str(&text).map_err(|error| complaint(file, &text, &error))?;
+        let written: Written = toml::from_str(&text).map_err(|error| complaint(file, &text, &error, HINT))?;
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
         let mut config = Config { file, is_named: false, sources: written.sources, groups: written.groups };
         config.check()?;
@@ -281,15 +284,16 @@ pub(crate) fn lies_in(file: &Path, directories: &[PathBuf]) -> bool {
 
 fn wrong(file: &Path, key: Option<&str>, text: &str) -> anyhow::Error {
     let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    UsageError {
-        message: format!("{}: {key}{text}", file.display()),
-        hint: Some("docs/configuration.md describes the file"),
-    }
-    .into()
+    UsageError { message: format!("{}: {key}{text}", file.display()), hint: Some(HINT) }.into()
 }
 
 /// What the reader of TOML says, without any of the file's values: line, key, and what was expected there.
-fn complaint(file: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+pub(crate) fn complaint(
+    file: &Path,
+    text: &str,
+    error: &toml::de::Error,
+    hint: &'static str,
+) -> anyhow::Error {
     let start = error.span().map_or(0, |span| span.start).min(text.len());
     let before = text.get(..start).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -312,7 +316,7 @@ fn complaint(file: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error 
         }
         None => message.push_str("not TOML"),
     }
-    UsageError { message, hint: Some("docs/configuration.md describes the file") }.into()
+    UsageError { message, hint: Some(hint) }.into()
 }
 
 fn is_key_character(c: char) -> bool {

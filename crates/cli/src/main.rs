@@ -18,6 +18,7 @@ mod download;
 mod estimate;
 mod exit;
 mod find;
+mod gather;
 mod glimpse;
 mod json_text;
 mod logging;
@@ -28,11 +29,15 @@ mod policy;
 mod prices;
 mod progress;
 mod pull;
+mod quota;
 mod range;
 mod rejects;
 mod remembered;
 mod restore;
+mod rules;
+mod studies;
 mod synth;
+mod ticket;
 
 use clap::Parser;
 
@@ -51,9 +56,12 @@ fn main() -> std::process::ExitCode {
         Command::Ls(ls) => ls::run(ls),
         Command::Find(find) => find::run(find),
         Command::Pull(pull) => pull::run(pull),
+        Command::Quota(quota) => quota::run(quota),
         Command::Restore(restore) => restore::run(restore),
+        Command::Rules(rules) => rules::run(rules),
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Synth(synth) => synth::run(synth),
+        Command::Ticket(ticket) => ticket::run(ticket),
     });
     match result {
         Ok(Ok(exit)) => exit.into(),

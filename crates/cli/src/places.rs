@@ -453,7 +453,7 @@ fn spelling(argument: &str) -> Spelling<'_> {
 
 /// The directory that a path argument has analysed: itself, or the root that its date-shaped tail is a range over.
 /// A single file gives none, unless it lies inside a layout.
-fn input_directory(argument: &str) -> Option<PathBuf> {
+pub(crate) fn input_directory(argument: &str) -> Option<PathBuf> {
     let path = Path::new(argument);
     if path.is_dir() {
         return Some(path.to_path_buf());

@@ -811,24 +811,6 @@ fn i05_control_characters_in_records_are_escaped_in_every_report() {
 // ---------------------------------------------------------------------------------------------------------------
 // The oracle and the goldens
 
-/// Python, or nothing where there is none; with `CI` set its absence is a failure.
-fn has_python() -> bool {
-    let found = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-    assert!(
-        found || std::env::var("CI").as_deref() != Ok("true"),
-        "python3 is missing, and CI must not skip the oracle"
-    );
-    if !found {
-        skipped_for_want_of_python();
-    }
-    found
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must be heard")]
-fn skipped_for_want_of_python() {
-    eprintln!("SKIPPED: python3 is missing, so nothing was compared with the oracle");
-}
-
 /// Every difference that the oracle finds between its own reading and a report.
 fn oracle_differences(arguments: &[&str], report: &Path) -> String {
     let output = Command::new("python3")
@@ -851,7 +833,7 @@ fn oracle_differences(arguments: &[&str], report: &Path) -> String {
 
 #[test]
 fn the_oracle_agrees_on_every_fixture() {
-    if !has_python() {
+    if !support::has_python() {
         return;
     }
     let place = Dump::new();
@@ -883,7 +865,7 @@ fn the_oracle_agrees_on_every_fixture() {
 
 #[test]
 fn the_oracle_agrees_on_ranges() {
-    if !has_python() {
+    if !support::has_python() {
         return;
     }
     let place = Dump::new();
@@ -900,7 +882,7 @@ fn the_oracle_agrees_on_ranges() {
 #[test]
 fn reports_of_the_fixtures_are_their_goldens_and_the_oracle_agrees_with_these() {
     let folder = repository().join("fixtures/golden");
-    let with_oracle = has_python();
+    let with_oracle = support::has_python();
     for (name, arguments) in GOLDENS {
         let json = without_run(&analyze(arguments.iter().copied().chain(["--format", "json"])).out);
         expect_golden(&folder.join(format!("{name}.json")), &json);

@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("borehole-scan", &["borehole-store", "borehole-record"]),
     ("borehole-usage", &["borehole-record"]),
     ("borehole-quota", &["borehole-record", "borehole-usage"]),
-    ("borehole-report", &["borehole-usage", "borehole-quota"]),
+    ("borehole-report", &["borehole-record", "borehole-usage", "borehole-quota"]),
     // No edge at all: a generator that shared code with the reader would share its misunderstandings.
     ("borehole-synth", &[]),
     // Servers and faults for tests: only tests and benches use it, and it must not know what it tests.
@@ -175,7 +175,10 @@ fn nothing_is_left_over() {
         [["dbg", "!("], ["todo", "!("], ["unimplemented", "!("], ["FIX", "ME"], ["TO", "DO"], ["XX", "X:"]];
     for (path, text) in texts(&[".rs", ".py", ".md", ".toml", ".ci/run"]) {
         for word in words.map(|parts| parts.concat()) {
-            let line = text.lines().position(|line| line.contains(&word)).map(|index| index + 1);
+            // What a document quotes as printed is not left over in it.
+            let quoted = format!("`{word}`");
+            let is_left = |line: &str| line.replace(&quoted, "").contains(&word);
+            let line = text.lines().position(is_left).map(|index| index + 1);
             assert_eq!(line, None, "{} has {word} in this line", path.display());
         }
     }

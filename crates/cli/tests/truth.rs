@@ -1,5 +1,5 @@
 //! What `synth` tallied while it wrote a dump is what `analyze` reads from it: every count, sum, share, minute,
-//! duplicate and reject, in both layouts, with payloads resolved and not, on any number of threads.
+//! quota token, duplicate and reject, in both layouts, with payloads resolved and not, on any number of threads.
 
 use std::path::Path;
 use std::process::Command;
@@ -61,8 +61,12 @@ fn check(layout: &str, seed: &str, more: &[&str], analyze_more: &[&str]) {
         assert_eq!(code, Some(if dirty { 3 } else { 0 }), "analyze {layout} {seed} {resolve}: {errors}");
         let report: Value = serde_json::from_str(&report).expect("the report is JSON");
         let mut found = Vec::new();
-        for part in ["totals", "groups", "health"] {
-            differences(part, &truth[view][part], &report[part], &mut found);
+        for part in ["totals", "groups", "health", "unruled_models", "unresolved_profiles"] {
+            differences(part, &truth[view][part], report.get(part).unwrap_or(&Value::Null), &mut found);
+        }
+        let known = &truth[view]["totals"]["tokens"];
+        for measure in ["settled_known", "reserved_known"] {
+            assert!(known[measure].as_u64() > Some(0), "no request's quota tokens are known: {known}");
         }
         assert!(
             truth[view]["totals"]["requests"]["attempted"].as_u64() > Some(0),

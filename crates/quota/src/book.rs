@@ -106,6 +106,12 @@ impl AttemptBook {
         }
     }
 
+    /// Which hours are kept.
+    #[must_use]
+    pub fn keep(&self) -> Keep {
+        self.keep
+    }
+
     /// Who made the attempts.
     #[must_use]
     pub fn callers(&self) -> &Callers {

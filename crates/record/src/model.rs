@@ -96,6 +96,11 @@ impl ProfileMap {
         self.copied_by_profile.insert(profile.into(), copied.into());
     }
 
+    /// Adds what another map knows; its word counts where both know a profile.
+    pub fn merge(&mut self, other: ProfileMap) {
+        self.copied_by_profile.extend(other.copied_by_profile);
+    }
+
     /// What the profile of a logged model id was copied from: for the ARN of an application profile by the
     /// whole ARN, else by the id in it; for what is no ARN, by its text. `None` where the map does not know it,
     /// and for every other ARN: a map of profiles cannot turn provisioned throughput into on-demand.

@@ -22,6 +22,11 @@ const EXACT_IN_DOUBLE: u128 = 1 << 53;
 /// Never: a report is maps, strings and numbers, and memory takes them all.
 #[must_use]
 pub fn render(report: &Report) -> String {
+    pretty(report)
+}
+
+/// Renders anything of maps, strings and numbers by the rules of this page.
+pub(crate) fn pretty(report: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, ContractFormatter::default());
     report.serialize(&mut serializer).expect("a report is maps, strings and numbers");
@@ -101,6 +106,14 @@ impl Formatter for ContractFormatter {
 
     fn write_u128<W: ?Sized + Write>(&mut self, writer: &mut W, value: u128) -> io::Result<()> {
         self.remember_large(value);
+        write!(writer, "{value}")
+    }
+
+    /// Differences come this way.
+    fn write_i128<W: ?Sized + Write>(&mut self, writer: &mut W, value: i128) -> io::Result<()> {
+        if value.unsigned_abs() > EXACT_IN_DOUBLE {
+            self.large = Some(value.to_string());
+        }
         write!(writer, "{value}")
     }
 

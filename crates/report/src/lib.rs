@@ -5,9 +5,13 @@
 //! escaped where a terminal would obey them. Absent: I/O, clocks, and any figure computed here.
 
 pub mod decimal;
+pub mod findings;
 pub mod json;
 pub mod model;
+pub mod quota;
+pub mod reconciliation;
 pub mod text;
+pub mod ticket;
 
 pub use decimal::Decimal;
 pub use model::{Report, RunInfo};

@@ -36,6 +36,12 @@ pub struct Report {
     /// Groups that `--top` cut off.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub groups_omitted: u64,
+    /// Successful requests by base model that no rule gives a rate, application profiles left out.
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub unruled_models: Counts,
+    /// Counted records by application profile that no map resolves.
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub unresolved_profiles: Counts,
     /// The requests of `--list`; `None` where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Vec<Request>>,
@@ -216,6 +222,15 @@ pub struct Group {
     /// Raw tokens (input + output of successful requests) by minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<PerMinute>,
+    /// Settled quota tokens by minute, of the requests where they are known; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota_tokens_per_minute: Option<PerMinute>,
+    /// Reserved quota tokens by minute, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved_tokens_per_minute: Option<PerMinute>,
+    /// Settled quota tokens by day, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota_tokens_per_day: Option<PerDay>,
     /// Attempts by minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<PerMinute>,
@@ -268,12 +283,24 @@ pub struct Tokens {
     pub cache_read: u128,
     /// Cache writes.
     pub cache_write: u128,
-    /// Input + cache reads + cache writes.
+    /// Input + cache reads + cache writes; input alone where it holds these already.
     pub prompt: u128,
     /// Successful requests whose input count is known.
     pub input_known: u64,
     /// Successful requests whose output count is known.
     pub output_known: u64,
+    /// Settled quota tokens: input + cache writes + output × the model's rate.
+    #[serde(default)]
+    pub settled: u128,
+    /// Successful requests whose settled quota tokens are known.
+    #[serde(default)]
+    pub settled_known: u64,
+    /// Reserved quota tokens: input + cache writes + `max_tokens`.
+    #[serde(default)]
+    pub reserved: u128,
+    /// Successful requests whose reservation is known.
+    #[serde(default)]
+    pub reserved_known: u64,
 }
 
 /// Sums over failed requests, in tokens.
@@ -386,9 +413,34 @@ pub struct PerMinute {
     pub peak_minute: String,
     /// The largest sum over any 60 consecutive seconds.
     pub peak_sliding_60s: u64,
+    /// How uneven the worst seconds are; `None` where the peak is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
     /// The series, where `--series` asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_points: Option<Vec<DataPoint>>,
+}
+
+/// Short windows, scaled to a minute, over the peak.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Burst {
+    /// The largest second × 60.
+    pub second_x60: Decimal,
+    /// The largest sum over any 10 consecutive seconds × 6.
+    pub ten_seconds_x6: Decimal,
+}
+
+/// Figures of a quantity by day, in tokens.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PerDay {
+    /// The largest UTC day.
+    pub peak: u64,
+    /// The earliest day with that value, RFC 3339 of its start.
+    pub peak_day: String,
+    /// The largest sum over any 1,440 consecutive minutes.
+    pub rolling_24h: u64,
+    /// The last minute of the earliest such window, RFC 3339 of its start.
+    pub rolling_24h_end: String,
 }
 
 /// One point of a series: one of `minute`, `hour` and `day` (RFC 3339 of its start), one of the two values.
@@ -403,7 +455,7 @@ pub struct DataPoint {
     /// The day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day: Option<String>,
-    /// Raw tokens, in `tokens_per_minute`.
+    /// Tokens, in the series of raw, settled and reserved ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// Attempts, in `requests_per_minute`.
@@ -515,6 +567,12 @@ impl Counts {
         self.0.values().fold(0, |sum: u64, &count| sum.saturating_add(count))
     }
 
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The count under this name; 0 where there is none.
     #[must_use]
     pub fn get(&self, name: &str) -> u64 {
@@ -611,8 +669,18 @@ impl Report {
         if figures.models_folded > 0 {
             health.warnings.0.entry("group_cardinality".to_owned()).or_insert(figures.models_folded);
         }
+        for (code, counts) in [
+            ("burndown_unknown", &figures.unruled_models),
+            ("profile_unresolved", &figures.unresolved_profiles),
+        ] {
+            if !counts.is_empty() {
+                health.warnings.0.entry(code.to_owned()).or_insert(counts.values().sum());
+            }
+        }
         let totals = Group { key: None, ..strings.group(&figures.totals) };
         let groups = figures.groups.iter().map(|group| strings.group(group)).collect();
+        let unruled_models = strings.counts(&figures.unruled_models);
+        let unresolved_profiles = strings.counts(&figures.unresolved_profiles);
         let requests = figures
             .listing
             .as_ref()
@@ -625,6 +693,8 @@ impl Report {
             totals,
             groups,
             groups_omitted: figures.groups_omitted,
+            unruled_models,
+            unresolved_profiles,
             requests,
             truncated_strings: strings.truncated,
             run,
@@ -712,6 +782,10 @@ impl Strings {
                 prompt: tokens.prompt,
                 input_known: tokens.input_known,
                 output_known: tokens.output_known,
+                settled: tokens.settled,
+                settled_known: tokens.settled_known,
+                reserved: tokens.reserved,
+                reserved_known: tokens.reserved_known,
             },
             tokens_on_errors: ErrorTokens {
                 input: group.tokens_on_errors.input,
@@ -734,8 +808,14 @@ impl Strings {
                 above_25000: high.by_input,
             },
             distributions: distributions(&group.distributions),
-            tokens_per_minute: group.tokens_per_minute.as_ref().map(|series| {
-                per_minute(series, |tokens| DataPoint { tokens: Some(tokens), ..DataPoint::default() })
+            tokens_per_minute: tokens_per_minute(group.tokens_per_minute.as_ref()),
+            quota_tokens_per_minute: tokens_per_minute(group.quota_tokens_per_minute.as_ref()),
+            reserved_tokens_per_minute: tokens_per_minute(group.reserved_tokens_per_minute.as_ref()),
+            quota_tokens_per_day: group.quota_tokens_per_day.as_ref().map(|days| PerDay {
+                peak: days.peak,
+                peak_day: days.peak_day.to_string(),
+                rolling_24h: days.rolling_24h,
+                rolling_24h_end: days.rolling_24h_end.to_string(),
             }),
             requests_per_minute: group.requests_per_minute.as_ref().map(|series| {
                 per_minute(series, |requests| DataPoint { requests: Some(requests), ..DataPoint::default() })
@@ -877,6 +957,11 @@ fn distribution(figures: &figures::Distribution) -> Option<Distribution> {
     })
 }
 
+fn tokens_per_minute(series: Option<&figures::MinuteFigures>) -> Option<PerMinute> {
+    series
+        .map(|series| per_minute(series, |tokens| DataPoint { tokens: Some(tokens), ..DataPoint::default() }))
+}
+
 /// `point` makes a data point of a value; its time is filled in here.
 fn per_minute(series: &figures::MinuteFigures, point: impl Fn(u64) -> DataPoint) -> PerMinute {
     let timed = |&(slot, value): &(UtcSlot, u64)| match slot {
@@ -893,6 +978,10 @@ fn per_minute(series: &figures::MinuteFigures, point: impl Fn(u64) -> DataPoint)
         peak: series.peak,
         peak_minute: series.peak_minute.to_string(),
         peak_sliding_60s: series.peak_sliding_60s,
+        burst: series.burst.map(|burst| Burst {
+            second_x60: burst.second_x60.into(),
+            ten_seconds_x6: burst.ten_seconds_x6.into(),
+        }),
         data_points: series.data_points.as_ref().map(|points| points.iter().map(timed).collect()),
     }
 }

@@ -6,16 +6,17 @@
 
 mod advice;
 pub(crate) mod cells;
+mod explain;
 mod listing;
 mod names;
 pub(crate) mod numbers;
-mod stamp;
-mod table;
+pub(crate) mod stamp;
+pub(crate) mod table;
 
 use advice::{next_steps, warning_words};
 use cells::{Ink, Line, cut_middle, escape, flow, width};
 use names::ModelNames;
-use numbers::{bytes, duration, percent, short};
+use numbers::{bytes, duration, percent, short, short_decimal};
 pub use numbers::{counted, thousands};
 
 use crate::model::{Counts, Coverage, Distribution, Group, PerMinute, Range, Report};
@@ -26,6 +27,8 @@ const INDENT: usize = 10;
 const NAME_CELLS_MAX: usize = 40;
 /// Lines that coverage, errors and the like may take before the rest is only counted.
 const FLOW_LINES_MAX: usize = 3;
+/// Models and profiles that are named because no rule or map knows them, the most frequent first.
+const UNKNOWN_NAMES_MAX: usize = 3;
 /// Gaps that are printed for one account × Region.
 const GAPS_MAX: usize = 2;
 /// Account × Region pairs that are listed although they have no gap.
@@ -55,11 +58,13 @@ pub struct TextStyle {
     pub unicode_bars: bool,
     /// Most groups in the table; what is beyond is counted. The caller raises it where the user asked for more.
     pub rows: usize,
+    /// The formulas of the figures after the report.
+    pub explain: bool,
 }
 
 impl Default for TextStyle {
     fn default() -> Self {
-        TextStyle { width: 100, color: false, unicode_bars: true, rows: 30 }
+        TextStyle { width: 100, color: false, unicode_bars: true, rows: 30, explain: false }
     }
 }
 
@@ -88,6 +93,10 @@ pub fn render(report: &Report, style: &TextStyle) -> String {
     if let Some(requests) = &report.requests {
         lines.push(Line::default());
         lines.extend(listing::render(requests, &page.names, page.with_year, style.width));
+    }
+    if style.explain {
+        lines.push(Line::default());
+        lines.extend(explain::render(style.width));
     }
 
     let mut out = String::new();
@@ -295,6 +304,8 @@ impl Page<'_> {
         } else {
             vec![("input tokens", tokens.input_known), ("output tokens", tokens.output_known)]
         };
+        parts.push(("quota tokens", tokens.settled_known));
+        parts.push(("reservations", tokens.reserved_known));
         parts.push(("latency", latency));
         let items: Vec<Line> = parts
             .iter()
@@ -319,9 +330,24 @@ impl Page<'_> {
                 format!("+{} in the total{hint}", counted(omitted, "more group")),
             ));
         }
-        let legend = "TPM: raw tokens (input + output) per minute · steady: median active minute · peak: largest minute";
-        lines.extend(Line::inked(Ink::Dim, legend).wrapped(self.style.width));
+        lines.extend(Line::inked(Ink::Dim, self.legend(shown)).wrapped(self.style.width));
         lines
+    }
+
+    /// What the columns and marks of the table mean; marks only where there are any.
+    fn legend(&self, shown: usize) -> String {
+        let rows = || self.report.groups.iter().take(shown).chain([&self.report.totals]);
+        let mut legend =
+            "quota TPM: tokens per minute as a quota is charged (input + cache writes + output × \
+                          the model's rate) · steady: median active minute · peak: largest minute"
+                .to_owned();
+        if rows().any(|group| group.requests.successful > 0 && group.quota_tokens_per_minute.is_none()) {
+            legend.push_str(&format!(" · {}: rate or counts unknown", table::UNKNOWN));
+        }
+        if rows().any(table::is_partly_known) {
+            legend.push_str(&format!(" · {}: known of a part of the requests", table::AT_LEAST));
+        }
+        legend
     }
 
     /// The labelled lines under the table, about the totals.
@@ -369,16 +395,41 @@ impl Page<'_> {
     /// When it was worst: the totals, then the groups with the largest minutes.
     fn peaks(&self) -> Vec<Line> {
         let totals = &self.report.totals;
+        let successful = totals.requests.successful;
         let mut items = Vec::new();
-        for (series, what) in [(&totals.tokens_per_minute, "TPM"), (&totals.requests_per_minute, "RPM")] {
+        for (series, what, known) in [
+            (&totals.quota_tokens_per_minute, "quota TPM", totals.tokens.settled_known),
+            (&totals.requests_per_minute, "RPM", successful),
+            (&totals.reserved_tokens_per_minute, "reserved TPM", totals.tokens.reserved_known),
+            (&totals.tokens_per_minute, "raw TPM", successful),
+        ] {
             if let Some(series) = series {
                 let at = stamp::moment(&series.peak_minute, self.with_year);
                 let sliding = short(u128::from(series.peak_sliding_60s));
                 let peak = short(u128::from(series.peak));
-                items.push(Line::plain(format!("{peak} {what} at {at} (any 60 s: {sliding})")));
+                let part = known_part(known, successful);
+                items.push(Line::plain(format!("{peak} {what} at {at} (any 60 s: {sliding}{part})")));
             }
         }
-        let mut lines = if items.is_empty() { Vec::new() } else { self.labelled("PEAKS", &items) };
+        if let Some(days) = &totals.quota_tokens_per_day {
+            let [day, rolling] = [days.peak, days.rolling_24h].map(|value| short(u128::from(value)));
+            let at = stamp::day(&days.peak_day, self.with_year);
+            let part = known_part(totals.tokens.settled_known, successful);
+            items.push(Line::plain(format!("{day} quota TPD on {at} (any 24 h: {rolling}{part})")));
+        }
+        let bursts = [(&totals.quota_tokens_per_minute, "quota TPM"), (&totals.requests_per_minute, "RPM")];
+        let burst =
+            bursts.into_iter().find_map(|(series, what)| Some((series.as_ref()?.burst.as_ref()?, what)));
+        if let Some((burst, what)) = burst {
+            let [second, ten] = [burst.second_x60, burst.ten_seconds_x6].map(short_decimal);
+            let text = format!("bursts: 1 s × 60 is {second} × the {what} peak, 10 s × 6 is {ten} ×");
+            items.push(Line::plain(text));
+        }
+        let mut lines = if items.is_empty() {
+            Vec::new()
+        } else {
+            flow(&label_of("PEAKS"), INDENT, &items, self.style.width, 2 * FLOW_LINES_MAX)
+        };
         lines.extend(self.group_peaks());
         lines
     }
@@ -388,7 +439,7 @@ impl Page<'_> {
             .report
             .groups
             .iter()
-            .filter_map(|group| Some((group, group.tokens_per_minute.as_ref()?)))
+            .filter_map(|group| Some((group, group.quota_tokens_per_minute.as_ref()?)))
             .filter(|(_, series)| series.peak > 0)
             .collect();
         if self.report.groups.len() < 2 {
@@ -529,6 +580,28 @@ impl Page<'_> {
         Line::inked(Ink::Bold, "No request was counted").and(Ink::Plain, format!(": {why}."))
     }
 
+    /// `: nova-lite 12, …` for the warnings about models and profiles that nothing knows.
+    fn unknown_names(&self, code: &str) -> String {
+        let (names, of_model) = match code {
+            "burndown_unknown" => (&self.report.unruled_models, true),
+            "profile_unresolved" => (&self.report.unresolved_profiles, false),
+            _ => return String::new(),
+        };
+        let by_count = names.by_count();
+        let shown = by_count.iter().take(UNKNOWN_NAMES_MAX);
+        let mut texts: Vec<String> = shown
+            .map(|&(text, count)| {
+                // A profile is known by the end of its name.
+                let text = if of_model { text } else { text.rsplit('/').next().unwrap_or(text) };
+                format!("{} {}", name(text), thousands(u128::from(count)))
+            })
+            .collect();
+        if by_count.len() > UNKNOWN_NAMES_MAX {
+            texts.push(format!("+{} more", by_count.len() - UNKNOWN_NAMES_MAX));
+        }
+        if texts.is_empty() { String::new() } else { format!(": {}", texts.join(", ")) }
+    }
+
     /// What is odd but counted, and what was left out in a way that a reader may not expect.
     fn notes(&self) -> Vec<Line> {
         let health = &self.report.health;
@@ -536,8 +609,9 @@ impl Page<'_> {
         for (code, &count) in &health.warnings.0 {
             let text = format!("{} {}", name(code), thousands(u128::from(count)));
             let line = Line::inked(Ink::Yellow, text);
+            let who = self.unknown_names(code);
             notes.push(match warning_words(code) {
-                Some(words) => line.and(Ink::Plain, format!(" ({words})")),
+                Some(words) => line.and(Ink::Plain, format!(" ({words}{who})")),
                 None => line,
             });
         }
@@ -586,6 +660,11 @@ impl Page<'_> {
         }
         flow(&label_of("NOTES"), INDENT, &notes, self.style.width, 3 * FLOW_LINES_MAX)
     }
+}
+
+/// `; known for 71 %` where the figure is of a part of the requests.
+fn known_part(known: u64, successful: u64) -> String {
+    if known < successful { format!("; known for {}", percent(known, successful)) } else { String::new() }
 }
 
 /// Capitals say figures, small letters say how far to trust them.

@@ -66,6 +66,8 @@ fn keys_stand_in_the_order_of_the_contract() {
             "totals",
             "groups",
             "groups_omitted",
+            "unruled_models",
+            "unresolved_profiles",
             "requests",
             "truncated_strings",
             "run"
@@ -81,6 +83,9 @@ fn keys_stand_in_the_order_of_the_contract() {
         "input_bands",
         "distributions",
         "tokens_per_minute",
+        "quota_tokens_per_minute",
+        "reserved_tokens_per_minute",
+        "quota_tokens_per_day",
         "requests_per_minute",
         "responses",
         "payloads",
@@ -178,6 +183,67 @@ fn i08_long_strings_are_cut_at_256_characters_with_a_hash_and_stay_apart() {
             assert!(cut.starts_with("…#"));
         }
     }
+}
+
+#[test]
+fn models_without_a_rate_and_profiles_without_a_model_are_named_and_warned_of() {
+    let figures = Figures {
+        unruled_models: support::counts([("a", 3), ("b", 4)]),
+        unresolved_profiles: support::counts([("application-inference-profile/p", 5)]),
+        ..Figures::default()
+    };
+    let value = value(&figures);
+    assert_eq!(value["health"]["warnings"]["burndown_unknown"], 7);
+    assert_eq!(value["health"]["warnings"]["profile_unresolved"], 5);
+    assert_eq!(value["unruled_models"], serde_json::json!({"a": 3, "b": 4}));
+    assert_eq!(value["unresolved_profiles"], serde_json::json!({"application-inference-profile/p": 5}));
+    let nothing = json::render(&report(&Figures::default()));
+    assert!(!nothing.contains("unruled_models") && !nothing.contains("unresolved_profiles"));
+}
+
+#[test]
+fn a_report_from_before_there_were_quota_tokens_is_still_read() {
+    let (figures, health) = support::clean();
+    let rendered = json::render(&Report::new(&figures, &health, true, support::run()));
+    let mut old: Value = serde_json::from_str(&rendered).expect("our own JSON parses");
+    let mut groups = vec![old["totals"].take()];
+    groups.extend(old["groups"].as_array().cloned().unwrap_or_default());
+    for group in &mut groups {
+        let fields = group.as_object_mut().expect("a group is an object");
+        fields.retain(|name, _| !name.starts_with("quota_") && !name.starts_with("reserved_"));
+        fields["tokens"]
+            .as_object_mut()
+            .expect("an object")
+            .retain(|name, _| !name.starts_with("settled") && !name.starts_with("reserved"));
+        for series in ["tokens_per_minute", "requests_per_minute"] {
+            fields[series].as_object_mut().expect("an object").remove("burst");
+        }
+    }
+    old["totals"] = groups.remove(0);
+    old["groups"] = groups.into();
+    let parsed = json::parse(&old.to_string()).expect("an older report of the same contract parses");
+    assert_eq!((parsed.totals.tokens.settled_known, parsed.totals.quota_tokens_per_minute), (0, None));
+    assert_eq!(parsed.groups.len(), figures.groups.len());
+}
+
+#[test]
+fn quota_tokens_have_the_shape_of_raw_tokens() {
+    let (figures, _) = support::many_dimensions();
+    let totals = value(&figures)["totals"].take();
+    let names = |series: &Value| {
+        let fields = series.as_object().expect("an object").keys();
+        fields.filter(|name| *name != "data_points").cloned().collect::<Vec<_>>()
+    };
+    for series in ["quota_tokens_per_minute", "reserved_tokens_per_minute", "requests_per_minute"] {
+        assert_eq!(names(&totals[series]), names(&totals["tokens_per_minute"]), "{series}");
+    }
+    assert_eq!(
+        totals["tokens_per_minute"]["burst"],
+        serde_json::json!({"second_x60": 3.25, "ten_seconds_x6": 1.4})
+    );
+    let days = &totals["quota_tokens_per_day"];
+    assert_eq!(names(days), ["peak", "peak_day", "rolling_24h", "rolling_24h_end"]);
+    assert_eq!(days["peak_day"], "2026-11-18T00:00:00Z");
 }
 
 #[test]

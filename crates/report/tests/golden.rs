@@ -49,15 +49,17 @@ fn i14_every_format_says_what_its_golden_says() {
         expect(&format!("{name}.json"), &json::render(&report));
         expect(&format!("{name}.txt"), &text::render(&report, &TextStyle::default()));
     }
-    let plain_bars = TextStyle { width: 72, color: true, unicode_bars: false, rows: 4 };
+    let plain_bars = TextStyle { width: 72, color: true, unicode_bars: false, rows: 4, explain: false };
     expect("troubled.narrow_color.txt", &text::render(&report(support::troubled), &plain_bars));
+    let explained = TextStyle { explain: true, ..TextStyle::default() };
+    expect("clean.explain.txt", &text::render(&report(support::clean), &explained));
 }
 
 #[test]
 fn no_golden_is_an_orphan() {
     let mut expected: BTreeSet<String> =
         CASES.iter().flat_map(|(name, _)| [format!("{name}.json"), format!("{name}.txt")]).collect();
-    expected.insert("troubled.narrow_color.txt".to_owned());
+    expected.extend(["troubled.narrow_color.txt", "clean.explain.txt"].map(str::to_owned));
     let present: BTreeSet<String> = std::fs::read_dir(golden_dir())
         .expect("the golden folder is there")
         .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())

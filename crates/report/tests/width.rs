@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use borehole_report::text::{self, TextStyle};
 use borehole_report::{Report, RunInfo};
-use borehole_usage::figures::{CrossRegion, Distribution, Figures, Group, Health};
+use borehole_usage::figures::{CrossRegion, DayFigures, Distribution, Figures, Group, Health};
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
@@ -63,6 +63,15 @@ prop_compose! {
             throttled: attempted,
             errors: support::counts((0..8).map(|n| (at(n), u64::MAX >> n))),
             tokens_per_minute: Some(support::series(peak, peak, borehole_record::UtcMinute(i64::MAX / 120))),
+            quota_tokens_per_minute: Some(support::series(peak, peak, borehole_record::UtcMinute(0))),
+            reserved_tokens_per_minute: complete
+                .then(|| support::series(peak / 3, peak, borehole_record::UtcMinute(i64::MAX / 120))),
+            quota_tokens_per_day: Some(DayFigures {
+                peak,
+                peak_day: borehole_record::UtcDay(i64::MAX / 200_000),
+                rolling_24h: u64::MAX,
+                rolling_24h_end: borehole_record::UtcMinute(i64::MAX / 120),
+            }),
             status: support::counts([(at(9), attempted)]),
             stop_reasons: support::counts([(at(10), attempted / 2)]),
             cross_region: BTreeMap::from([(at(11), CrossRegion {
@@ -74,6 +83,10 @@ prop_compose! {
         };
         group.tokens.input = sum;
         group.tokens.input_known = 1;
+        group.tokens.settled = sum;
+        group.tokens.settled_known = successful.min(attempted) / 2;
+        figures.unruled_models = support::counts((0..5).map(|n| (at(n), u64::MAX >> (n + 4))));
+        figures.unresolved_profiles = support::counts((3..9).map(|n| (at(n), attempted >> 8)));
         group.payloads.large_either = attempted;
         group.payloads.large_bytes = sum;
         group.distributions = BTreeMap::from([
@@ -110,8 +123,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn i05_no_line_is_wider_than_asked_nor_obeyed(report in hostile_report(), width in 0..140usize) {
-        let style = TextStyle { width, ..TextStyle::default() };
+    fn i05_no_line_is_wider_than_asked_nor_obeyed(
+        report in hostile_report(),
+        width in 0..140usize,
+        explain in any::<bool>(),
+    ) {
+        let style = TextStyle { width, explain, ..TextStyle::default() };
         for line in text::render(&report, &style).split('\n') {
             prop_assert!(line.width() <= width, "{} > {width}: {line:?}", line.width());
             prop_assert!(!line.contains(is_obeyed), "{line:?}");

@@ -16,6 +16,7 @@ mod catalogue;
 mod files;
 mod prose;
 mod random;
+mod rates;
 mod request;
 mod split;
 mod tally;

@@ -338,6 +338,7 @@ impl Request {
             input_bytes: input.map(length).or(metadata.request_bytes),
             output_bytes: output.map(length).or(metadata.response_bytes),
             kinds: input.map_or(0, |body| body.kinds) | output.map_or(0, |body| body.kinds),
+            input_seen: input.is_some_and(|body| body.kinds != 0),
         }
     }
 

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use crate::body::{CACHE_READ, CACHE_WRITE, Counts, INPUT, KIND_NAMES, OUTPUT};
 use crate::calendar::{DAY, HOUR};
 use crate::catalogue::THROTTLING;
+use crate::rates::{Rate, rate};
 
 /// Requests with strictly more tokens count as large.
 pub(crate) const HIGH_TOKEN_THRESHOLD: u64 = 25_000;
@@ -31,6 +32,8 @@ pub(crate) struct Values {
     pub(crate) output_bytes: Option<u64>,
     /// Content kinds of both bodies, by bit.
     pub(crate) kinds: u16,
+    /// Something is known of what the input body holds.
+    pub(crate) input_seen: bool,
 }
 
 /// One record on disk.
@@ -188,7 +191,33 @@ pub(crate) struct Sums {
     pub(crate) groups: BTreeMap<GroupKey, Group>,
     /// First and last minute of the counted records, outliers left out.
     pub(crate) minutes: Option<(i64, i64)>,
+    /// Successful requests by model without a rate; profiles are below.
+    pub(crate) unruled_models: BTreeMap<Rc<str>, u64>,
+    /// Records by application profile.
+    pub(crate) unresolved_profiles: BTreeMap<Rc<str>, u64>,
 }
+
+impl Sums {
+    fn add(&mut self, key: GroupKey, sighting: &Sighting, values: &Values, is_outlier: bool) {
+        let rate = rate(&sighting.model);
+        if sighting.scope == "application-profile" {
+            *self.unresolved_profiles.entry(sighting.model.clone()).or_default() += 1;
+        } else if sighting.error.is_none() && rate.burndown.is_none() {
+            *self.unruled_models.entry(sighting.model.clone()).or_default() += 1;
+        }
+        self.totals.add(sighting, values, rate, is_outlier);
+        self.groups.entry(key).or_default().add(sighting, values, rate, is_outlier);
+    }
+}
+
+/// Attempts, and of the successful ones raw tokens, settled and reserved quota tokens.
+pub(crate) type Load = [u64; 4];
+
+/// The places in a [`Load`].
+pub(crate) const ATTEMPTS: usize = 0;
+pub(crate) const RAW_TOKENS: usize = 1;
+pub(crate) const SETTLED: usize = 2;
+pub(crate) const RESERVED: usize = 3;
 
 /// How often each value was met.
 pub(crate) type Histogram = BTreeMap<u64, u64>;
@@ -217,8 +246,12 @@ pub(crate) struct Group {
     pub(crate) first_byte_ms: Histogram,
     pub(crate) input_bytes: Histogram,
     pub(crate) output_bytes: Histogram,
-    /// By minute: attempts, and input + output tokens of successful ones.
-    pub(crate) minutes: BTreeMap<i64, (u64, u64)>,
+    /// Settled and reserved quota tokens, and of how many successful requests they are known.
+    pub(crate) settled: u128,
+    pub(crate) settled_known: u64,
+    pub(crate) reserved: u128,
+    pub(crate) reserved_known: u64,
+    pub(crate) minutes: BTreeMap<i64, Load>,
     pub(crate) sliding: Sliding,
     pub(crate) status: BTreeMap<u16, u64>,
     pub(crate) stop_reasons: BTreeMap<&'static str, u64>,
@@ -233,38 +266,51 @@ pub(crate) struct Group {
     pub(crate) entries: BTreeSet<usize>,
 }
 
-/// The largest sums over any 60 consecutive seconds. Seconds come in ascending order.
+/// The largest sums over so many consecutive seconds. Seconds come in ascending order.
 #[derive(Default, Debug)]
 pub(crate) struct Sliding {
-    /// Second, attempts, tokens; the last 60 seconds only.
-    window: VecDeque<(i64, u64, u64)>,
-    pub(crate) attempts_max: u64,
-    pub(crate) tokens_max: u64,
+    /// The last 60 seconds only.
+    window: VecDeque<(i64, Load)>,
+    pub(crate) sixty_seconds_max: Load,
+    pub(crate) ten_seconds_max: Load,
+    pub(crate) second_max: Load,
 }
 
 impl Sliding {
-    fn add(&mut self, second: i64, tokens: u64) {
+    fn add(&mut self, second: i64, load: Load) {
         match self.window.back_mut() {
-            Some(last) if last.0 == second => {
-                last.1 += 1;
-                last.2 += tokens;
-            }
-            _ => self.window.push_back((second, 1, tokens)),
+            Some((last, sum)) if *last == second => add_load(sum, load),
+            _ => self.window.push_back((second, load)),
         }
         while self.window.front().is_some_and(|first| first.0 <= second - 60) {
             self.window.pop_front();
         }
-        self.attempts_max = self.attempts_max.max(self.window.iter().map(|slot| slot.1).sum());
-        self.tokens_max = self.tokens_max.max(self.window.iter().map(|slot| slot.2).sum());
+        for (length, max) in
+            [(60, &mut self.sixty_seconds_max), (10, &mut self.ten_seconds_max), (1, &mut self.second_max)]
+        {
+            let mut sum = Load::default();
+            let inside = self.window.iter().filter(|(at, _)| *at > second - length);
+            inside.for_each(|(_, load)| add_load(&mut sum, *load));
+            for (max, sum) in max.iter_mut().zip(sum) {
+                *max = sum.max(*max);
+            }
+        }
+    }
+}
+
+fn add_load(sum: &mut Load, load: Load) {
+    for (sum, part) in sum.iter_mut().zip(load) {
+        *sum += part;
     }
 }
 
 impl Group {
-    fn add(&mut self, sighting: &Sighting, values: &Values, is_outlier: bool) {
+    fn add(&mut self, sighting: &Sighting, values: &Values, rate: Rate, is_outlier: bool) {
         self.attempted += 1;
         self.entries.insert(sighting.entry);
         let [input, output, cache_read, cache_write] = values.counts;
-        let mut minute_tokens = 0;
+        let mut load = Load::default();
+        load[ATTEMPTS] = 1;
         let mut latency_ms = None;
         let mut first_byte_ms = None;
         if let Some(code) = sighting.error {
@@ -298,7 +344,14 @@ impl Group {
             if let Some(reason) = values.stop_reason {
                 *self.stop_reasons.entry(reason).or_default() += 1;
             }
-            minute_tokens = input.unwrap_or(0) + output.unwrap_or(0);
+            let (settled, reserved) = (rate.settled(values), rate.reserved(values));
+            self.settled += u128::from(settled.unwrap_or(0));
+            self.settled_known += u64::from(settled.is_some());
+            self.reserved += u128::from(reserved.unwrap_or(0));
+            self.reserved_known += u64::from(reserved.is_some());
+            load[RAW_TOKENS] = input.unwrap_or(0) + output.unwrap_or(0);
+            load[SETTLED] = settled.unwrap_or(0);
+            load[RESERVED] = reserved.unwrap_or(0);
         }
         if let Some(status) = sighting.status {
             *self.status.entry(status).or_default() += 1;
@@ -323,10 +376,8 @@ impl Group {
             *counter += u64::from(values.kinds >> bit & 1);
         }
         if !is_outlier {
-            let minute = self.minutes.entry(sighting.seconds.div_euclid(60)).or_default();
-            minute.0 += 1;
-            minute.1 += minute_tokens;
-            self.sliding.add(sighting.seconds, minute_tokens);
+            add_load(self.minutes.entry(sighting.seconds.div_euclid(60)).or_default(), load);
+            self.sliding.add(sighting.seconds, load);
         }
     }
 }
@@ -452,8 +503,7 @@ impl Tally {
                     sums.minutes = Some((first.min(minute), last.max(minute)));
                 }
                 let values = sighting.values(reading);
-                sums.totals.add(sighting, values, is_outlier);
-                sums.groups.entry(key.clone()).or_default().add(sighting, values, is_outlier);
+                sums.add(key.clone(), sighting, values, is_outlier);
             }
         }
     }

@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 
 use crate::Options;
 use crate::body::KIND_NAMES;
-use crate::calendar::{HOUR, rfc3339};
-use crate::tally::{Entry, Group, GroupKey, HIGH_TOKEN_THRESHOLD, Histogram, Reading, Sums, Tally};
+use crate::calendar::{DAY, HOUR, rfc3339};
+use crate::tally::{
+    ATTEMPTS, Entry, Group, GroupKey, HIGH_TOKEN_THRESHOLD, Histogram, RAW_TOKENS, RESERVED, Reading,
+    SETTLED, Sums, Tally,
+};
 
 /// A JSON value whose numbers are kept as text, so that decimals are exact.
 #[derive(Clone, Debug)]
@@ -171,7 +174,13 @@ fn report(tally: &Tally, reading: Reading) -> Json {
         ("health", Some(health(tally, sums, reading))),
         ("totals", Some(figures.group(None, &sums.totals))),
         ("groups", Some(Json::List(groups))),
+        ("unruled_models", Some(by_name(&sums.unruled_models))),
+        ("unresolved_profiles", Some(by_name(&sums.unresolved_profiles))),
     ])
+}
+
+fn by_name(names: &BTreeMap<std::rc::Rc<str>, u64>) -> Json {
+    counts(names.iter().map(|(name, &count)| (name, count)))
 }
 
 fn range(from_seconds: i64, to_seconds: i64) -> Json {
@@ -188,6 +197,12 @@ fn health(tally: &Tally, sums: &Sums, reading: Reading) -> Json {
         Reading::Resolved => (ledger.references_resolved, ledger.references_missing, 0),
         Reading::Unresolved => (0, 0, within_reach),
     };
+    let mut warnings = ledger.warnings.clone();
+    for (code, names) in
+        [("burndown_unknown", &sums.unruled_models), ("profile_unresolved", &sums.unresolved_profiles)]
+    {
+        warnings.insert(code, names.values().sum());
+    }
     let mut skipped = ledger.objects_skipped.clone();
     let (mut listed, mut bytes_listed) = (ledger.objects_listed, ledger.bytes_listed);
     if reading == Reading::Resolved {
@@ -247,7 +262,7 @@ fn health(tally: &Tally, sums: &Sums, reading: Reading) -> Json {
             ])),
         ),
         ("coverage", Some(Json::List(coverage.into_iter().map(coverage_entry).collect()))),
-        ("warnings", Some(reasons(&ledger.warnings))),
+        ("warnings", Some(reasons(&warnings))),
         (
             "counts_lost",
             (reading == Reading::Resolved && ledger.counts_lost > 0).then(|| number(ledger.counts_lost)),
@@ -322,6 +337,10 @@ impl Figures<'_> {
                     ("prompt", Some(number(group.prompt_tokens))),
                     ("input_known", Some(number(group.input_known))),
                     ("output_known", Some(number(group.output_known))),
+                    ("settled", Some(number(group.settled))),
+                    ("settled_known", Some(number(group.settled_known))),
+                    ("reserved", Some(number(group.reserved))),
+                    ("reserved_known", Some(number(group.reserved_known))),
                 ])),
             ),
             (
@@ -362,8 +381,14 @@ impl Figures<'_> {
                     ("output_bytes", distribution(&group.output_bytes)),
                 ])),
             ),
-            ("tokens_per_minute", self.per_minute(group, |minute| minute.1, group.sliding.tokens_max)),
-            ("requests_per_minute", self.per_minute(group, |minute| minute.0, group.sliding.attempts_max)),
+            ("tokens_per_minute", self.per_minute(group, RAW_TOKENS)),
+            ("quota_tokens_per_minute", self.per_minute(group, SETTLED).filter(|_| group.settled_known > 0)),
+            (
+                "reserved_tokens_per_minute",
+                self.per_minute(group, RESERVED).filter(|_| group.reserved_known > 0),
+            ),
+            ("quota_tokens_per_day", per_day(group, SETTLED).filter(|_| group.settled_known > 0)),
+            ("requests_per_minute", self.per_minute(group, ATTEMPTS)),
             (
                 "responses",
                 Some(object([
@@ -411,14 +436,20 @@ impl Figures<'_> {
     }
 
     /// Figures of a per-minute series; `None` where no minute was active.
-    fn per_minute(&self, group: &Group, pick: fn(&(u64, u64)) -> u64, sliding_max: u64) -> Option<Json> {
-        let mut values: Vec<u64> = group.minutes.values().map(pick).collect();
+    fn per_minute(&self, group: &Group, place: usize) -> Option<Json> {
+        let mut values: Vec<u64> = group.minutes.values().map(|minute| minute[place]).collect();
         let sum: u128 = values.iter().map(|&value| u128::from(value)).sum();
         let active_minutes = values.len() as u128;
         values.sort_unstable();
         let peak = *values.last()?;
         let peak_minute =
-            group.minutes.iter().find(|(_, minute)| pick(minute) == peak).map(|(&minute, _)| minute)?;
+            group.minutes.iter().find(|(_, minute)| minute[place] == peak).map(|(&minute, _)| minute)?;
+        let sliding = &group.sliding;
+        let over_peak = |value: u64, times: u128| quotient(u128::from(value) * times, peak.into());
+        let burst = object([
+            ("second_x60", over_peak(sliding.second_max[place], 60)),
+            ("ten_seconds_x6", over_peak(sliding.ten_seconds_max[place], 6)),
+        ]);
         let at = |per_mille: u64| number(values[rank(values.len() as u64, per_mille) as usize - 1]);
         Some(object([
             ("average", quotient(sum, active_minutes)),
@@ -428,7 +459,8 @@ impl Figures<'_> {
             ("p99", Some(at(990))),
             ("peak", Some(number(peak))),
             ("peak_minute", Some(text(&rfc3339(peak_minute * 60)))),
-            ("peak_sliding_60s", Some(number(sliding_max))),
+            ("peak_sliding_60s", Some(number(sliding.sixty_seconds_max[place]))),
+            ("burst", (peak > 0).then_some(burst)),
         ]))
     }
 
@@ -447,6 +479,29 @@ impl Figures<'_> {
             .sum();
         (last + 1 - first - in_gaps).max(0) as u128
     }
+}
+
+/// The largest UTC day and the largest 1,440 consecutive minutes; `None` where no minute was active.
+fn per_day(group: &Group, place: usize) -> Option<Json> {
+    let mut days: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut rolling: BTreeMap<i64, u64> = BTreeMap::new();
+    for (&minute, load) in &group.minutes {
+        *days.entry((minute * 60).div_euclid(DAY)).or_default() += load[place];
+        let window = group.minutes.range(minute - 1_439..=minute);
+        rolling.insert(minute, window.map(|(_, load)| load[place]).sum());
+    }
+    // The earliest of equal ones.
+    let largest = |sums: &BTreeMap<i64, u64>| {
+        let max = *sums.values().max()?;
+        sums.iter().find(|&(_, &sum)| sum == max).map(|(&at, _)| (at, max))
+    };
+    let ((day, peak), (end, rolling_max)) = (largest(&days)?, largest(&rolling)?);
+    Some(object([
+        ("peak", Some(number(peak))),
+        ("peak_day", Some(text(&rfc3339(day * DAY)))),
+        ("rolling_24h", Some(number(rolling_max))),
+        ("rolling_24h_end", Some(text(&rfc3339(end * 60)))),
+    ]))
 }
 
 /// ⌈q·n⌉, at least 1.

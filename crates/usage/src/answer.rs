@@ -13,16 +13,18 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::buckets::{BucketCount, SpreadId};
 use crate::coverage::{CoverageId, CoverageSpan, HourRange, MinuteRange, intersect};
 use crate::figures::{
-    CrossRegion, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads, Ratio, TokenSums, UtcSlot,
+    Burst, CrossRegion, DayFigures, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads, Ratio,
+    TokenSums, UtcSlot,
 };
 use crate::histogram::{Histogram, nearest_rank};
 use crate::kept::{KeptCell, KeptHour};
 use crate::listing::Listing;
 use crate::names::{NameId, Names};
 use crate::question::{Dimension, Grain, Question};
-use crate::series::{KeptSeries, Load, Timeline};
+use crate::series::{Load, Peaks, SealedSeries, Timeline};
 use crate::sums::{SPREAD_NAMES, Sums};
 use crate::totals::Totals;
+use crate::unknowns::Unknowns;
 
 /// Most models with groups of their own. A model id is free text in a refused call: without a bound, junk
 /// would drown the report. Real accounts see a few hundred at most.
@@ -42,6 +44,10 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
     let active = minutes.first().zip(minutes.last()).map(|(&(first, _), &(last, _))| (first, last));
     let range = MinuteRange::new(question.from, question.to, active);
     let start_of = |minute: UtcMinute| Timestamp { seconds: minute.start_seconds(), nanos: 0 };
+
+    let mut unknowns = Unknowns::default();
+    hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns));
+    let (unruled_models, unresolved_profiles) = unknowns.by_name(totals.names());
 
     let names = Texts { names: totals.names() };
     let mut groups = group_members(&hours, totals);
@@ -87,6 +93,8 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
             listing.into_rows()
         }),
         models_folded,
+        unruled_models,
+        unresolved_profiles,
     }
 }
 
@@ -193,7 +201,7 @@ struct Gathered {
 fn gather(cells: &[Member<'_>], buckets: Vec<BucketCount>) -> Gathered {
     let (mut sums, mut coverage, mut timeline) = (Sums::default(), Vec::new(), Timeline::default());
     for same_hour in cells.chunk_by(|a, b| a.hour == b.hour) {
-        let mut series: Option<KeptSeries> = None;
+        let mut series: Option<SealedSeries> = None;
         for member in same_hour {
             let more = member.cell.absorb_into(&mut sums, &mut coverage);
             match &mut series {
@@ -237,7 +245,6 @@ impl Desk<'_> {
             Some((region, CrossRegion { requests: sums.requests, latency_ms, first_byte_ms }))
         });
         let content = ContentKinds::NAMES.into_iter().zip(sums.content);
-        let peak = gathered.timeline.peak_sliding();
         let mut group = Group {
             key,
             attempted: counters.attempted,
@@ -252,6 +259,10 @@ impl Desk<'_> {
                 prompt: counters.prompt,
                 input_known: counters.input_known,
                 output_known: counters.output_known,
+                settled: counters.settled,
+                settled_known: counters.settled_known,
+                reserved: counters.reserved,
+                reserved_known: counters.reserved_known,
             },
             tokens_on_errors: ErrorTokens { input: counters.error_input, output: counters.error_output },
             high_token: HighToken {
@@ -267,6 +278,9 @@ impl Desk<'_> {
                 })
                 .collect(),
             tokens_per_minute: None,
+            quota_tokens_per_minute: None,
+            reserved_tokens_per_minute: None,
+            quota_tokens_per_day: None,
             requests_per_minute: None,
             status: sums.status.iter().map(|(code, &count)| (code.to_string(), count)).collect(),
             stop_reasons: by_name(&sums.stop_reasons),
@@ -281,10 +295,18 @@ impl Desk<'_> {
         };
         let minutes = self.minutes_outside_gaps(&gathered.coverage);
         let timeline = &gathered.timeline.minutes;
+        let peaks = gathered.timeline.peaks();
         let grain = self.question.series;
-        group.tokens_per_minute = minute_figures(timeline, |load| load.tokens, peak.tokens, minutes, grain);
-        group.requests_per_minute =
-            minute_figures(timeline, |load| load.attempts, peak.attempts, minutes, grain);
+        let figures = |quantity: Quantity| minute_figures(timeline, quantity, &peaks, minutes, grain);
+        group.tokens_per_minute = figures(|load| load.tokens);
+        group.requests_per_minute = figures(|load| load.attempts);
+        if counters.settled_known > 0 {
+            group.quota_tokens_per_minute = figures(|load| load.settled);
+            group.quota_tokens_per_day = day_figures(timeline, |load| load.settled);
+        }
+        if counters.reserved_known > 0 {
+            group.reserved_tokens_per_minute = figures(|load| load.reserved);
+        }
         group
     }
 
@@ -306,11 +328,14 @@ impl Desk<'_> {
     }
 }
 
+/// What of a load is asked about.
+type Quantity = fn(&Load) -> u64;
+
 /// The figures of one quantity over active minutes, which ascend; `None` where there are none.
 fn minute_figures(
     timeline: &[(UtcMinute, Load)],
-    quantity: impl Fn(&Load) -> u64,
-    peak_sliding_60s: u64,
+    quantity: Quantity,
+    peaks: &Peaks,
     minutes_outside_gaps: u64,
     grain: Option<Grain>,
 ) -> Option<MinuteFigures> {
@@ -323,6 +348,10 @@ fn minute_figures(
     let mut sorted: Vec<u64> = points.iter().map(|&(_, value)| value).collect();
     sorted.sort_unstable();
     let percentile = |thousandths| sorted[nearest_rank(thousandths, sorted.len() as u64) as usize - 1];
+    let [sixty_seconds, ten_seconds, second] = peaks.each_ref().map(quantity);
+    let over_peak =
+        |value: u64, times: u128| Ratio::new(u128::from(value).saturating_mul(times), u128::from(peak));
+    let burst = over_peak(second, 60).zip(over_peak(ten_seconds, 6));
     Some(MinuteFigures {
         average,
         average_all: Ratio::new(sum, u128::from(minutes_outside_gaps)),
@@ -331,9 +360,41 @@ fn minute_figures(
         p99: percentile(990),
         peak,
         peak_minute,
-        peak_sliding_60s,
+        peak_sliding_60s: sixty_seconds,
+        burst: burst.map(|(second_x60, ten_seconds_x6)| Burst { second_x60, ten_seconds_x6 }),
         data_points: grain.map(|grain| data_points(&points, grain)),
     })
+}
+
+/// Minutes of a rolling day.
+const ROLLING_MINUTES: i64 = 1_440;
+
+/// The days of one quantity over active minutes, which ascend; `None` where there are none.
+fn day_figures(timeline: &[(UtcMinute, Load)], quantity: Quantity) -> Option<DayFigures> {
+    let saturated = |sum: u128| u64::try_from(sum).unwrap_or(u64::MAX);
+    let mut days: BTreeMap<UtcDay, u128> = BTreeMap::new();
+    let mut window = 0u128;
+    let mut oldest = timeline.iter().peekable();
+    // The window's end, its sum; the first of the largest.
+    let mut rolling: Option<(UtcMinute, u128)> = None;
+    for (minute, load) in timeline {
+        let value = u128::from(quantity(load));
+        *days.entry(day_of(*minute)).or_default() += value;
+        window += value;
+        while let Some((_, gone)) = oldest.next_if(|(first, _)| minute.0 - first.0 >= ROLLING_MINUTES) {
+            window -= u128::from(quantity(gone));
+        }
+        if rolling.is_none_or(|(_, largest)| window > largest) {
+            rolling = Some((*minute, window));
+        }
+    }
+    let (&peak_day, &peak) = days.iter().max_by_key(|&(&day, &sum)| (sum, Reverse(day)))?;
+    let (rolling_24h_end, rolling) = rolling?;
+    Some(DayFigures { peak: saturated(peak), peak_day, rolling_24h: saturated(rolling), rolling_24h_end })
+}
+
+fn day_of(minute: UtcMinute) -> UtcDay {
+    UtcDay(minute.start_seconds().div_euclid(UtcDay::SECONDS))
 }
 
 /// The series at this spacing; minutes ascend.
@@ -341,7 +402,7 @@ fn data_points(points: &[(UtcMinute, u64)], grain: Grain) -> Vec<(UtcSlot, u64)>
     let slot = |minute: UtcMinute| match grain {
         Grain::Minute => UtcSlot::Minute(minute),
         Grain::Hour => UtcSlot::Hour(UtcHour(minute.start_seconds().div_euclid(UtcHour::SECONDS))),
-        Grain::Day => UtcSlot::Day(UtcDay(minute.start_seconds().div_euclid(UtcDay::SECONDS))),
+        Grain::Day => UtcSlot::Day(day_of(minute)),
     };
     let mut series: Vec<(UtcSlot, u64)> = Vec::new();
     for &(minute, value) in points {
@@ -359,14 +420,15 @@ mod tests {
     use super::*;
 
     fn timeline(values: &[(i64, u64)]) -> Vec<(UtcMinute, Load)> {
-        let load = |tokens| Load { attempts: 1, tokens };
+        let load = |tokens| Load { attempts: 1, tokens, ..Load::default() };
         values.iter().map(|&(minute, tokens)| (UtcMinute(minute), load(tokens))).collect()
     }
 
     #[test]
     fn of_equal_minutes_the_earliest_is_the_peak() {
         let timeline = timeline(&[(3, 5), (4, 9), (7, 9), (8, 1)]);
-        let figures = minute_figures(&timeline, |load| load.tokens, 9, 10, None).expect("active minutes");
+        let figures = minute_figures(&timeline, |load| load.tokens, &Peaks::default(), 10, None)
+            .expect("active minutes");
         assert_eq!((figures.peak, figures.peak_minute), (9, UtcMinute(4)));
         assert_eq!(figures.average, Ratio { numerator: 24, denominator: 4 });
         assert_eq!(figures.average_all, Ratio::new(24, 10));
@@ -375,12 +437,44 @@ mod tests {
     #[test]
     fn minute_percentiles_are_nearest_ranks() {
         let values: Vec<(i64, u64)> = (1..=10).map(|minute| (minute, 10 * minute as u64)).collect();
-        let figures =
-            minute_figures(&timeline(&values), |load| load.tokens, 0, 0, None).expect("active minutes");
+        let figures = minute_figures(&timeline(&values), |load| load.tokens, &Peaks::default(), 0, None)
+            .expect("active minutes");
         // ⌈0.5·10⌉ = 5, ⌈0.9·10⌉ = 9, ⌈0.99·10⌉ = 10.
         assert_eq!((figures.p50, figures.p90, figures.p99), (50, 90, 100));
         assert_eq!(figures.average_all, None);
-        assert_eq!(minute_figures(&[], |load| load.tokens, 0, 5, None), None);
+        assert_eq!(minute_figures(&[], |load| load.tokens, &Peaks::default(), 5, None), None);
+    }
+
+    #[test]
+    fn bursts_are_short_windows_scaled_to_a_minute_over_the_peak() {
+        let load = |tokens| Load { attempts: 1, tokens, ..Load::default() };
+        let peaks = [load(100), load(40), load(7)];
+        let figures = minute_figures(&timeline(&[(0, 90)]), |load| load.tokens, &peaks, 1, None);
+        let burst = figures.expect("an active minute").burst.expect("a peak");
+        assert_eq!(burst.second_x60, Ratio { numerator: 420, denominator: 90 });
+        assert_eq!(burst.ten_seconds_x6, Ratio { numerator: 240, denominator: 90 });
+        let idle = minute_figures(&timeline(&[(0, 0)]), |load| load.tokens, &Peaks::default(), 1, None);
+        assert_eq!(idle.expect("an active minute").burst, None);
+    }
+
+    #[test]
+    fn a_rolling_day_holds_1440_minutes_and_not_1441() {
+        let figures =
+            |values: &[(i64, u64)]| day_figures(&timeline(values), |load| load.tokens).expect("minutes");
+        // Two minutes of two UTC days, 1,439 apart, then 1,440.
+        let close = figures(&[(1_000, 5), (2_439, 7)]);
+        assert_eq!((close.rolling_24h, close.rolling_24h_end), (12, UtcMinute(2_439)));
+        assert_eq!((close.peak, close.peak_day), (7, UtcDay(1)));
+        let apart = figures(&[(1_000, 5), (2_440, 7)]);
+        assert_eq!((apart.rolling_24h, apart.rolling_24h_end), (7, UtcMinute(2_440)));
+    }
+
+    #[test]
+    fn of_equal_days_and_windows_the_earliest_counts() {
+        let figures = day_figures(&timeline(&[(3, 9), (4, 0), (5_000, 9)]), |load| load.tokens);
+        let figures = figures.expect("minutes");
+        assert_eq!((figures.peak_day, figures.rolling_24h_end), (UtcDay(0), UtcMinute(3)));
+        assert_eq!(day_figures(&[], |load| load.tokens), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What one call is charged against a quota: the formulas. Which rates apply is for dated tables elsewhere.
 //!
 //! In: the token counts of a call and a [`Charge`], the rates of its model at its time. Out: the four measures
-//! (input, prompt, settled, reserved), in tokens. Always: an unknown count gives an unknown measure, never 0.
+//! (input, prompt, settled, reserved), in tokens. Always: an unknown count gives an unknown measure, never 0; no
+//! sum overflows, it stays at the largest integer.
 //! Absent: the rates themselves and the models' names.
 //!
 //! The formulas are AWS's, from "Token burndown and quotas" of the Bedrock user guide: at the start a call
@@ -83,14 +84,18 @@ impl Charge {
     #[must_use]
     pub fn prompt(&self, tokens: &Tokens) -> Option<u64> {
         let input = tokens.input.get()?;
-        Some(if self.input_includes_cache { input.max(cached(tokens)) } else { input + cached(tokens) })
+        Some(if self.input_includes_cache {
+            input.max(cached(tokens))
+        } else {
+            input.saturating_add(cached(tokens))
+        })
     }
 
     /// What the quota is charged when the call ends (CloudWatch: EstimatedTPMQuotaUsage).
     #[must_use]
     pub fn settled(&self, tokens: &Tokens) -> Option<u64> {
         let burndown = u64::from(self.burndown?);
-        Some(self.charged_input(tokens)? + self.output(tokens)? * burndown)
+        Some(self.charged_input(tokens)?.saturating_add(self.output(tokens)?.saturating_mul(burndown)))
     }
 
     /// What admission takes when the call starts. Unknown where the body was not seen, and where the request
@@ -104,12 +109,12 @@ impl Charge {
             MaxTokens::Unknown => self.max_output_tokens.filter(|&most| most == 0)?,
         };
         let cache_reads = if self.reserves_cache_reads { tokens.cache_read.get().unwrap_or(0) } else { 0 };
-        Some(self.charged_input(tokens)? + cache_reads + output)
+        Some(self.charged_input(tokens)?.saturating_add(cache_reads).saturating_add(output))
     }
 
     /// Input as a quota sees it: cache reads are free, cache writes are not.
     fn charged_input(&self, tokens: &Tokens) -> Option<u64> {
-        Some(self.uncached(tokens)? + tokens.cache_write.get().unwrap_or(0))
+        Some(self.uncached(tokens)?.saturating_add(tokens.cache_write.get().unwrap_or(0)))
     }
 
     /// Output; a model without output (an embedding) logs no count of it.
@@ -119,7 +124,30 @@ impl Charge {
 }
 
 fn cached(tokens: &Tokens) -> u64 {
-    tokens.cache_read.get().unwrap_or(0) + tokens.cache_write.get().unwrap_or(0)
+    tokens.cache_read.get().unwrap_or(0).saturating_add(tokens.cache_write.get().unwrap_or(0))
+}
+
+/// What one call amounts to by the rates of its model, in tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Measures {
+    /// How large it was.
+    pub(crate) prompt: Option<u64>,
+    /// What the quota was charged.
+    pub(crate) settled: Option<u64>,
+    /// What admission took.
+    pub(crate) reserved: Option<u64>,
+}
+
+impl Measures {
+    /// Of one invocation.
+    pub(crate) fn of(charge: &Charge, invocation: &Invocation) -> Self {
+        let tokens = Tokens::of(invocation);
+        Measures {
+            prompt: charge.prompt(&tokens),
+            settled: charge.settled(&tokens),
+            reserved: charge.reserved(&tokens),
+        }
+    }
 }
 
 /// Whoever knows the rates.
@@ -234,6 +262,9 @@ mod tests {
         let embedded = Tokens { max_tokens: MaxTokens::Unknown, ..no_output };
         assert_eq!(embedding.settled(&embedded), Some(10));
         assert_eq!(embedding.reserved(&embedded), Some(10));
+        let steep = Charge { burndown: Some(u32::MAX), ..FIVEFOLD };
+        let long = Tokens { output: Count::known(1 << 53), ..call };
+        assert_eq!(steep.settled(&long), Some(u64::MAX), "saturated, not wrapped");
         let no_input = Tokens { input: Count::UNKNOWN, ..call };
         assert_eq!((FIVEFOLD.settled(&no_input), FIVEFOLD.reserved(&no_input)), (None, None));
     }

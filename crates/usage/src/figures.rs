@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use borehole_record::{Timestamp, UtcHour, UtcMinute};
+use borehole_record::{Timestamp, UtcDay, UtcHour, UtcMinute};
 
 /// An exact quotient. Rendered as a decimal by integer division, 6 fraction digits, ties to even.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,11 @@ pub struct Figures {
     pub listing: Option<Vec<ListedRequest>>,
     /// `group_cardinality`: models folded into `__other__`.
     pub models_folded: u64,
+    /// `burndown_unknown`: successful requests by base model that no rule gives a rate, application profiles
+    /// left out; at most 4,096, the rest under `__other__`.
+    pub unruled_models: BTreeMap<String, u64>,
+    /// `profile_unresolved`: counted records by application profile that no map resolves; bounded likewise.
+    pub unresolved_profiles: BTreeMap<String, u64>,
 }
 
 /// The figures of one group, or of the totals (without key).
@@ -68,6 +73,13 @@ pub struct Group {
     pub distributions: BTreeMap<&'static str, Distribution>,
     /// Raw tokens (input + output of successful requests) per minute; `None` where nothing was attempted.
     pub tokens_per_minute: Option<MinuteFigures>,
+    /// Settled quota tokens of successful requests per minute, those of an unknown count left out; `None` where
+    /// none is known.
+    pub quota_tokens_per_minute: Option<MinuteFigures>,
+    /// Reserved quota tokens of successful requests per minute, likewise.
+    pub reserved_tokens_per_minute: Option<MinuteFigures>,
+    /// Settled quota tokens per day; `None` where none is known.
+    pub quota_tokens_per_day: Option<DayFigures>,
     /// Attempts per minute.
     pub requests_per_minute: Option<MinuteFigures>,
     /// HTTP status by code, where a response document has one.
@@ -91,12 +103,21 @@ pub struct TokenSums {
     pub cache_read: u128,
     /// Cache writes.
     pub cache_write: u128,
-    /// Input + cache reads + cache writes, over the requests whose input is known.
+    /// How large the requests were: input + cache reads + cache writes (of models whose logged input holds the
+    /// cached tokens already: input), over the requests whose input is known.
     pub prompt: u128,
     /// Successful requests whose input count is known.
     pub input_known: u64,
     /// Successful requests whose output count is known.
     pub output_known: u64,
+    /// Settled quota tokens, over the requests where they are known.
+    pub settled: u128,
+    /// Successful requests whose settled quota tokens are known: their counts and the rate of their model.
+    pub settled_known: u64,
+    /// Reserved quota tokens, over the requests where they are known.
+    pub reserved: u128,
+    /// Successful requests whose reservation is known.
+    pub reserved_known: u64,
 }
 
 /// Sums over failed requests, in tokens.
@@ -170,8 +191,32 @@ pub struct MinuteFigures {
     pub peak_minute: UtcMinute,
     /// The largest sum over any 60 consecutive seconds.
     pub peak_sliding_60s: u64,
+    /// How uneven the worst seconds are; `None` where the peak is 0.
+    pub burst: Option<Burst>,
     /// The series, with `--series`; only points with an attempt.
     pub data_points: Option<Vec<(UtcSlot, u64)>>,
+}
+
+/// Short windows, scaled to a minute, over the largest minute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Burst {
+    /// The largest second × 60 over the peak.
+    pub second_x60: Ratio,
+    /// The largest sum over any 10 consecutive seconds × 6 over the peak.
+    pub ten_seconds_x6: Ratio,
+}
+
+/// Figures of a quantity per day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DayFigures {
+    /// The largest UTC day.
+    pub peak: u64,
+    /// The earliest day with that value.
+    pub peak_day: UtcDay,
+    /// The largest sum over any 1,440 consecutive minutes.
+    pub rolling_24h: u64,
+    /// The last minute of the earliest such window.
+    pub rolling_24h_end: UtcMinute,
 }
 
 /// A point in a series.
@@ -182,7 +227,7 @@ pub enum UtcSlot {
     /// An hour.
     Hour(UtcHour),
     /// A day.
-    Day(borehole_record::UtcDay),
+    Day(UtcDay),
 }
 
 /// Offloaded bodies and kinds of content.

@@ -7,18 +7,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use borehole_record::{Facets, Invocation, Model, RequestId, UtcDay, UtcHour, UtcMinute, identity};
+use borehole_record::{
+    Facets, Invocation, Model, RequestId, Scope, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
+};
 use rustc_hash::FxHashMap;
 
 use crate::buckets::{self, BucketCount};
+use crate::charge::{Charge, Measures};
 use crate::coverage::CoverageId;
 use crate::figures::ListedRequest;
 use crate::listing::Listing;
 use crate::names::{NameId, Names, Renaming};
 use crate::packed::{Packer, Unpacker};
 use crate::question::{Dimension, FilterReason, Question};
-use crate::series::{SealedSeries, Series};
+use crate::series::{Load, SealedSeries, Series};
 use crate::sums::{Labels, Sums};
+use crate::unknowns::{PackedUnknowns, Unknowns};
 
 /// What became of an invocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +46,7 @@ pub struct HourSummary {
     /// By the numbers in `groups`.
     cells: Vec<Cell>,
     tally: Tally,
+    unknowns: Unknowns,
     listing: Listing,
     seen: SeenFacets,
 }
@@ -85,6 +90,7 @@ impl HourSummary {
             groups: FxHashMap::default(),
             cells: Vec::new(),
             tally: Tally::default(),
+            unknowns: Unknowns::default(),
             listing: Listing::default(),
             seen: SeenFacets::default(),
         }
@@ -112,7 +118,9 @@ impl HourSummary {
             return self.filter(reason);
         }
         let labels = facets.labels;
-        self.listing.observe(question, invocation, &facets.base_model);
+        let measures = Measures::of(&facets.charge, invocation);
+        self.listing.observe(question, invocation, &facets.base_model, measures.prompt);
+        self.unknowns.observe(facets.unruled_model, facets.unresolved_profile);
 
         let is_outlier = question.is_outlier(time);
         let is_successful = invocation.is_successful();
@@ -123,7 +131,14 @@ impl HourSummary {
         self.tally.counts_lost += u64::from(invocation.payload_lost && is_successful && !is_known);
 
         let second = (!is_outlier || question.include_outliers).then_some(self.second_of_hour(invocation));
-        self.totals.observe(invocation, labels, second, coverage, true);
+        let observed = Observed {
+            invocation,
+            measures,
+            labels,
+            placed_load: second.map(|second| (second, load_of(invocation, measures))),
+            coverage,
+        };
+        self.totals.observe(&observed, true);
 
         if !question.by.is_empty() {
             let by_minute = question.by.contains(&Dimension::Minute);
@@ -132,11 +147,11 @@ impl HourSummary {
             if question.by.contains(&Dimension::ContentKind) && !kinds.is_empty() {
                 for kind in kinds.names() {
                     let cell = self.cell(question, Route { slot, minute, kind: Some(kind) });
-                    cell.observe(invocation, labels, second, coverage, !by_minute);
+                    cell.observe(&observed, !by_minute);
                 }
             } else {
                 let cell = self.cell(question, Route { slot, minute, kind: None });
-                cell.observe(invocation, labels, second, coverage, !by_minute);
+                cell.observe(&observed, !by_minute);
             }
         }
         Outcome::Counted
@@ -155,6 +170,7 @@ impl HourSummary {
             self.cells[own as usize].merge(&other.cells[index as usize], &renaming);
         }
         self.tally.merge(&other.tally);
+        self.unknowns.merge(&other.unknowns, &renaming);
         self.listing.merge(other.listing);
     }
 
@@ -176,6 +192,7 @@ impl HourSummary {
             totals: self.totals.pack(&renaming),
             groups: groups.into_boxed_slice(),
             tally: self.tally,
+            unknowns: self.unknowns.packed(&renaming),
             listing: self.listing.into_rows(),
         }
     }
@@ -219,6 +236,30 @@ impl HourSummary {
     }
 }
 
+/// One counted invocation, as every cell that it belongs to sees it.
+struct Observed<'a> {
+    invocation: &'a Invocation,
+    measures: Measures,
+    labels: Labels,
+    /// Its second of the hour and what it adds there; `None` where its time is left out of every series.
+    placed_load: Option<(u16, Load)>,
+    coverage: CoverageId,
+}
+
+/// What an invocation adds to its second. A failed one is an attempt, and no more.
+fn load_of(invocation: &Invocation, measures: Measures) -> Load {
+    if !invocation.is_successful() {
+        return Load { attempts: 1, ..Load::default() };
+    }
+    let [input, output] = [invocation.input_tokens, invocation.output_tokens];
+    Load {
+        attempts: 1,
+        tokens: input.get().unwrap_or(0).saturating_add(output.get().unwrap_or(0)),
+        settled: measures.settled.unwrap_or(0),
+        reserved: measures.reserved.unwrap_or(0),
+    }
+}
+
 /// One group (or the totals) in one hour.
 #[derive(Clone, Default, Debug)]
 struct Cell {
@@ -229,20 +270,13 @@ struct Cell {
 }
 
 impl Cell {
-    /// Adds one invocation; `second` is `None` where its time is left out of every series.
-    fn observe(
-        &mut self,
-        invocation: &Invocation,
-        labels: Labels,
-        second: Option<u16>,
-        coverage: CoverageId,
-        keep_spreads: bool,
-    ) {
-        self.sums.observe(invocation, labels, keep_spreads);
-        if let Some(second) = second {
-            self.series.observe(second, invocation);
+    /// Adds one invocation.
+    fn observe(&mut self, observed: &Observed<'_>, keep_spreads: bool) {
+        self.sums.observe(observed.invocation, observed.measures, observed.labels, keep_spreads);
+        if let Some((second, load)) = observed.placed_load {
+            self.series.observe(second, load);
         }
-        self.cover(coverage);
+        self.cover(observed.coverage);
     }
 
     fn merge(&mut self, other: &Cell, renaming: &Renaming) {
@@ -261,7 +295,7 @@ impl Cell {
         let mut packer = Packer::default();
         self.sums.pack(renaming, &mut packer);
         CoverageId::pack(&self.coverage, &mut packer);
-        self.series.pack(&mut packer);
+        self.series.seal().pack(&mut packer);
         buckets::pack(self.sums.bucket_counts(renaming), &mut packer);
         packer.finish()
     }
@@ -277,6 +311,12 @@ struct Slot {
     /// The parts of the group's key that the facets and the hour decide; the others are absent.
     key: Box<[NameId]>,
     labels: Labels,
+    /// The rates of the model in this hour.
+    charge: Charge,
+    /// The model of a successful request without a rate; else absent.
+    unruled_model: NameId,
+    /// The application profile where no map resolves it; else absent.
+    unresolved_profile: NameId,
 }
 
 /// What decides an invocation's group.
@@ -318,7 +358,7 @@ impl SeenFacets {
 
 impl Slot {
     fn read(facets: &Arc<Facets>, question: &Question, hour: UtcHour, names: &mut Names) -> Slot {
-        let model = Model::parse(&facets.model_id);
+        let model = Model::parse_with(&facets.model_id, &question.profiles);
         let refused = question.filter.refuses(facets, &model.base);
         let absent =
             Labels { error: NameId::ABSENT, stop_reason: NameId::ABSENT, inference_region: NameId::ABSENT };
@@ -328,6 +368,9 @@ impl Slot {
             refused,
             key: Box::default(),
             labels: absent,
+            charge: Charge::default(),
+            unruled_model: NameId::ABSENT,
+            unresolved_profile: NameId::ABSENT,
         };
         // Only names of counted records are interned: a sealed hour holds no string that no figure needs.
         if refused.is_some() {
@@ -339,6 +382,15 @@ impl Slot {
         slot.labels.inference_region = names.intern_optional(facets.inference_region.as_deref());
         if facets.error_code.is_none() {
             slot.labels.stop_reason = names.intern_optional(facets.stop_reason.as_deref());
+        }
+        // Rules change with the day: an hour has one of each.
+        let start = Timestamp { seconds: hour.start_seconds(), nanos: 0 };
+        slot.charge = question.charges.charge(&model.base, question.charges_at.unwrap_or(start));
+        if model.scope == Scope::ApplicationProfile {
+            // What it lacks is a model, not a rate of its own: it is named once, under what helps.
+            slot.unresolved_profile = names.intern(&model.base);
+        } else if slot.charge.burndown.is_none() && facets.error_code.is_none() {
+            slot.unruled_model = names.intern(&model.base);
         }
         slot
     }
@@ -386,6 +438,7 @@ pub struct SealedHour {
     /// By key.
     groups: Box<[SealedGroup]>,
     tally: Tally,
+    unknowns: PackedUnknowns,
     listing: Vec<ListedRequest>,
 }
 
@@ -455,6 +508,10 @@ impl SealedHour {
 
     pub(crate) fn group_cells(&self) -> impl Iterator<Item = (&[NameId], SealedCell<'_>)> {
         self.groups.iter().map(|group| (&*group.key, SealedCell(&group.cell)))
+    }
+
+    pub(crate) fn unknowns(&self) -> &PackedUnknowns {
+        &self.unknowns
     }
 
     pub(crate) fn into_tally_and_listing(self) -> (Tally, Vec<ListedRequest>) {

@@ -10,13 +10,15 @@ use crate::figures::ListedRequest;
 use crate::hour::{Tally, UnpackedCell};
 use crate::names::Renaming;
 use crate::packed::{Packer, Unpacker};
-use crate::series::KeptSeries;
+use crate::series::SealedSeries;
 use crate::sums::{Counters, Sums};
+use crate::unknowns::PackedUnknowns;
 
 /// One hour in the totals.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct KeptHour {
     pub(crate) tally: Tally,
+    pub(crate) unknowns: PackedUnknowns,
     pub(crate) listing: Box<[ListedRequest]>,
     /// The cell of the totals, then number, length and cell of each group.
     cells: Box<[u8]>,
@@ -38,8 +40,13 @@ impl CellsPacker {
     }
 
     /// The hour that these are all cells of.
-    pub(crate) fn finish(self, tally: Tally, listing: Vec<ListedRequest>) -> KeptHour {
-        KeptHour { tally, listing: listing.into_boxed_slice(), cells: self.packer.finish() }
+    pub(crate) fn finish(
+        self,
+        tally: Tally,
+        unknowns: PackedUnknowns,
+        listing: Vec<ListedRequest>,
+    ) -> KeptHour {
+        KeptHour { tally, unknowns, listing: listing.into_boxed_slice(), cells: self.packer.finish() }
     }
 }
 
@@ -62,7 +69,7 @@ impl KeptHour {
 
     /// Bytes on the heap; those of the texts of listed requests are not known, and left out.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.cells.len() + size_of_val(&*self.listing)
+        self.cells.len() + self.unknowns.held_bytes() + size_of_val(&*self.listing)
     }
 }
 
@@ -84,7 +91,7 @@ impl<'a> KeptCell<'a> {
     }
 
     /// Adds the sums and the coverage, and gives the series.
-    pub(crate) fn absorb_into(self, sums: &mut Sums, coverage: &mut Vec<CoverageId>) -> KeptSeries {
+    pub(crate) fn absorb_into(self, sums: &mut Sums, coverage: &mut Vec<CoverageId>) -> SealedSeries {
         let mut unpacker = Unpacker::new(self.0);
         sums.absorb(&mut unpacker);
         for id in CoverageId::unpack(&mut unpacker) {
@@ -92,7 +99,7 @@ impl<'a> KeptCell<'a> {
                 coverage.insert(position, id);
             }
         }
-        KeptSeries::unpack(&mut unpacker)
+        SealedSeries::unpack(&mut unpacker)
     }
 
     /// The same cell under other names.
@@ -113,6 +120,6 @@ pub(crate) fn kept_cell(cell: &UnpackedCell, renaming: &Renaming) -> Packer {
     let mut packer = Packer::default();
     cell.sums.pack(renaming, &mut packer);
     CoverageId::pack(&cell.coverage, &mut packer);
-    cell.series.kept().pack(&mut packer);
+    cell.series.pack(&mut packer);
     packer
 }

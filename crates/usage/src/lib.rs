@@ -4,7 +4,7 @@
 //! one hour of any number of streams, a [`SealedHour`] is what remains of it, [`Totals`] adds up the sealed hours
 //! and takes the figures over all of them. Always: merging is associative and commutative, and the figures are
 //! the same for any order of records and hours and any split of the work. Absent: I/O, clocks ("now" is part
-//! of the [`Question`]), threads, floating point, and the rates by which a quota charges.
+//! of the [`Question`]), threads, floating point, and the tables of rates by which a quota charges (see [`charge`]).
 //!
 //! ```
 //! use borehole_record::{Timestamp, UtcHour};
@@ -40,6 +40,7 @@ mod names;
 pub mod packed;
 mod series;
 mod sums;
+mod unknowns;
 
 pub use charge::{Charge, ChargeRules, Charges, MaxTokens, Tokens};
 pub use coverage::{CoverageId, CoverageSpan};

@@ -20,19 +20,24 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Adds the invocation where the question lists its kind.
-    pub(crate) fn observe(&mut self, question: &Question, invocation: &Invocation, base_model: &str) {
+    pub(crate) fn observe(
+        &mut self,
+        question: &Question,
+        invocation: &Invocation,
+        base_model: &str,
+        prompt: Option<u64>,
+    ) {
         let Some(kind) = question.list else { return };
         let qualifies = match kind {
             // The prompt holds the input: where the input is over the threshold, so is the prompt.
             ListKind::HighToken => {
-                invocation.is_successful()
-                    && invocation.prompt_tokens().is_some_and(|prompt| prompt > HIGH_TOKEN_THRESHOLD)
+                invocation.is_successful() && prompt.is_some_and(|prompt| prompt > HIGH_TOKEN_THRESHOLD)
             }
             ListKind::Errors => !invocation.is_successful(),
             ListKind::Large => invocation.input_large || invocation.output_large,
         };
         if qualifies {
-            self.extend(kind, question.list_max, [row(invocation, base_model)]);
+            self.extend(kind, question.list_max, [row(invocation, base_model, prompt)]);
         }
     }
 
@@ -73,7 +78,7 @@ impl Listing {
     }
 }
 
-fn row(invocation: &Invocation, base_model: &str) -> ListedRequest {
+fn row(invocation: &Invocation, base_model: &str, prompt: Option<u64>) -> ListedRequest {
     let facets = &invocation.facets;
     let owned = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
     ListedRequest {
@@ -86,7 +91,7 @@ fn row(invocation: &Invocation, base_model: &str) -> ListedRequest {
         operation: owned(&facets.operation),
         error_code: owned(&facets.error_code),
         input_tokens: invocation.input_tokens.get(),
-        prompt_tokens: invocation.prompt_tokens(),
+        prompt_tokens: prompt,
         output_tokens: invocation.output_tokens.get(),
         latency_ms: invocation.latency_ms.get(),
         input_bytes: invocation.input_bytes.get(),

@@ -308,7 +308,8 @@ impl Question {
     }
 
     /// Whether this time cannot be one of a real call (`time_outlier`).
-    pub(crate) fn is_outlier(&self, time: Timestamp) -> bool {
+    #[must_use]
+    pub fn is_outlier(&self, time: Timestamp) -> bool {
         let last =
             Timestamp { seconds: self.now.seconds.saturating_add(FUTURE_SECONDS_MAX), nanos: self.now.nanos };
         time.seconds < FIRST_PLAUSIBLE_SECOND || time > last

@@ -1,220 +1,133 @@
-//! What a group does over time: minutes for the figures, seconds for the sliding window.
+//! What a group does over time: minutes for the figures, seconds for the sliding windows.
 //!
-//! In: invocations of one UTC hour. Out: 60 minutes of sums, and what the peak over 60 consecutive seconds
-//! needs. Always: a sealed hour keeps the largest window inside it and the first and last 59 seconds, so that
-//! the windows that reach into a neighbour hour (no window reaches further) are found exactly after merging.
+//! In: the loads of one UTC hour, second by second. Out: 60 minutes of sums, and what the largest windows of
+//! seconds need. Always: a sealed hour keeps the largest windows inside it and the first and last 59 seconds, so
+//! that the windows that reach into a neighbour hour (no window reaches further) are found exactly after merging.
 //! Absent: anything finer than a second, which the log does not hold.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use borehole_record::{Invocation, UtcHour, UtcMinute};
+use borehole_record::{UtcHour, UtcMinute};
 use rustc_hash::FxHashMap;
 
 use crate::packed::{Packer, Unpacker};
 
-/// The length of the sliding window, in seconds.
-const WINDOW_SECONDS: i64 = 60;
+/// Lengths of the windows whose largest sums are kept, in seconds: the sliding minute, and two shorter ones that
+/// say how uneven a minute is. The first is the longest.
+const WINDOWS: [i64; 3] = [60, 10, 1];
+
+/// The largest sums over any so many consecutive seconds, in the order of [`WINDOWS`].
+pub(crate) type Peaks = [Load; WINDOWS.len()];
 
 /// Seconds at either end of an hour that a window can share with the neighbour hour.
-const EDGE_SECONDS: u16 = WINDOW_SECONDS as u16 - 1;
+const EDGE_SECONDS: u16 = WINDOWS[0] as u16 - 1;
 
 /// A group with no more active seconds than the two edges hold keeps all of them: it costs no more, and the
-/// sum of such groups (the models folded into `__other__`) still has its exact peak.
+/// sum of such groups (the models folded into `__other__`) still has its exact peaks.
 const KEPT_SECONDS_MAX: usize = 2 * EDGE_SECONDS as usize;
 
-/// Sums of one minute of one group: attempts, and the tokens of its successful requests, by kind, since a
-/// quota charges each kind by its own rate. Sums stop at `u64::MAX` (2^24 requests of the largest count).
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct MinuteSums {
-    pub(crate) attempts: u64,
-    pub(crate) input: u64,
-    pub(crate) output: u64,
-    pub(crate) cache_read: u64,
-    pub(crate) cache_write: u64,
-}
-
-impl MinuteSums {
-    /// Raw tokens: input and output.
-    pub(crate) fn tokens(&self) -> u64 {
-        self.input.saturating_add(self.output)
-    }
-
-    fn add(&mut self, other: &MinuteSums) {
-        self.attempts = self.attempts.saturating_add(other.attempts);
-        self.input = self.input.saturating_add(other.input);
-        self.output = self.output.saturating_add(other.output);
-        self.cache_read = self.cache_read.saturating_add(other.cache_read);
-        self.cache_write = self.cache_write.saturating_add(other.cache_write);
-    }
-}
-
-/// Attempts and raw tokens of one second, minute or window.
+/// What one second, minute or window adds up to: attempts, and the tokens of its successful requests, which
+/// rates are applied to as each request is observed. Sums stop at `u64::MAX` (2^24 requests of the largest count).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Load {
     pub(crate) attempts: u64,
+    /// Raw: input and output.
     pub(crate) tokens: u64,
+    /// Settled quota tokens, where known.
+    pub(crate) settled: u64,
+    /// Reserved quota tokens, where known.
+    pub(crate) reserved: u64,
 }
 
 impl Load {
     fn add(&mut self, other: Load) {
         self.attempts = self.attempts.saturating_add(other.attempts);
         self.tokens = self.tokens.saturating_add(other.tokens);
+        self.settled = self.settled.saturating_add(other.settled);
+        self.reserved = self.reserved.saturating_add(other.reserved);
     }
 
-    fn pack(self, packer: &mut Packer) {
-        packer.count(self.attempts);
-        packer.count(self.tokens);
-    }
-
-    fn unpack(unpacker: &mut Unpacker<'_>) -> Self {
-        Load { attempts: unpacker.count(), tokens: unpacker.count() }
-    }
-
-    /// The larger of each; the two peaks may lie in different windows.
-    pub(crate) fn raise(&mut self, other: Load) {
+    /// The larger of each; their peaks may lie in different windows.
+    fn raise(&mut self, other: Load) {
         self.attempts = self.attempts.max(other.attempts);
         self.tokens = self.tokens.max(other.tokens);
+        self.settled = self.settled.max(other.settled);
+        self.reserved = self.reserved.max(other.reserved);
+    }
+}
+
+fn raise(peaks: &mut Peaks, others: Peaks) {
+    for (own, other) in peaks.iter_mut().zip(others) {
+        own.raise(other);
     }
 }
 
 /// One group in one open hour, at full resolution.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Series {
-    minutes: FxHashMap<u8, MinuteSums>,
     seconds: FxHashMap<u16, Load>,
 }
 
 impl Series {
-    /// Adds one invocation at a second of the hour (0…3,599).
-    pub(crate) fn observe(&mut self, second: u16, invocation: &Invocation) {
-        let tokens = |count: borehole_record::Count| {
-            if invocation.is_successful() { count.get().unwrap_or(0) } else { 0 }
-        };
-        let sums = MinuteSums {
-            attempts: 1,
-            input: tokens(invocation.input_tokens),
-            output: tokens(invocation.output_tokens),
-            cache_read: tokens(invocation.cache_read_tokens),
-            cache_write: tokens(invocation.cache_write_tokens),
-        };
-        // 3,600 seconds are 60 minutes: the quotient fits.
-        self.minutes.entry((second / 60) as u8).or_default().add(&sums);
-        self.seconds.entry(second).or_default().add(Load { attempts: 1, tokens: sums.tokens() });
+    /// Adds a load at a second of the hour (0…3,599).
+    pub(crate) fn observe(&mut self, second: u16, load: Load) {
+        self.seconds.entry(second).or_default().add(load);
     }
 
     /// Adds a series of the same hour.
     pub(crate) fn merge(&mut self, other: &Series) {
-        for (&minute, sums) in &other.minutes {
-            self.minutes.entry(minute).or_default().add(sums);
-        }
         for (&second, &load) in &other.seconds {
-            self.seconds.entry(second).or_default().add(load);
+            self.observe(second, load);
         }
     }
 
-    /// Writes the minutes, the largest window and the seconds that are kept.
-    pub(crate) fn pack(&self, packer: &mut Packer) {
-        let minutes: BTreeMap<u8, MinuteSums> = self.minutes.iter().map(|(&at, &sums)| (at, sums)).collect();
-        let mut seconds: BTreeMap<u16, Load> = self.seconds.iter().map(|(&at, &load)| (at, load)).collect();
-        let peak = peak_of(&seconds);
-        if seconds.len() > KEPT_SECONDS_MAX {
+    /// Ends the hour: the minutes, the largest windows and the seconds that are kept.
+    pub(crate) fn seal(&self) -> SealedSeries {
+        let seconds = self.seconds.iter().map(|(&second, &load)| (second, load));
+        let mut sealed = SealedSeries::from_seconds(seconds.collect());
+        if sealed.seconds.len() > KEPT_SECONDS_MAX {
             let last_edge = UtcHour::SECONDS as u16 - EDGE_SECONDS;
-            seconds.retain(|&second, _| second < EDGE_SECONDS || second >= last_edge);
+            sealed.seconds.retain(|&second, _| second < EDGE_SECONDS || second >= last_edge);
         }
-        SealedSeries { minutes, seconds, peak }.pack(packer);
+        sealed
     }
 }
 
 /// One group in one sealed hour.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct SealedSeries {
-    /// Sums by minute of the hour; only active minutes.
-    minutes: BTreeMap<u8, MinuteSums>,
-    /// The seconds that are kept: both edges, or all of them where they are few.
-    seconds: BTreeMap<u16, Load>,
-    /// The largest windows inside the hour.
-    peak: Load,
-}
-
-impl SealedSeries {
-    /// Reads what [`Series::pack`] wrote.
-    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Self {
-        let mut minutes = BTreeMap::new();
-        let mut minute = 0;
-        for _ in 0..unpacker.count() {
-            minute += unpacker.count() as u8;
-            let sums = MinuteSums {
-                attempts: unpacker.count(),
-                input: unpacker.count(),
-                output: unpacker.count(),
-                cache_read: unpacker.count(),
-                cache_write: unpacker.count(),
-            };
-            minutes.insert(minute, sums);
-        }
-        let seconds = unpack_loads(unpacker);
-        SealedSeries { minutes, seconds, peak: Load::unpack(unpacker) }
-    }
-
-    fn pack(&self, packer: &mut Packer) {
-        packer.count(self.minutes.len() as u64);
-        let mut previous = 0;
-        for (&minute, sums) in &self.minutes {
-            packer.count(u64::from(minute - previous));
-            for value in [sums.attempts, sums.input, sums.output, sums.cache_read, sums.cache_write] {
-                packer.count(value);
-            }
-            previous = minute;
-        }
-        pack_loads(&self.seconds, packer);
-        self.peak.pack(packer);
-    }
-
-    /// What the figures need of it.
-    pub(crate) fn kept(&self) -> KeptSeries {
-        let minute = |(&minute, sums): (&u8, &MinuteSums)| {
-            (u16::from(minute), Load { attempts: sums.attempts, tokens: sums.tokens() })
-        };
-        KeptSeries {
-            minutes: self.minutes.iter().map(minute).collect(),
-            seconds: self.seconds.clone(),
-            peak: self.peak,
-        }
-    }
-}
-
-/// One group in one hour of the totals: minutes by raw tokens, which all figures over time are of.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(crate) struct KeptSeries {
     /// By minute of the hour; only active minutes.
     minutes: BTreeMap<u16, Load>,
     /// The seconds that are kept: both edges, or all of them where they are few.
     seconds: BTreeMap<u16, Load>,
     /// The largest windows inside the hour.
-    peak: Load,
+    peaks: Peaks,
 }
 
-impl KeptSeries {
-    /// Writes the series.
+impl SealedSeries {
+    /// Writes the series; equal series give equal bytes.
     pub(crate) fn pack(&self, packer: &mut Packer) {
         pack_loads(&self.seconds, packer);
         // A quiet group keeps all of its seconds, and the rest follows from them.
-        let follows = *self == KeptSeries::from_seconds(self.seconds.clone());
+        let follows = *self == SealedSeries::from_seconds(self.seconds.clone());
         packer.count(u64::from(!follows));
         if !follows {
             pack_loads(&self.minutes, packer);
-            self.peak.pack(packer);
+            // Windows by their places in the list, as if these were minutes.
+            pack_loads(&(0..).zip(self.peaks).collect(), packer);
         }
     }
 
-    /// Reads what [`KeptSeries::pack`] wrote.
+    /// Reads what [`SealedSeries::pack`] wrote.
     pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Self {
         let seconds = unpack_loads(unpacker);
         if unpacker.count() == 0 {
-            return KeptSeries::from_seconds(seconds);
+            return SealedSeries::from_seconds(seconds);
         }
         let minutes = unpack_loads(unpacker);
-        KeptSeries { minutes, seconds, peak: Load::unpack(unpacker) }
+        let windows = unpack_loads(unpacker);
+        let peak = |window| windows.get(&(window as u16)).copied().unwrap_or_default();
+        SealedSeries { minutes, seconds, peaks: std::array::from_fn(peak) }
     }
 
     /// The series of a group that had no other seconds than these.
@@ -223,26 +136,93 @@ impl KeptSeries {
         for (&second, &load) in &seconds {
             minutes.entry(second / 60).or_default().add(load);
         }
-        KeptSeries { peak: peak_of(&seconds), minutes, seconds }
+        SealedSeries { peaks: peaks_of(&seconds), minutes, seconds }
     }
 
-    /// Adds another group's series of the same hour. The peak is exact where both keep all of their seconds;
-    /// else it is a window that was really seen, a lower bound.
-    pub(crate) fn merge(&mut self, other: &KeptSeries) {
+    /// Adds another group's series of the same hour. The peaks are exact where both keep all of their seconds;
+    /// else they are windows that were really seen, lower bounds.
+    pub(crate) fn merge(&mut self, other: &SealedSeries) {
         for (&minute, &load) in &other.minutes {
             self.minutes.entry(minute).or_default().add(load);
         }
         for (&second, &load) in &other.seconds {
             self.seconds.entry(second).or_default().add(load);
         }
-        self.peak.raise(other.peak);
-        self.peak.raise(peak_of(&self.seconds));
+        raise(&mut self.peaks, other.peaks);
+        raise(&mut self.peaks, peaks_of(&self.seconds));
+    }
+}
+
+/// How one quantity of a list of loads is written, given another one that it is often like: most models charge
+/// one quota token per token, and where no rate is known all are 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Likeness {
+    /// All are 0: not written.
+    Nothing,
+    /// Each is what the other quantity is: not written.
+    Same,
+    /// The difference is written.
+    Apart,
+}
+
+impl Likeness {
+    /// Of these pairs of (quantity, other).
+    fn of(pairs: impl Iterator<Item = (u64, u64)> + Clone) -> Self {
+        if pairs.clone().all(|(value, _)| value == 0) {
+            Likeness::Nothing
+        } else if pairs.clone().all(|(value, other)| value == other) {
+            Likeness::Same
+        } else {
+            Likeness::Apart
+        }
+    }
+
+    fn number(self) -> u64 {
+        match self {
+            Likeness::Nothing => 0,
+            Likeness::Same => 1,
+            Likeness::Apart => 2,
+        }
+    }
+
+    fn from_number(number: u64) -> Self {
+        match number {
+            0 => Likeness::Nothing,
+            1 => Likeness::Same,
+            _ => Likeness::Apart,
+        }
+    }
+
+    fn pack(self, value: u64, other: u64, packer: &mut Packer) {
+        if self == Likeness::Apart {
+            // Wrapping, so that every pair has a difference; the sign goes to the low end, so that small ones
+            // of both signs are short.
+            let difference = value.wrapping_sub(other) as i64;
+            packer.count((difference << 1 ^ difference >> 63) as u64);
+        }
+    }
+
+    fn unpack(self, other: u64, unpacker: &mut Unpacker<'_>) -> u64 {
+        match self {
+            Likeness::Nothing => 0,
+            Likeness::Same => other,
+            Likeness::Apart => {
+                let folded = unpacker.count();
+                other.wrapping_add(folded >> 1 ^ (folded & 1).wrapping_neg())
+            }
+        }
     }
 }
 
 /// Writes loads by minute or second of the hour.
 fn pack_loads(loads: &BTreeMap<u16, Load>, packer: &mut Packer) {
     packer.count(loads.len() as u64);
+    if loads.is_empty() {
+        return;
+    }
+    let settled_is = Likeness::of(loads.values().map(|load| (load.settled, load.tokens)));
+    let reserved_is = Likeness::of(loads.values().map(|load| (load.reserved, load.settled)));
+    packer.count(settled_is.number() << 2 | reserved_is.number());
     let mut next = 0;
     for (&at, load) in loads {
         // Busy groups have neighbours, quiet ones single attempts: a flag saves the number that is usual.
@@ -255,6 +235,8 @@ fn pack_loads(loads: &BTreeMap<u16, Load>, packer: &mut Packer) {
             packer.count(load.attempts - FEW_ATTEMPTS);
         }
         packer.count(load.tokens);
+        settled_is.pack(load.settled, load.tokens, packer);
+        reserved_is.pack(load.reserved, load.settled, packer);
         next = at + 1;
     }
 }
@@ -262,13 +244,22 @@ fn pack_loads(loads: &BTreeMap<u16, Load>, packer: &mut Packer) {
 /// Reads what [`pack_loads`] wrote.
 fn unpack_loads(unpacker: &mut Unpacker<'_>) -> BTreeMap<u16, Load> {
     let mut loads = BTreeMap::new();
+    let count = unpacker.count();
+    if count == 0 {
+        return loads;
+    }
+    let likeness = unpacker.count();
+    let [settled_is, reserved_is] = [likeness >> 2, likeness & 3].map(Likeness::from_number);
     let mut next = 0;
-    for _ in 0..unpacker.count() {
+    for _ in 0..count {
         let first = unpacker.count();
         let at = next + if first & 1 == 1 { unpacker.count() as u16 } else { 0 };
         let few = first >> 1;
         let attempts = if few == FEW_ATTEMPTS { FEW_ATTEMPTS + unpacker.count() } else { few };
-        loads.insert(at, Load { attempts, tokens: unpacker.count() });
+        let tokens = unpacker.count();
+        let settled = settled_is.unpack(tokens, unpacker);
+        let reserved = reserved_is.unpack(settled, unpacker);
+        loads.insert(at, Load { attempts, tokens, settled, reserved });
         next = at + 1;
     }
     loads
@@ -277,12 +268,12 @@ fn unpack_loads(unpacker: &mut Unpacker<'_>) -> BTreeMap<u16, Load> {
 /// Fewer attempts than these fit into one byte, beside the flag of a gap.
 const FEW_ATTEMPTS: u64 = 63;
 
-fn peak_of(seconds: &BTreeMap<u16, Load>) -> Load {
-    let mut window = SlidingWindow::default();
+fn peaks_of(seconds: &BTreeMap<u16, Load>) -> Peaks {
+    let mut windows = SlidingWindows::default();
     for (&second, &load) in seconds {
-        window.push(i64::from(second), load);
+        windows.push(i64::from(second), load);
     }
-    window.peak()
+    windows.peaks()
 }
 
 /// A group over all its hours.
@@ -290,64 +281,102 @@ fn peak_of(seconds: &BTreeMap<u16, Load>) -> Load {
 pub(crate) struct Timeline {
     /// Active minutes in order.
     pub(crate) minutes: Vec<(UtcMinute, Load)>,
-    peak: Load,
-    window: SlidingWindow,
+    peaks: Peaks,
+    windows: SlidingWindows,
 }
 
 impl Timeline {
     /// Adds the next hour; hours come in order.
-    pub(crate) fn push(&mut self, hour: UtcHour, series: &KeptSeries) {
+    pub(crate) fn push(&mut self, hour: UtcHour, series: &SealedSeries) {
         let start = hour.start_seconds();
         let first_minute = start / UtcMinute::SECONDS;
         let minutes = series.minutes.iter();
         self.minutes
             .extend(minutes.map(|(&minute, &load)| (UtcMinute(first_minute + i64::from(minute)), load)));
         for (&second, &load) in &series.seconds {
-            self.window.push(start + i64::from(second), load);
+            self.windows.push(start + i64::from(second), load);
         }
-        self.peak.raise(series.peak);
+        raise(&mut self.peaks, series.peaks);
     }
 
-    /// The largest sums over any 60 consecutive seconds.
+    /// The largest sums over any 60, 10 and 1 consecutive seconds.
     ///
-    /// A window inside an hour is in that hour's own peak; one across a border lies in the edges that were
+    /// A window inside an hour is in that hour's own peaks; one across a border lies in the edges that were
     /// pushed. Windows with seconds that were not kept come out too small, never too large.
-    pub(crate) fn peak_sliding(&self) -> Load {
-        let mut peak = self.peak;
-        peak.raise(self.window.peak());
-        peak
+    pub(crate) fn peaks(&self) -> Peaks {
+        let mut peaks = self.peaks;
+        raise(&mut peaks, self.windows.peaks());
+        peaks
     }
 }
 
-/// The largest sums over 60 consecutive seconds of what is pushed, in one pass.
-#[derive(Default)]
+/// One window of each length.
+struct SlidingWindows([SlidingWindow; WINDOWS.len()]);
+
+impl Default for SlidingWindows {
+    fn default() -> Self {
+        SlidingWindows(WINDOWS.map(SlidingWindow::new))
+    }
+}
+
+impl SlidingWindows {
+    /// Adds the next active second; seconds ascend.
+    fn push(&mut self, second: i64, load: Load) {
+        self.0.iter_mut().for_each(|window| window.push(second, load));
+    }
+
+    fn peaks(&self) -> Peaks {
+        std::array::from_fn(|window| self.0[window].peak)
+    }
+}
+
+/// The largest sums over so many consecutive seconds of what is pushed, in one pass.
 struct SlidingWindow {
+    seconds: i64,
     recent: VecDeque<(i64, Load)>,
     // Wider than their parts, so that what goes out of the window is exactly what came in.
     attempts: u128,
     tokens: u128,
+    settled: u128,
+    reserved: u128,
     peak: Load,
 }
 
 impl SlidingWindow {
-    /// Adds the next active second; seconds ascend.
+    fn new(seconds: i64) -> Self {
+        SlidingWindow {
+            seconds,
+            recent: VecDeque::new(),
+            attempts: 0,
+            tokens: 0,
+            settled: 0,
+            reserved: 0,
+            peak: Load::default(),
+        }
+    }
+
     fn push(&mut self, second: i64, load: Load) {
         while let Some(&(first, gone)) = self.recent.front()
-            && second - first >= WINDOW_SECONDS
+            && second - first >= self.seconds
         {
             self.recent.pop_front();
             self.attempts -= u128::from(gone.attempts);
             self.tokens -= u128::from(gone.tokens);
+            self.settled -= u128::from(gone.settled);
+            self.reserved -= u128::from(gone.reserved);
         }
         self.recent.push_back((second, load));
         self.attempts += u128::from(load.attempts);
         self.tokens += u128::from(load.tokens);
+        self.settled += u128::from(load.settled);
+        self.reserved += u128::from(load.reserved);
         let saturated = |sum: u128| u64::try_from(sum).unwrap_or(u64::MAX);
-        self.peak.raise(Load { attempts: saturated(self.attempts), tokens: saturated(self.tokens) });
-    }
-
-    fn peak(&self) -> Load {
-        self.peak
+        self.peak.raise(Load {
+            attempts: saturated(self.attempts),
+            tokens: saturated(self.tokens),
+            settled: saturated(self.settled),
+            reserved: saturated(self.reserved),
+        });
     }
 }
 
@@ -355,29 +384,37 @@ impl SlidingWindow {
 mod tests {
     use super::*;
 
+    /// One attempt of so many tokens, settled at five times as many.
+    fn load(attempts: u64, tokens: u64) -> Load {
+        Load { attempts, tokens, settled: tokens.saturating_mul(5), reserved: attempts.saturating_mul(1_000) }
+    }
+
     /// A series with these loads, `(second, tokens)`; one attempt each.
     fn series(loads: &[(u16, u64)]) -> Series {
         let mut series = Series::default();
-        for &(second, tokens) in loads {
-            series.seconds.entry(second).or_default().add(Load { attempts: 1, tokens });
-            let sums = MinuteSums { attempts: 1, input: tokens, ..MinuteSums::default() };
-            series.minutes.entry((second / 60) as u8).or_default().add(&sums);
-        }
+        loads.iter().for_each(|&(second, tokens)| series.observe(second, load(1, tokens)));
         series
     }
 
     fn sealed(series: &Series) -> SealedSeries {
+        let sealed = series.seal();
         let mut packer = Packer::default();
-        series.pack(&mut packer);
-        SealedSeries::unpack(&mut Unpacker::new(&packer.finish()))
+        sealed.pack(&mut packer);
+        let bytes = packer.finish();
+        let mut unpacker = Unpacker::new(&bytes);
+        assert_eq!(SealedSeries::unpack(&mut unpacker), sealed);
+        assert!(unpacker.is_empty());
+        sealed
     }
 
-    fn kept(series: &Series) -> KeptSeries {
+    fn packed_loads(loads: &BTreeMap<u16, Load>) -> Box<[u8]> {
         let mut packer = Packer::default();
-        let kept = sealed(series).kept();
-        kept.pack(&mut packer);
-        assert_eq!(KeptSeries::unpack(&mut Unpacker::new(&packer.finish())), kept);
-        kept
+        pack_loads(loads, &mut packer);
+        let bytes = packer.finish();
+        let mut unpacker = Unpacker::new(&bytes);
+        assert_eq!(unpack_loads(&mut unpacker), *loads);
+        assert!(unpacker.is_empty());
+        bytes
     }
 
     #[test]
@@ -385,17 +422,41 @@ mod tests {
         let attempts = [1, FEW_ATTEMPTS - 1, FEW_ATTEMPTS, FEW_ATTEMPTS + 1, u64::MAX];
         let loads = [0, 7, 8, 900, 3_599].into_iter().zip(attempts);
         let mut loads: BTreeMap<u16, Load> =
-            loads.map(|(at, attempts)| (at, Load { attempts, tokens: attempts / 2 })).collect();
-        loads.insert(1, Load { attempts: FEW_ATTEMPTS, tokens: 0 });
-        let mut packer = Packer::default();
-        pack_loads(&loads, &mut packer);
-        assert_eq!(unpack_loads(&mut Unpacker::new(&packer.finish())), loads);
+            loads.map(|(at, attempts)| (at, load(attempts, attempts / 2))).collect();
+        loads.insert(1, Load { attempts: FEW_ATTEMPTS, ..Load::default() });
+        // The widest differences, of both signs.
+        loads.insert(2, Load { attempts: 1, tokens: 0, settled: u64::MAX, reserved: 0 });
+        loads.insert(3, Load { attempts: 1, tokens: u64::MAX, settled: 0, reserved: u64::MAX });
+        packed_loads(&loads);
+        packed_loads(&BTreeMap::new());
+    }
+
+    #[test]
+    fn what_is_charged_costs_nothing_where_it_is_nothing_or_what_was_used() {
+        let with = |charge: fn(u64) -> (u64, u64)| {
+            let load = |tokens| {
+                let (settled, reserved) = charge(tokens);
+                Load { attempts: 1, tokens, settled, reserved }
+            };
+            packed_loads(&(0..100).map(|at| (at, load(1_000 + u64::from(at)))).collect()).len()
+        };
+        let nothing = with(|_| (0, 0));
+        assert_eq!(with(|tokens| (tokens, tokens)), nothing);
+        // A difference takes what it needs: one byte each below 64, two below 8,192.
+        assert_eq!(with(|tokens| (tokens + 9, tokens + 9)), nothing + 100);
+        assert_eq!(with(|tokens| (tokens - 9, tokens + 5_000)), nothing + 100 + 200);
     }
 
     #[test]
     fn a_window_holds_60_seconds_and_not_61() {
-        assert_eq!(sealed(&series(&[(0, 5), (59, 7)])).peak, Load { attempts: 2, tokens: 12 });
-        assert_eq!(sealed(&series(&[(0, 5), (60, 7)])).peak, Load { attempts: 1, tokens: 7 });
+        assert_eq!(sealed(&series(&[(0, 5), (59, 7)])).peaks[0], load(2, 12));
+        assert_eq!(sealed(&series(&[(0, 5), (60, 7)])).peaks[0], load(1, 7));
+    }
+
+    #[test]
+    fn shorter_windows_hold_10_seconds_and_1() {
+        let peaks = sealed(&series(&[(0, 5), (9, 7), (10, 8)])).peaks;
+        assert_eq!(peaks, [load(3, 20), load(2, 15), load(1, 8)]);
     }
 
     #[test]
@@ -406,20 +467,33 @@ mod tests {
         let mut morning = busy;
         morning.push((48, 100));
         let mut timeline = Timeline::default();
-        timeline.push(UtcHour(7), &kept(&series(&evening)));
-        timeline.push(UtcHour(8), &kept(&series(&morning)));
+        timeline.push(UtcHour(7), &sealed(&series(&evening)));
+        timeline.push(UtcHour(8), &sealed(&series(&morning)));
         // From second 3,589 to second 48 of the next hour are 60 seconds: both bursts and 60 single tokens.
-        assert_eq!(timeline.peak_sliding(), Load { attempts: 62, tokens: 260 });
+        assert_eq!(timeline.peaks(), [load(62, 260), load(11, 110), load(2, 101)]);
         assert_eq!(timeline.minutes.len(), 120);
         assert_eq!(timeline.minutes[60].0, UtcMinute(8 * 60));
     }
 
     #[test]
+    fn ten_seconds_across_the_hour_are_found_from_the_edges() {
+        let busy: Vec<(u16, u64)> = (0..3_600).map(|second| (second, 1)).collect();
+        let mut evening = busy.clone();
+        evening.push((3_599, 100));
+        let mut morning = busy;
+        morning.push((8, 100));
+        let mut timeline = Timeline::default();
+        timeline.push(UtcHour(7), &sealed(&series(&evening)));
+        timeline.push(UtcHour(8), &sealed(&series(&morning)));
+        assert_eq!(timeline.peaks()[1], load(12, 210));
+    }
+
+    #[test]
     fn hours_that_are_not_neighbours_share_no_window() {
         let mut timeline = Timeline::default();
-        timeline.push(UtcHour(7), &kept(&series(&[(3_599, 5)])));
-        timeline.push(UtcHour(9), &kept(&series(&[(0, 6)])));
-        assert_eq!(timeline.peak_sliding(), Load { attempts: 1, tokens: 6 });
+        timeline.push(UtcHour(7), &sealed(&series(&[(3_599, 5)])));
+        timeline.push(UtcHour(9), &sealed(&series(&[(0, 6)])));
+        assert_eq!(timeline.peaks()[0], load(1, 6));
     }
 
     #[test]
@@ -436,16 +510,20 @@ mod tests {
 
     #[test]
     fn the_peak_of_a_combined_series_is_not_the_sum_of_peaks() {
-        let mut one = kept(&series(&[(0, 10), (600, 4)]));
-        one.merge(&kept(&series(&[(600, 9), (1_200, 11)])));
-        assert_eq!(one.peak, Load { attempts: 2, tokens: 13 });
-        assert_eq!(one.minutes[&10], Load { attempts: 2, tokens: 13 });
+        let mut one = sealed(&series(&[(0, 10), (600, 4)]));
+        one.merge(&sealed(&series(&[(600, 9), (1_200, 11)])));
+        assert_eq!(one.peaks[0], load(2, 13));
+        assert_eq!(one.minutes[&10], load(2, 13));
     }
 
     #[test]
     fn sums_past_u64_saturate_instead_of_wrapping() {
         let huge = series(&[(0, u64::MAX), (1, u64::MAX), (70, 1)]);
-        assert_eq!(sealed(&huge).peak, Load { attempts: 2, tokens: u64::MAX });
-        assert_eq!(sealed(&huge).minutes[&0].tokens(), u64::MAX);
+        let sealed = sealed(&huge);
+        assert_eq!(
+            sealed.peaks[0],
+            Load { attempts: 2, tokens: u64::MAX, settled: u64::MAX, reserved: 2_000 }
+        );
+        assert_eq!(sealed.minutes[&0].tokens, u64::MAX);
     }
 }

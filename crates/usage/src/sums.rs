@@ -8,6 +8,7 @@ use borehole_record::{ContentKinds, Invocation};
 use rustc_hash::FxHashMap;
 
 use crate::buckets::{BucketCount, BucketId, SpreadId};
+use crate::charge::Measures;
 use crate::figures::{HIGH_TOKEN_THRESHOLD, SMALL_INPUT_END};
 use crate::histogram::Extent;
 use crate::names::{NameId, Renaming};
@@ -74,6 +75,10 @@ counters! {
     large_output: u64,
     large_either: u64,
     large_bytes: u128,
+    settled: u128,
+    settled_known: u64,
+    reserved: u128,
+    reserved_known: u64,
 }
 
 /// Names of the distributions of the report, in the order of [`Sums::spreads`].
@@ -121,7 +126,13 @@ pub(crate) struct Sums {
 
 impl Sums {
     /// Counts one invocation; its values go into distributions where `keep_spreads`.
-    pub(crate) fn observe(&mut self, invocation: &Invocation, labels: Labels, keep_spreads: bool) {
+    pub(crate) fn observe(
+        &mut self,
+        invocation: &Invocation,
+        measures: Measures,
+        labels: Labels,
+        keep_spreads: bool,
+    ) {
         let counters = &mut self.counters;
         counters.attempted += 1;
         counters.throttled += u64::from(invocation.is_throttled());
@@ -145,7 +156,7 @@ impl Sums {
             self.inference.entry(labels.inference_region).or_default().requests += 1;
         }
         if labels.error == NameId::ABSENT {
-            self.observe_success(invocation, labels, keep_spreads);
+            self.observe_success(invocation, measures, labels, keep_spreads);
         } else {
             *self.errors.entry(labels.error).or_default() += 1;
             self.counters.error_input += u128::from(invocation.input_tokens.get().unwrap_or(0));
@@ -153,9 +164,15 @@ impl Sums {
         }
     }
 
-    fn observe_success(&mut self, invocation: &Invocation, labels: Labels, keep_spreads: bool) {
+    fn observe_success(
+        &mut self,
+        invocation: &Invocation,
+        measures: Measures,
+        labels: Labels,
+        keep_spreads: bool,
+    ) {
         let counters = &mut self.counters;
-        let prompt = invocation.prompt_tokens();
+        let prompt = measures.prompt;
         counters.successful += 1;
         if let Some(input) = invocation.input_tokens.get() {
             counters.input_known += 1;
@@ -170,6 +187,14 @@ impl Sums {
         if let Some(output) = invocation.output_tokens.get() {
             counters.output_known += 1;
             counters.output += u128::from(output);
+        }
+        if let Some(settled) = measures.settled {
+            counters.settled_known += 1;
+            counters.settled += u128::from(settled);
+        }
+        if let Some(reserved) = measures.reserved {
+            counters.reserved_known += 1;
+            counters.reserved += u128::from(reserved);
         }
         counters.cache_read += u128::from(invocation.cache_read_tokens.get().unwrap_or(0));
         counters.cache_write += u128::from(invocation.cache_write_tokens.get().unwrap_or(0));
@@ -305,7 +330,8 @@ fn record(extent: &mut Extent, spread: SpreadId, value: Option<u64>, buckets: &m
     }
 }
 
-fn pack_names(counts: &FxHashMap<NameId, u64>, renaming: &Renaming, packer: &mut Packer) {
+/// Writes counts by name under new names, in their order.
+pub(crate) fn pack_names(counts: &FxHashMap<NameId, u64>, renaming: &Renaming, packer: &mut Packer) {
     packer.count(counts.len() as u64);
     let mut counts: Vec<_> = counts.iter().map(|(&id, &count)| (renaming.of(id), count)).collect();
     counts.sort_unstable();
@@ -315,7 +341,8 @@ fn pack_names(counts: &FxHashMap<NameId, u64>, renaming: &Renaming, packer: &mut
     }
 }
 
-fn absorb_names(counts: &mut FxHashMap<NameId, u64>, unpacker: &mut Unpacker<'_>) {
+/// Adds what [`pack_names`] wrote, under the same names.
+pub(crate) fn absorb_names(counts: &mut FxHashMap<NameId, u64>, unpacker: &mut Unpacker<'_>) {
     for _ in 0..unpacker.count() {
         let id = NameId(unpacker.count() as u32);
         *counts.entry(id).or_default() += unpacker.count();

@@ -99,7 +99,8 @@ impl Totals {
             for (number, cell) in hour.groups() {
                 cells.cell(Some(numbers[number as usize]), cell.renamed(&renaming));
             }
-            self.hours.insert(name, cells.finish(hour.tally, hour.listing.into_vec()));
+            let unknowns = hour.unknowns.renamed(&renaming);
+            self.hours.insert(name, cells.finish(hour.tally, unknowns, hour.listing.into_vec()));
         }
     }
 
@@ -183,8 +184,9 @@ impl Totals {
             let number = self.group(renaming.of_key(key));
             add(Some(number), cell, &mut self.group_buckets[number as usize]);
         }
+        let unknowns = hour.unknowns().renamed(&renaming);
         let (tally, listing) = hour.into_tally_and_listing();
-        cells.finish(tally, listing)
+        cells.finish(tally, unknowns, listing)
     }
 
     fn group(&mut self, key: Box<[NameId]>) -> u32 {

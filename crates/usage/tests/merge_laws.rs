@@ -3,10 +3,13 @@
 mod traffic;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use borehole_record::{Count, RequestId, Timestamp, UtcHour};
+use borehole_usage::figures::{Ratio, TokenSums};
 use borehole_usage::{
-    CoverageId, Dimension, Figures, FilterReason, Grain, HourSummary, Outcome, Question, SealedHour, Totals,
+    Charges, CoverageId, Dimension, Figures, FilterReason, Grain, HourSummary, Outcome, Question, SealedHour,
+    Totals,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -214,8 +217,15 @@ proptest! {
         let is_partition = !question.by.is_empty() && !question.by.contains(&Dimension::ContentKind);
         if is_partition {
             prop_assert_eq!(figures.groups.iter().map(|group| group.attempted).sum::<u64>(), tally.counted);
-            let input: u128 = figures.groups.iter().map(|group| group.tokens.input).sum();
-            prop_assert_eq!(input, figures.totals.tokens.input);
+            for of in [
+                (|tokens| tokens.input) as fn(&TokenSums) -> u128,
+                |tokens| tokens.prompt,
+                |tokens| tokens.settled,
+                |tokens| tokens.reserved,
+            ] {
+                let sum: u128 = figures.groups.iter().map(|group| of(&group.tokens)).sum();
+                prop_assert_eq!(sum, of(&figures.totals.tokens));
+            }
         }
         let left_out = if question.include_outliers { 0 } else { tally.outliers };
         let points = |figures: &Option<borehole_usage::figures::MinuteFigures>| {
@@ -226,6 +236,9 @@ proptest! {
         if left_out == 0 {
             let tokens = figures.totals.tokens.input + figures.totals.tokens.output;
             prop_assert_eq!(points(&figures.totals.tokens_per_minute), tokens);
+            let TokenSums { settled, reserved, .. } = figures.totals.tokens;
+            prop_assert_eq!(points(&figures.totals.quota_tokens_per_minute), settled);
+            prop_assert_eq!(points(&figures.totals.reserved_tokens_per_minute), reserved);
         }
         let by_minute = question.by.contains(&Dimension::Minute);
         let groups = figures.groups.iter().map(|group| (group, !by_minute));
@@ -242,9 +255,27 @@ proptest! {
             prop_assert!(group.high_token.by_prompt <= group.high_token.known);
             prop_assert!(group.high_token.known <= group.successful);
             prop_assert_eq!(group.successful + group.errors.values().sum::<u64>(), group.attempted);
-            for minutes in [&group.tokens_per_minute, &group.requests_per_minute].into_iter().flatten() {
+            prop_assert!(group.tokens.settled_known <= group.successful);
+            prop_assert!(group.tokens.reserved_known <= group.successful);
+            prop_assert_eq!(group.quota_tokens_per_minute.is_some(), group.quota_tokens_per_day.is_some());
+            let series = [
+                &group.tokens_per_minute,
+                &group.quota_tokens_per_minute,
+                &group.reserved_tokens_per_minute,
+                &group.requests_per_minute,
+            ];
+            for minutes in series.into_iter().flatten() {
                 prop_assert!(minutes.p50 <= minutes.p90 && minutes.p90 <= minutes.p99);
                 prop_assert!(minutes.p99 <= minutes.peak && minutes.peak <= minutes.peak_sliding_60s);
+                if let Some(burst) = minutes.burst {
+                    // A minute is no larger than its worst second everywhere, and so on up.
+                    let whole = |ratio: Ratio| ratio.numerator;
+                    prop_assert!(whole(burst.second_x60) >= whole(burst.ten_seconds_x6));
+                    prop_assert!(whole(burst.ten_seconds_x6) >= u128::from(minutes.peak_sliding_60s));
+                }
+            }
+            if let (Some(minutes), Some(days)) = (&group.quota_tokens_per_minute, &group.quota_tokens_per_day) {
+                prop_assert!(minutes.peak <= days.peak && days.peak <= days.rolling_24h);
             }
         }
     }
@@ -255,31 +286,46 @@ proptest! {
         bursts in vec((0i64..7_200, 1i64..300, 1u64..50), 1..12),
         background in 1i64..40,
     ) {
-        let facets = traffic::facets("amazon.nova-lite-v1:0");
+        let facets = traffic::facets(traffic::HAIKU);
         let start = traffic::hour(1).start_seconds();
         let mut tokens = vec![0u64; 7_200];
+        let mut reserved = vec![0u64; 7_200];
         let mut requests = vec![0u64; 7_200];
         let mut records: Vec<Record> = Vec::new();
         let mut call = |second: i64, count: u64| {
             let mut invocation = traffic::invocation(start + second, &facets);
+            invocation.input_tokens = Count::known(0);
             invocation.output_tokens = Count::known(count);
+            invocation.max_tokens = Count::known(second as u64 % 97);
             records.push((invocation, CoverageId::NONE));
             tokens[second as usize] += count;
+            reserved[second as usize] += second as u64 % 97;
             requests[second as usize] += 1;
         };
         (0..7_200).step_by(background as usize).for_each(|second| call(second, 1));
         for (first, length, count) in bursts {
             (first..(first + length).min(7_200)).for_each(|second| call(second, count));
         }
-        let widest = |values: &[u64]| values.windows(60).map(|window| window.iter().sum::<u64>()).max();
-        let question = Question { by: vec![Dimension::Model], ..Question::default() };
+        let widest = |values: &[u64], length: usize| {
+            values.windows(length).map(|window| window.iter().sum::<u64>()).max().unwrap_or(0)
+        };
+        let charges = Charges::new(Arc::new(traffic::Rates));
+        let question = Question { by: vec![Dimension::Model], charges, ..Question::default() };
         let figures = figures(&question, &records);
+        let quota_tokens: Vec<u64> = tokens.iter().map(|tokens| tokens * 5).collect();
         for group in [&figures.totals, &figures.groups[0]] {
-            let peak = |figures: &Option<borehole_usage::figures::MinuteFigures>| {
-                figures.as_ref().map(|figures| figures.peak_sliding_60s)
-            };
-            prop_assert_eq!(peak(&group.tokens_per_minute), widest(&tokens));
-            prop_assert_eq!(peak(&group.requests_per_minute), widest(&requests));
+            for (found, values) in [
+                (&group.tokens_per_minute, &tokens),
+                (&group.quota_tokens_per_minute, &quota_tokens),
+                (&group.reserved_tokens_per_minute, &reserved),
+                (&group.requests_per_minute, &requests),
+            ] {
+                let found = found.as_ref().expect("all of it is known");
+                prop_assert_eq!(found.peak_sliding_60s, widest(values, 60));
+                let burst = found.burst.expect("there is a peak");
+                prop_assert_eq!(burst.ten_seconds_x6.numerator, u128::from(6 * widest(values, 10)));
+                prop_assert_eq!(burst.second_x60.numerator, u128::from(60 * widest(values, 1)));
+            }
         }
     }
 }

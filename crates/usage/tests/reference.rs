@@ -12,11 +12,12 @@ use borehole_record::{
     Call, Count, Facets, Invocation, Model, RequestId, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
 };
 use borehole_usage::figures::{
-    CrossRegion, Distribution, ErrorTokens, Figures, Group, HighToken, ListedRequest, MinuteFigures,
-    Payloads, Ratio, TokenSums, UtcSlot,
+    Burst, CrossRegion, DayFigures, Distribution, ErrorTokens, Figures, Group, HighToken, ListedRequest,
+    MinuteFigures, Payloads, Ratio, TokenSums, UtcSlot,
 };
 use borehole_usage::{
-    CoverageId, CoverageSpan, Dimension, Grain, HourSummary, ListKind, Question, Tally, Totals,
+    Charge, Charges, CoverageId, CoverageSpan, Dimension, Grain, HourSummary, ListKind, Question, Tally,
+    Totals,
 };
 use proptest::prelude::*;
 use traffic::Record;
@@ -46,8 +47,52 @@ fn is_in_series(question: &Question, record: &Record) -> bool {
     question.include_outliers || !is_outlier(question, record)
 }
 
-fn base(invocation: &Invocation) -> String {
-    Model::parse(&invocation.facets.model_id).base
+fn model(question: &Question, invocation: &Invocation) -> Model {
+    Model::parse_with(&invocation.facets.model_id, &question.profiles)
+}
+
+fn base(question: &Question, invocation: &Invocation) -> String {
+    model(question, invocation).base
+}
+
+fn is_successful(invocation: &Invocation) -> bool {
+    invocation.facets.error_code.is_none()
+}
+
+fn zero(count: Count) -> u64 {
+    count.get().unwrap_or(0)
+}
+
+/// The rates of a record: each record asks anew, at its own second.
+fn charge(question: &Question, invocation: &Invocation) -> Charge {
+    let at = question.charges_at.unwrap_or(invocation.timestamp);
+    question.charges.charge(&base(question, invocation), at)
+}
+
+/// Input with all that was cached, counted once.
+fn prompt(question: &Question, one: &Invocation) -> Option<u64> {
+    let cached = zero(one.cache_read_tokens) + zero(one.cache_write_tokens);
+    let logged = one.input_tokens.get()?;
+    Some(if charge(question, one).input_includes_cache { logged.max(cached) } else { logged + cached })
+}
+
+/// Input that is charged: what was not cached, and what was written to the cache.
+fn charged_input(question: &Question, one: &Invocation) -> Option<u64> {
+    Some(prompt(question, one)? - zero(one.cache_read_tokens))
+}
+
+fn settled(question: &Question, one: &Invocation) -> Option<u64> {
+    let rates = charge(question, one);
+    let burndown = u64::from(rates.burndown?);
+    Some(charged_input(question, one)? + one.output_tokens.get()? * burndown)
+}
+
+fn reserved(question: &Question, one: &Invocation) -> Option<u64> {
+    let rates = charge(question, one);
+    let is_body_seen = !one.input_kinds.is_empty();
+    let most = one.max_tokens.get().or(if is_body_seen { rates.max_output_tokens } else { None })?;
+    let reads = if rates.reserves_cache_reads { zero(one.cache_read_tokens) } else { 0 };
+    Some(charged_input(question, one)? + reads + most)
 }
 
 fn reason_to_filter(question: &Question, invocation: &Invocation) -> Option<&'static str> {
@@ -60,7 +105,7 @@ fn reason_to_filter(question: &Question, invocation: &Invocation) -> Option<&'st
     let names = |values: &[Option<&str>], wanted: &[String]| {
         wanted.is_empty() || values.iter().flatten().any(|&value| wanted.contains(&value.to_owned()))
     };
-    let base = base(invocation);
+    let base = base(question, invocation);
     if !names(&[Some(&base), Some(&facets.model_id)], &filter.models) {
         return Some("model");
     }
@@ -79,11 +124,11 @@ fn reason_to_filter(question: &Question, invocation: &Invocation) -> Option<&'st
 }
 
 /// All values that a record has in a dimension.
-fn values(dimension: &Dimension, invocation: &Invocation) -> Vec<Option<String>> {
+fn values(question: &Question, dimension: &Dimension, invocation: &Invocation) -> Vec<Option<String>> {
     let Facets { call, identity, tags, .. } = &*invocation.facets;
     let Call { account, region, operation, error_code, inference_region, .. } = &**call;
     let caller = identity::caller(identity.as_deref().unwrap_or(""));
-    let model = Model::parse(&invocation.facets.model_id);
+    let model = model(question, invocation);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     vec![match dimension {
         Dimension::Account => owned(account.as_deref()),
@@ -118,7 +163,7 @@ type Key = Vec<Option<String>>;
 fn keys(question: &Question, invocation: &Invocation) -> Vec<Key> {
     let mut keys: Vec<Key> = vec![Vec::new()];
     for dimension in &question.by {
-        let values = values(dimension, invocation);
+        let values = values(question, dimension, invocation);
         let longer =
             |key: &Key| values.iter().map(|value| [key, std::slice::from_ref(value)].concat()).collect();
         keys = keys.iter().flat_map(|key| -> Vec<Key> { longer(key) }).collect();
@@ -167,6 +212,23 @@ fn figures(question: &Question, records: &[Record], coverage: &[CoverageSpan]) -
     let by: Vec<String> = question.by.iter().map(|dimension| dimension.name().into_owned()).collect();
     let top = question.top.unwrap_or(groups.len()).min(groups.len());
     let keeps = !by.contains(&"minute".to_owned());
+    let named = |test: &dyn Fn(&Invocation) -> bool| {
+        let mut names: BTreeMap<String, u64> = BTreeMap::new();
+        for one in counted.iter().map(|record| &record.0).filter(|one| test(one)) {
+            *names.entry(base(question, one)).or_default() += 1;
+        }
+        let mut ranking: Vec<_> =
+            names.iter().map(|(name, &count)| (u64::MAX - count, name.clone())).collect();
+        ranking.sort();
+        for (_, name) in ranking.into_iter().skip(4_096) {
+            let count = names.remove(&name).expect("it was ranked");
+            *names.entry("__other__".to_owned()).or_default() += count;
+        }
+        names
+    };
+    let is_profile = |one: &Invocation| model(question, one).scope.as_str() == "application-profile";
+    let is_unruled =
+        |one: &Invocation| is_successful(one) && !is_profile(one) && charge(question, one).burndown.is_none();
     Figures {
         from,
         to,
@@ -180,8 +242,10 @@ fn figures(question: &Question, records: &[Record], coverage: &[CoverageSpan]) -
             .collect(),
         groups_omitted: (groups.len() - top) as u64,
         by,
-        listing: question.list.map(|kind| listing(kind, question.list_max, &counted)),
+        listing: question.list.map(|kind| listing(question, kind, &counted)),
         models_folded,
+        unruled_models: named(&is_unruled),
+        unresolved_profiles: named(&is_profile),
     }
 }
 
@@ -224,13 +288,11 @@ fn group(
         sum(&failed.iter().filter_map(|one| of(one).get()).collect::<Vec<_>>())
     };
     let count = |test: &dyn Fn(&Invocation) -> bool| all.iter().filter(|one| test(one)).count() as u64;
-    let zero = |count: Count| count.get().unwrap_or(0);
-    let prompts: Vec<u64> = good
-        .iter()
-        .filter_map(|one| {
-            Some(one.input_tokens.get()? + zero(one.cache_read_tokens) + zero(one.cache_write_tokens))
-        })
-        .collect();
+    let measured = |measure: fn(&Question, &Invocation) -> Option<u64>| -> Vec<u64> {
+        good.iter().filter_map(|one| measure(question, one)).collect()
+    };
+    let prompts = measured(prompt);
+    let (settlements, reservations) = (measured(settled), measured(reserved));
     let input = known(|one| one.input_tokens);
     let output = known(|one| one.output_tokens);
     let spreads = [
@@ -275,8 +337,12 @@ fn group(
     let timed: Vec<&Invocation> =
         records.iter().filter(|record| is_in_series(question, record)).map(|record| &record.0).collect();
     let average_minutes = minutes_outside_gaps(question, records, minutes, coverage);
-    let tokens = |one: &Invocation| {
-        if one.facets.error_code.is_some() { 0 } else { zero(one.input_tokens) + zero(one.output_tokens) }
+    let if_successful = |one: &Invocation, value: u64| if is_successful(one) { value } else { 0 };
+    let tokens = |one: &Invocation| if_successful(one, zero(one.input_tokens) + zero(one.output_tokens));
+    let quota_tokens = |one: &Invocation| if_successful(one, settled(question, one).unwrap_or(0));
+    let reserved_tokens = |one: &Invocation| if_successful(one, reserved(question, one).unwrap_or(0));
+    let series = |quantity: &dyn Fn(&Invocation) -> u64, is_known: bool| {
+        minute_figures(question, &timed, quantity, average_minutes).filter(|_| is_known)
     };
     Group {
         key,
@@ -292,6 +358,10 @@ fn group(
             prompt: sum(&prompts),
             input_known: input.len() as u64,
             output_known: output.len() as u64,
+            settled: sum(&settlements),
+            settled_known: settlements.len() as u64,
+            reserved: sum(&reservations),
+            reserved_known: reservations.len() as u64,
         },
         tokens_on_errors: ErrorTokens {
             input: sum_failed(|one| one.input_tokens),
@@ -308,8 +378,11 @@ fn group(
             .filter(|_| keeps_distributions)
             .filter_map(|(name, values)| Some((name, distribution(&values)?)))
             .collect(),
-        tokens_per_minute: minute_figures(question, &timed, &tokens, average_minutes),
-        requests_per_minute: minute_figures(question, &timed, &|_| 1, average_minutes),
+        tokens_per_minute: series(&tokens, true),
+        quota_tokens_per_minute: series(&quota_tokens, !settlements.is_empty()),
+        reserved_tokens_per_minute: series(&reserved_tokens, !reservations.is_empty()),
+        quota_tokens_per_day: day_figures(&timed, &quota_tokens).filter(|_| !settlements.is_empty()),
+        requests_per_minute: series(&|_| 1, true),
         status: tallied(all.iter().map(status).collect()),
         stop_reasons: tallied(good.iter().map(|one| owned(&one.facets.stop_reason)).collect()),
         payloads: Payloads {
@@ -395,8 +468,12 @@ fn minute_figures(
     let peak = *sorted.last()?;
     let sum: u128 = sorted.iter().map(|&value| u128::from(value)).sum();
     let seconds = by(1);
-    let sliding =
-        seconds.keys().map(|&first| seconds.range(first..first + 60).map(|(_, value)| value).sum()).max()?;
+    let window = |length: i64| -> Option<u64> {
+        seconds.keys().map(|&first| seconds.range(first..first + length).map(|(_, value)| value).sum()).max()
+    };
+    let [second, ten_seconds, sliding] = [window(1)?, window(10)?, window(60)?];
+    let over_peak = |value: u64| Ratio { numerator: u128::from(value), denominator: u128::from(peak) };
+    let burst = Burst { second_x60: over_peak(second * 60), ten_seconds_x6: over_peak(ten_seconds * 6) };
     let data_points = question.series.map(|grain| match grain {
         Grain::Minute => {
             by(60).into_iter().map(|(at, value)| (UtcSlot::Minute(UtcMinute(at)), value)).collect()
@@ -413,15 +490,31 @@ fn minute_figures(
         peak,
         peak_minute: minutes.iter().find(|&(_, &value)| value == peak).map(|(&at, _)| UtcMinute(at))?,
         peak_sliding_60s: sliding,
+        burst: (peak > 0).then_some(burst),
         data_points,
     })
 }
 
-fn listing(kind: ListKind, max: usize, counted: &[&Record]) -> Vec<ListedRequest> {
-    let prompt = |one: &Invocation| {
-        let cache = one.cache_read_tokens.get().unwrap_or(0) + one.cache_write_tokens.get().unwrap_or(0);
-        one.input_tokens.get().map(|input| input + cache)
-    };
+fn day_figures(timed: &[&Invocation], quantity: &dyn Fn(&Invocation) -> u64) -> Option<DayFigures> {
+    let mut minutes: BTreeMap<i64, u64> = BTreeMap::new();
+    for one in timed {
+        *minutes.entry(one.timestamp.seconds.div_euclid(60)).or_default() += quantity(one);
+    }
+    let day = |first: i64| -> u64 { minutes.range(first..first + 1_440).map(|(_, value)| value).sum() };
+    let days: BTreeSet<i64> = minutes.keys().map(|minute| minute.div_euclid(1_440)).collect();
+    let peak = days.iter().map(|&number| day(number * 1_440)).max()?;
+    let ends = || minutes.keys().map(|&last| (last, day(last - 1_439)));
+    let rolling = ends().map(|(_, sum)| sum).max()?;
+    Some(DayFigures {
+        peak,
+        peak_day: days.iter().find(|&&number| day(number * 1_440) == peak).map(|&number| UtcDay(number))?,
+        rolling_24h: rolling,
+        rolling_24h_end: ends().find(|&(_, sum)| sum == rolling).map(|(last, _)| UtcMinute(last))?,
+    })
+}
+
+fn listing(question: &Question, kind: ListKind, counted: &[&Record]) -> Vec<ListedRequest> {
+    let prompt = |one: &Invocation| prompt(question, one);
     let bytes = |one: &Invocation| one.input_bytes.get().unwrap_or(0) + one.output_bytes.get().unwrap_or(0);
     let is_failed = |one: &Invocation| one.facets.error_code.is_some();
     let mut rows = Vec::new();
@@ -443,7 +536,7 @@ fn listing(kind: ListKind, max: usize, counted: &[&Record]) -> Vec<ListedRequest
             timestamp: one.timestamp,
             account: owned(&facets.account),
             region: owned(&facets.region),
-            model: base(one),
+            model: base(question, one),
             identity: owned(&facets.identity),
             operation: owned(&facets.operation),
             error_code: owned(&facets.error_code),
@@ -470,7 +563,7 @@ fn listing(kind: ListKind, max: usize, counted: &[&Record]) -> Vec<ListedRequest
             .cmp(&(b_first, b.timestamp, &b.request_id))
             .then_with(|| columns(a).cmp(&columns(b)))
     });
-    rows.truncate(max);
+    rows.truncate(question.list_max);
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
@@ -579,6 +672,111 @@ fn f08_tokens_of_failed_calls_are_kept_apart() {
     assert_eq!(totals.high_token, HighToken { small: 1, by_input: 0, by_prompt: 0, known: 1 });
     assert_eq!(totals.tokens_per_minute.map(|minutes| minutes.peak), Some(10));
     assert_eq!(totals.requests_per_minute.map(|minutes| minutes.peak), Some(2));
+}
+
+/// The measures of these records at these rates.
+fn charged(charge: Charge, records: &[Record]) -> Figures {
+    struct One(Charge);
+    impl borehole_usage::ChargeRules for One {
+        fn charge(&self, _base_model: &str, _at: Timestamp) -> Charge {
+            self.0
+        }
+    }
+    let question = Question { charges: Charges::new(Arc::new(One(charge))), ..Question::default() };
+    let (found, _) = summed(&question, records, &[]);
+    assert_eq!(found, figures(&question, records, &[]));
+    found
+}
+
+#[test]
+fn the_four_measures_are_those_of_the_documentation() {
+    let mut records = with_input(&[Some(3_000)]);
+    let call = &mut records[0].0;
+    call.cache_read_tokens = Count::known(4_000);
+    call.cache_write_tokens = Count::known(1_000);
+    call.output_tokens = Count::known(1_000);
+    call.max_tokens = Count::known(32_000);
+    let charge = Charge { burndown: Some(5), ..Charge::default() };
+    let totals = charged(charge, &records).totals;
+    assert_eq!((totals.tokens.input, totals.tokens.prompt), (3_000, 8_000));
+    assert_eq!((totals.tokens.settled, totals.tokens.reserved), (9_000, 36_000));
+    let peak = |figures: Option<MinuteFigures>| figures.map(|figures| figures.peak);
+    assert_eq!(peak(totals.quota_tokens_per_minute), Some(9_000));
+    assert_eq!(peak(totals.reserved_tokens_per_minute), Some(36_000));
+    assert_eq!(peak(totals.tokens_per_minute), Some(4_000), "raw tokens stay what they are");
+    assert_eq!(totals.quota_tokens_per_day.map(|days| (days.peak, days.rolling_24h)), Some((9_000, 9_000)));
+}
+
+#[test]
+fn where_logged_input_holds_the_cache_the_prompt_is_the_input() {
+    let mut records = with_input(&[Some(9_000)]);
+    records[0].0.cache_read_tokens = Count::known(4_000);
+    let charge = Charge { input_includes_cache: true, ..Charge::default() };
+    let totals = charged(charge, &records).totals;
+    assert_eq!((totals.tokens.input, totals.tokens.prompt), (9_000, 9_000));
+    assert_eq!(totals.distributions["prompt_tokens"].max, 9_000);
+}
+
+#[test]
+fn a_model_without_a_rate_has_no_quota_tokens_and_is_named() {
+    let mut records = with_input(&[Some(10), Some(20)]);
+    records[0].0.output_tokens = Count::known(1);
+    let found = charged(Charge::default(), &records);
+    assert_eq!(found.totals.quota_tokens_per_minute, None);
+    assert_eq!((found.totals.tokens.settled_known, found.totals.tokens.settled), (0, 0));
+    assert_eq!(found.unruled_models, BTreeMap::from([("amazon.nova-lite-v1:0".to_owned(), 2)]));
+    // With a rate, the request whose output is not known is still not charged, and not called 0.
+    let found = charged(Charge { burndown: Some(1), ..Charge::default() }, &records);
+    assert_eq!((found.totals.tokens.settled_known, found.totals.tokens.settled), (1, 11));
+    assert_eq!(found.unruled_models, BTreeMap::new());
+}
+
+#[test]
+fn rates_are_those_of_the_day_of_the_call_or_of_the_day_asked() {
+    // The last minute of 2022 and the first of 2023, between which the rate changes from 1 to 5.
+    let facets = traffic::facets(traffic::HAIKU);
+    let call = |seconds| {
+        let mut invocation = traffic::invocation(traffic::YEAR_2023 + seconds, &facets);
+        invocation.input_tokens = Count::known(0);
+        invocation.output_tokens = Count::known(100);
+        (invocation, CoverageId::NONE)
+    };
+    let records = [call(-1), call(0)];
+    let settled = |charges_at: Option<i64>| {
+        let charges_at = charges_at.map(|seconds| Timestamp { seconds, nanos: 0 });
+        let charges = Charges::new(Arc::new(traffic::Rates));
+        let question = Question { charges, charges_at, ..Question::default() };
+        summed(&question, &records, &[]).0.totals.tokens.settled
+    };
+    assert_eq!(settled(None), 100 + 500);
+    assert_eq!(settled(Some(traffic::YEAR_2023 - 1)), 200);
+    assert_eq!(settled(Some(traffic::YEAR_2023)), 1_000);
+}
+
+#[test]
+fn a_mapped_profile_counts_as_what_it_was_copied_from_and_an_unmapped_one_is_named() {
+    let arn = |id: &str| format!("arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/{id}");
+    let mut records = with_input(&[Some(1), Some(2)]);
+    for (record, id) in records.iter_mut().zip(["mapped", "unmapped"]) {
+        record.0.facets = traffic::facets(&arn(id));
+    }
+    let mut question = Question::default();
+    question.profiles.insert(&arn("mapped"), &format!("global.{}", traffic::NOVA));
+    question.by = vec![Dimension::Model, Dimension::Scope];
+    let (found, _) = summed(&question, &records, &[]);
+    let keys: Vec<Vec<&str>> = found
+        .groups
+        .iter()
+        .map(|group| group.key.iter().filter_map(|(_, value)| value.as_deref()).collect())
+        .collect();
+    let unmapped = "application-inference-profile/unmapped";
+    assert_eq!(keys, [vec![traffic::NOVA, "global"], vec![unmapped, "application-profile"]]);
+    assert_eq!(found.unresolved_profiles, BTreeMap::from([(unmapped.to_owned(), 1)]));
+    // A profile lacks a model: that it lacks a rate, too, is not said twice.
+    assert_eq!(found.unruled_models, BTreeMap::from([(traffic::NOVA.to_owned(), 1)]));
+    // A filter by model finds it under what it was copied from.
+    question.filter.models = vec![traffic::NOVA.to_owned()];
+    assert_eq!(summed(&question, &records, &[]).0.totals.attempted, 1);
 }
 
 #[test]

@@ -65,14 +65,14 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Whether dates need their year: the range runs over a new year, or is unknown.
-pub(super) fn needs_year(range: Option<&Range>) -> bool {
+pub(crate) fn needs_year(range: Option<&Range>) -> bool {
     let years =
         range.and_then(|range| Some((Stamp::parse(&range.from)?.year(), Stamp::parse(&range.to)?.year())));
     years.is_none_or(|(from, to)| from != to)
 }
 
 /// `2026-11-08 → 11-22 UTC, end excluded (14 d)`.
-pub(super) fn range(range: &Range) -> String {
+pub(crate) fn range(range: &Range) -> String {
     let (Some(from), Some(to)) = (Stamp::parse(&range.from), Stamp::parse(&range.to)) else {
         return format!("{} → {} UTC, end excluded", escape(&range.from), escape(&range.to));
     };
@@ -125,9 +125,14 @@ pub(super) fn gap_hours(gap: &Range) -> Option<i64> {
 }
 
 /// `11-18 09:01`, with seconds where there are any.
-pub(super) fn moment(text: &str, with_year: bool) -> String {
+pub(crate) fn moment(text: &str, with_year: bool) -> String {
     Stamp::parse(text)
         .map_or_else(|| escape(text), |stamp| format!("{} {}", stamp.date(with_year), stamp.clock()))
+}
+
+/// `11-18`.
+pub(crate) fn day(text: &str, with_year: bool) -> String {
+    Stamp::parse(text).map_or_else(|| escape(text), |stamp| stamp.date(with_year).to_owned())
 }
 
 /// `11-18 09:01:07`, always with seconds.

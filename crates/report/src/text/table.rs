@@ -9,8 +9,12 @@ use super::names::ModelNames;
 use super::numbers::{percent, short, short_beside, short_decimal};
 use crate::model::{Group, Key};
 
-/// An unknown or absent value.
+/// An absent value: there is nothing that could have one.
 const ABSENT: &str = "–";
+/// Quota tokens of requests of which none is known.
+pub(super) const UNKNOWN: &str = "?";
+/// Stands before quota tokens that are known of a part of the requests only: at least so many.
+pub(super) const AT_LEAST: &str = "≥";
 /// Key columns shrink to this, so that both ends of a value still say something.
 const KEY_CELLS_MIN: usize = 8;
 /// Key columns that are useless when cut keep up to this: `ap-southeast-2`, `2024-03-11T07:00:00Z`.
@@ -24,8 +28,8 @@ const STACKED_LINES_MAX: usize = 3;
 const NUMBERS: [(&str, &str); 7] = [
     ("requests", "total"),
     ("requests", "thrott."),
-    ("TPM", "steady"),
-    ("TPM", "peak"),
+    ("quota TPM", "steady"),
+    ("quota TPM", "peak"),
     ("RPM", "peak"),
     ("avg tokens", "in"),
     ("avg tokens", "out"),
@@ -235,7 +239,7 @@ impl Largest {
         let mut largest = Largest { requests: 0, tokens_per_minute: 0 };
         for group in groups {
             largest.requests = largest.requests.max(u128::from(group.requests.attempted));
-            let peak = group.tokens_per_minute.as_ref().map_or(0, |series| series.peak);
+            let peak = group.quota_tokens_per_minute.as_ref().map_or(0, |series| series.peak);
             largest.tokens_per_minute = largest.tokens_per_minute.max(u128::from(peak));
         }
         largest
@@ -245,18 +249,27 @@ impl Largest {
 fn number_texts(group: &Group, largest: &Largest) -> Vec<String> {
     let requests = &group.requests;
     let absent = || ABSENT.to_owned();
-    let tokens = |value: u64| short_beside(u128::from(value), largest.tokens_per_minute);
-    let per_minute = group.tokens_per_minute.as_ref();
+    let tokens = |value: u64| {
+        let known = short_beside(u128::from(value), largest.tokens_per_minute);
+        format!("{}{known}", if is_partly_known(group) { AT_LEAST } else { "" })
+    };
+    let per_minute = group.quota_tokens_per_minute.as_ref();
+    let unknown = || if requests.successful > 0 { UNKNOWN.to_owned() } else { absent() };
     let average = |value| Option::map_or_else(value, absent, short_decimal);
     vec![
         short_beside(u128::from(requests.attempted), largest.requests),
         percent(requests.throttled, requests.attempted),
-        per_minute.map_or_else(absent, |series| tokens(series.p50)),
-        per_minute.map_or_else(absent, |series| tokens(series.peak)),
+        per_minute.map_or_else(unknown, |series| tokens(series.p50)),
+        per_minute.map_or_else(unknown, |series| tokens(series.peak)),
         group.requests_per_minute.as_ref().map_or_else(absent, |series| short(u128::from(series.peak))),
         average(group.statistics.average_input_tokens_per_request),
         average(group.statistics.average_output_tokens_per_request),
     ]
+}
+
+/// Whether quota tokens are known of some successful requests and not of others.
+pub(super) fn is_partly_known(group: &Group) -> bool {
+    group.quota_tokens_per_minute.is_some() && group.tokens.settled_known < group.requests.successful
 }
 
 fn key_texts(key: Option<&Key>, dimensions: usize, names: &ModelNames) -> Vec<String> {
@@ -317,10 +330,10 @@ fn shrunk(natural: &[usize], least: &[usize], room: usize) -> Option<Vec<usize>>
     Some(widths)
 }
 
-pub(super) fn pad_end(text: &str, cells: usize) -> String {
+pub(crate) fn pad_end(text: &str, cells: usize) -> String {
     format!("{text}{}", " ".repeat(cells.saturating_sub(width(text))))
 }
 
-pub(super) fn pad_start(text: &str, cells: usize) -> String {
+pub(crate) fn pad_start(text: &str, cells: usize) -> String {
     format!("{}{text}", " ".repeat(cells.saturating_sub(width(text))))
 }

@@ -8,8 +8,12 @@
 
 use std::sync::Arc;
 
-use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Timestamp, UtcHour};
-use borehole_usage::{CoverageId, CoverageSpan, Dimension, Filter, Grain, ListKind, Question};
+use borehole_record::{
+    Call, ContentKinds, Count, Facets, Invocation, ProfileMap, RequestId, Timestamp, UtcHour,
+};
+use borehole_usage::{
+    Charge, ChargeRules, Charges, CoverageId, CoverageSpan, Dimension, Filter, Grain, ListKind, Question,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -30,6 +34,35 @@ pub(crate) fn hour(index: i64) -> UtcHour {
 pub(crate) fn now() -> Timestamp {
     Timestamp { seconds: hour(HOURS.end - 1).start_seconds() - 86_400, nanos: 0 }
 }
+
+pub(crate) const HAIKU: &str = "anthropic.claude-3-haiku-20240307-v1:0";
+pub(crate) const NOVA: &str = "amazon.nova-lite-v1:0";
+
+/// Rates that differ by model and change with the year.
+pub(crate) struct Rates;
+
+impl ChargeRules for Rates {
+    fn charge(&self, base_model: &str, at: Timestamp) -> Charge {
+        let is_new = at.seconds >= YEAR_2023;
+        match base_model {
+            HAIKU => Charge {
+                burndown: Some(if is_new { 5 } else { 1 }),
+                max_output_tokens: Some(4_096),
+                reserves_cache_reads: is_new,
+                ..Charge::default()
+            },
+            // Named only from 2023 on.
+            NOVA if is_new => Charge { burndown: Some(1), input_includes_cache: true, ..Charge::default() },
+            _ => Charge::default(),
+        }
+    }
+}
+
+/// The application profile that [`questions`] may resolve, and one that none does.
+const PROFILES: [&str; 2] = [
+    "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/known",
+    "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/other",
+];
 
 /// A counted record and its source.
 pub(crate) type Record = (Invocation, CoverageId);
@@ -130,10 +163,12 @@ fn any_facets() -> impl Strategy<Value = Arc<Facets>> {
         any_text(&["111122223333", "444455556666"]),
         any_text(&["us-east-1", "eu-west-1"]),
         select(vec![
-            "anthropic.claude-3-haiku-20240307-v1:0",
+            HAIKU,
             "us.anthropic.claude-3-haiku-20240307-v1:0",
             "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0",
-            "amazon.nova-lite-v1:0",
+            NOVA,
+            PROFILES[0],
+            PROFILES[1],
         ]),
         any_text(&["us-east-2", "us-west-2"]),
     );
@@ -170,7 +205,7 @@ fn any_facets() -> impl Strategy<Value = Arc<Facets>> {
 
 fn any_invocation() -> impl Strategy<Value = Invocation> {
     let identity = (any_seconds(), select(vec![0u32, 1, 999_999_999]), any_facets(), 0u8..4);
-    let tokens = (any_count(), any_count(), any_count(), any_count());
+    let tokens = (any_count(), any_count(), any_count(), any_count(), any_count());
     let sizes = (any_size(), any_size(), any_size(), any_size());
     let rest = (0u16..1 << 10, 0u16..1 << 10, select(vec![0u16, 200, 429]), any::<[bool; 4]>());
     (identity, tokens, sizes, rest).prop_map(|((seconds, nanos, facets, id), tokens, sizes, rest)| {
@@ -189,6 +224,7 @@ fn any_invocation() -> impl Strategy<Value = Invocation> {
             output_tokens: tokens.1,
             cache_read_tokens: tokens.2,
             cache_write_tokens: tokens.3,
+            max_tokens: tokens.4,
             latency_ms: sizes.0,
             first_byte_ms: sizes.1,
             input_bytes: sizes.2,
@@ -248,6 +284,17 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
         option::weighted(0.4, (moment, select(vec![0u32, 500])))
     };
     let moment = |(seconds, nanos): (i64, u32)| Timestamp { seconds: YEAR_2023 + seconds, nanos };
+    // Rates mostly known, by the records' own times or by one for all; one profile mostly resolved.
+    let quota = (
+        prop_oneof![1 => Just(None), 3 => Just(Some(()))]
+            .prop_map(|known| known.map(|()| Charges::new(Arc::new(Rates))).unwrap_or_default()),
+        option::weighted(0.3, select(vec![YEAR_2023 - 1, YEAR_2023])),
+        option::weighted(0.7, select(vec![format!("us.{HAIKU}"), NOVA.to_owned()])).prop_map(|copied| {
+            let mut profiles = ProfileMap::default();
+            copied.iter().for_each(|copied| profiles.insert(PROFILES[0], copied));
+            profiles
+        }),
+    );
     (
         proptest::sample::subsequence(dimensions, 0..4).prop_shuffle(),
         option::of(select(vec![Grain::Minute, Grain::Hour, Grain::Day])),
@@ -256,9 +303,10 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
         0usize..6,
         any::<bool>(),
         (ends(), ends()),
-        filter,
+        (filter, quota),
     )
-        .prop_map(move |(by, series, top, list, list_max, include_outliers, (from, to), filter)| {
+        .prop_map(move |(by, series, top, list, list_max, include_outliers, (from, to), rest)| {
+            let (filter, (charges, charges_at, profiles)) = rest;
             Question {
                 by,
                 series,
@@ -270,7 +318,9 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
                 from: from.map(moment),
                 to: to.map(moment),
                 filter,
-                ..Question::default()
+                charges,
+                charges_at: charges_at.map(|seconds| Timestamp { seconds, nanos: 0 }),
+                profiles,
             }
         })
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use borehole_quota::Keep;
+use borehole_quota::attribution::Findings;
+use borehole_record::{Timestamp, UtcDay};
 use borehole_report::text::TextStyle;
 use borehole_report::{Report, json, text};
 
@@ -36,7 +38,13 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         Run::Done(gathered) => gathered,
         Run::Planned(exit) => return Ok(exit),
     };
-    let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone());
+    let rules_at = args.gather.counting.rules_at;
+    let found = Findings::of(&gathered.book, |key, second| {
+        let at = rules_at.unwrap_or_else(|| Timestamp::from_seconds(second));
+        gathered.rules.charge(&key.model, UtcDay::of(at))
+    });
+    let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
+        .with_findings(&found);
     publish(args, &report, &formats)?;
     gathered.finish(&args.gather, args.rejects.as_deref())
 }
@@ -60,7 +68,7 @@ fn publish(args: &Analyze, report: &Report, formats: &[Format]) -> anyhow::Resul
         Format::Json => json::render(report),
         Format::Text => {
             let rows = args.top.unwrap_or(style.rows);
-            text::render(report, &TextStyle { rows, ..style.clone() })
+            text::render(report, &TextStyle { rows, explain: args.explain, ..style.clone() })
         }
     };
     for (path, &format) in args.outputs.iter().zip(formats) {

@@ -345,7 +345,8 @@ impl CountingArgs {
         Ok(rules.reserving_cache_reads(self.reserve_cache_reads))
     }
 
-    fn profiles(&self) -> anyhow::Result<ProfileMap> {
+    /// What application profiles were copied from.
+    pub(crate) fn profiles(&self) -> anyhow::Result<ProfileMap> {
         let mut profiles = ProfileMap::default();
         for path in &self.inference_profiles {
             let text = read_text(path)?;
@@ -388,19 +389,22 @@ fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Bytes of a file that an operator names beside the logs: the quotas of one account and Region take 2 MB.
 const SIDE_FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// Reads a file that is named beside the logs.
+/// Reads a text that is named beside the logs.
 pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
+    let bytes = read_bytes(path, SIDE_FILE_BYTES_MAX)?;
+    String::from_utf8(bytes).map_err(|_| wrong_file(path, &"it is no text in UTF-8"))
+}
+
+/// Reads a file that is named beside the logs, of at most so many bytes.
+pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
-    let fail = |problem: &dyn std::fmt::Display| {
-        anyhow::Error::from(UsageError { message: format!("{}: {problem}", path.display()), hint: None })
-    };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| fail(&error))?;
-    let read = file.take(SIDE_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| fail(&error))?;
-    if read as u64 > SIDE_FILE_BYTES_MAX {
-        return Err(fail(&"too large to be what was expected"));
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| wrong_file(path, &error))?;
+    let read = file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| wrong_file(path, &error))?;
+    if read as u64 > bytes_max {
+        return Err(wrong_file(path, &"too large to be what was expected"));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 /// A file that the operator named does not say what it should.

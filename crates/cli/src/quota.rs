@@ -1,17 +1,23 @@
 //! `borehole quota`: the smallest quota that would have been enough, what-ifs, headroom, trials.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use borehole_quota::applied::AppliedQuota;
+use borehole_quota::attribution::{Attribution, Causes, Grouping, KnownQuotas, Who};
 use borehole_quota::replay::Limits;
-use borehole_report::quota::{Context, QuotaReport};
+use borehole_quota::study::KeyStudy;
+use borehole_report::quota::{Context, QuotaReport, Studied};
 use borehole_report::text::TextStyle;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::args::Format;
 use crate::exit::UsageError;
-use crate::gather::{GatherArgs, Run, Wanted, gather};
+use crate::gather::{GatherArgs, Gathered, Run, Wanted, gather};
 use crate::studies::{AimArgs, WhatIfArgs, studies};
 use crate::{Outcome, output};
+
+mod reconciliation;
 
 /// The smallest quota that would have throttled at most a given share of requests, and what would need less.
 ///
@@ -35,13 +41,22 @@ pub(crate) struct Quota {
     /// Tell what a quota of so many requests per minute would have refused
     #[arg(long, value_name = "N", help_heading = "Trial")]
     pub rpm: Option<u64>,
+    /// Who the load is attributed to: identity, role, session, or tag:KEY
+    #[arg(long, value_name = "WHO", default_value = "identity", help_heading = "Output")]
+    pub by: By,
     /// Most quotas in the text
     #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
     pub top: usize,
+    /// Instead of an answer: what CloudWatch counted beside what the log counts, from an exported file; repeatable
+    #[arg(long, value_name = "FILE", help_heading = "CloudWatch")]
+    pub cloudwatch: Vec<PathBuf>,
+    /// The rows of that sheet [default: the file's own period]
+    #[arg(long, value_enum, value_name = "PERIOD", requires = "cloudwatch", help_heading = "CloudWatch")]
+    pub period: Option<PeriodWord>,
     /// What to write to stdout [default: text, or nothing with -o]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<Format>,
-    /// Write the answer to a file; its extension (json, txt) says the format; repeatable
+    /// Write the answer to a file; its extension (json, txt; csv with --cloudwatch) says the format; repeatable
     #[arg(short = 'o', long = "output", value_name = "FILE", help_heading = "Output")]
     pub outputs: Vec<PathBuf>,
     /// Replace existing output files
@@ -49,19 +64,70 @@ pub(crate) struct Quota {
     pub force: bool,
 }
 
+/// The rows of the sheet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum PeriodWord {
+    Minute,
+    Day,
+}
+
+/// What callers are told apart by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum By {
+    Identity,
+    Role,
+    Session,
+    Tag(String),
+}
+
+impl FromStr for By {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match (word, word.strip_prefix("tag:")) {
+            ("identity", _) => Ok(By::Identity),
+            ("role", _) => Ok(By::Role),
+            ("session", _) => Ok(By::Session),
+            (_, Some(key)) if !key.is_empty() => Ok(By::Tag(key.to_owned())),
+            _ => Err("expected identity, role, session or tag:KEY"),
+        }
+    }
+}
+
+impl From<&By> for Who {
+    fn from(by: &By) -> Self {
+        match by {
+            By::Identity => Who::Identity,
+            By::Role => Who::Role,
+            By::Session => Who::Session,
+            By::Tag(_) => Who::Tag,
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Quota) -> Outcome {
-    let formats = crate::analyze::output_formats(&args.outputs)?;
+    let is_sheet = !args.cloudwatch.is_empty();
+    let formats = if is_sheet { Vec::new() } else { crate::analyze::output_formats(&args.outputs)? };
+    let cloudwatch = reconciliation::read(&args.cloudwatch)?;
     for path in &args.outputs {
         output::check_file(path, args.force)?;
     }
     if args.tpm == Some(0) || args.rpm == Some(0) {
         return Err(UsageError { message: "--tpm, --rpm: expected 1 or more".to_owned(), hint: None }.into());
     }
-    let gathered = match gather(&args.gather, Wanted::default())? {
+    let tag = match &args.by {
+        By::Tag(key) => Some(key.clone()),
+        _ => None,
+    };
+    let gathered = match gather(&args.gather, Wanted { tag, ..Wanted::default() })? {
         Run::Done(gathered) => gathered,
         Run::Planned(exit) => return Ok(exit),
     };
+    if is_sheet {
+        reconciliation::write(args, &gathered, &cloudwatch)?;
+        return gathered.finish(&args.gather, None);
+    }
     let limits = Limits { tokens_per_minute: args.tpm, requests_per_minute: args.rpm };
     let studies = studies(&gathered, &args.aim, &args.what_if, limits)?;
     let context = Context {
@@ -74,6 +140,7 @@ pub(crate) fn run(args: &Quota) -> Outcome {
         what_if: args.what_if.words(),
         run: gathered.run.clone(),
     };
+    let studies: Vec<Studied> = attributed(&gathered, args, studies);
     let report = QuotaReport::new(&studies, gathered.book.callers(), context);
     let render = |format: Format, style: &TextStyle| match format {
         Format::Json => report.json(),
@@ -87,4 +154,25 @@ pub(crate) fn run(args: &Quota) -> Outcome {
         output::to_stdout(&render(format, &style))?;
     }
     gathered.finish(&args.gather, None)
+}
+
+/// Adds to each study who and what is behind the load that was logged.
+fn attributed(gathered: &Gathered, args: &Quota, studies: Vec<KeyStudy>) -> Vec<Studied> {
+    let grouping = Grouping::new(gathered.book.callers(), Who::from(&args.by));
+    let value = |quota: &Option<AppliedQuota>| quota.as_ref().map(|quota| quota.value);
+    let studied = studies.into_iter().map(|study| {
+        let known = KnownQuotas {
+            tokens_per_minute: value(&study.applied_tpm),
+            requests_per_minute: value(&study.applied_rpm),
+            tokens_per_day: value(&study.applied_tpd),
+            has_requests_per_minute: study.rules.rpm_applies.as_ref().map(|row| row.value),
+        };
+        let attempts = gathered.book.get(&study.key).filter(|attempts| attempts.count() == study.attempted);
+        let attribution = attempts.map(|attempts| {
+            let attribution = Attribution::by(&grouping, attempts, &study.charge);
+            (attribution, Causes::of(attempts, &study.charge, &known, gathered.book.keep().into()))
+        });
+        Studied { study, attribution }
+    });
+    studied.collect()
 }

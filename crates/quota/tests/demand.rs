@@ -181,8 +181,8 @@ fn imputed_latency_is_of_the_requests_that_have_one() {
     let without = Attempt { latency_ms: Count::UNKNOWN, ..served(100, ANNA, 10) };
     let none = demand(&[throttled(0, ANNA), without, without], Estimate::Likely);
     assert_eq!(none.arrivals[0], arrival(0, ANNA, 1_050, 1_050, 0));
-    let one = demand(&[throttled(0, ANNA), without, without, served(100, ANNA, 10)], Estimate::High);
-    assert_eq!(one.arrivals[0], asks(0, ANNA, 10));
+    let one = demand(&[throttled(0, ANNA), without, without, served(100, ANNA, 10)], Estimate::Likely);
+    assert_eq!(one.arrivals[0], arrival(0, ANNA, 1_050, 1_050, 2_000));
 }
 
 #[test]

@@ -181,6 +181,31 @@ fn requests(count: usize, pause_seconds: i64) -> impl Strategy<Value = Demand> {
     )
 }
 
+/// Longer logs in phases, a few hundred requests each: some with hardly anything, some with little, some with ten
+/// times as much.
+fn phases() -> impl Strategy<Value = Demand> {
+    let phase = (prop_oneof![Just(1_u64), Just(10), Just(100)], 1..6_i64, 20..500_usize);
+    (vec(phase, 2..7), any::<u64>()).prop_map(|(phases, seed)| {
+        let mut random = seed;
+        let mut below = |end: u64| {
+            // Good enough for sizes: the high bits of a linear congruence.
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (random >> 33) % end
+        };
+        let mut second = -1_000;
+        let mut arrivals = Vec::new();
+        for (size, pause, count) in phases {
+            for _ in 0..count {
+                second += below(pause as u64 + 1) as i64;
+                let (reserve, settle) = (below(size * 10 + 1), below(size * 5 + 1));
+                let latency_ms = if below(10) == 0 { below(900_000) } else { below(20_000) };
+                arrivals.push(arrival(second, reserve, settle, latency_ms));
+            }
+        }
+        demand_of(arrivals)
+    })
+}
+
 fn windows() -> impl Strategy<Value = Window> {
     prop_oneof![Just(Window::Bucket), Just(Window::ClockMinute), Just(Window::Sliding)]
 }
@@ -278,12 +303,15 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     // Several blocks of events, busy and idle ones, with refusals whose settlements lie in other blocks.
     #[test]
     fn what_a_search_skips_changes_nothing(
-        demand in requests(1_500, 4), window in windows(), measure in measures(), parts in vec(0..1_100_u64, 1..8),
+        demand in prop_oneof![1 => requests(1_500, 4), 3 => phases()],
+        window in prop_oneof![2 => Just(Window::Bucket), 1 => windows()],
+        measure in measures(),
+        parts in vec(prop_oneof![0..1_100_u64, 600..1_000_u64], 1..12),
     ) {
         let mut replay = Replay::new(&demand, window, measure);
         let all = replay.smallest(Share::default());
@@ -298,9 +326,14 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
     #[test]
     fn the_answer_and_every_larger_quota_tested_meet_the_target_and_one_less_does_not(
-        demand in requests(1_000, 4),
+        demand in prop_oneof![requests(1_000, 4), phases()],
         window in windows(),
         measure in measures(),
         millionths in prop_oneof![Just(0_u64), Just(1_000), Just(10_000), 0..300_000_u64],
@@ -344,6 +377,23 @@ fn a_larger_quota_may_refuse_more() {
         let found = smallest(&demand, window, Measure::Tokens, Share::from_millionths(400_000));
         assert_eq!(found, Smallest { quota: 16, refused: 1, offered: 16 }, "10 would do, but 11 would not");
     }
+}
+
+#[test]
+fn a_refused_request_gives_nothing_back_however_much_later() {
+    // A thousand requests of nothing put hundreds of events between the refusal, the end that it does not have,
+    // and the request for which that end would make room.
+    let idle = (0..1_000).map(|place| arrival(place, 0, 0, 0));
+    let mut arrivals: Vec<Arrival> = idle.collect();
+    arrivals.insert(500, arrival(499, 90, 90, 0));
+    arrivals[0] = arrival(0, 1_000, 0, 499_001);
+    // Many in one second, so that the bucket does not refill meanwhile.
+    arrivals.splice(502..502, (0..500).map(|_| arrival(500, 0, 0, 0)));
+    arrivals.insert(1_002, arrival(500, 50, 50, 0));
+    let demand = demand_of(arrivals);
+    let refused = refusals(&demand, Window::Bucket, limit(Measure::Tokens, 100));
+    assert_eq!(refused.iter().map(|it| it.arrival).collect::<Vec<_>>(), [0, 1_002]);
+    assert_eq!(Replay::new(&demand, Window::Bucket, Measure::Tokens).refused(100), 2);
 }
 
 #[test]

@@ -376,7 +376,6 @@ pub(crate) struct Spelling<'a> {
 }
 
 /// WHY, WHO and FIX in lines of at most `cells`; none where there is no attempt.
-#[cfg_attr(not(test), expect(dead_code, reason = "the page of the text report takes it up"))]
 pub(crate) fn lines(findings: &Findings, spelling: &Spelling<'_>, cells: usize) -> Vec<Line> {
     let Some(key) = &findings.key else { return Vec::new() };
     let page = Page { findings, key, spelling };

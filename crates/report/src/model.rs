@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use borehole_quota::attribution;
 use borehole_usage::figures::{self, Figures, HIGH_TOKEN_THRESHOLD, Ratio, UtcSlot};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::decimal::Decimal;
+use crate::findings::Findings;
 
 /// Most characters of a string from the logs that a report repeats; a field may be up to 4 KiB.
 const STRING_CHARS_MAX: usize = 256;
@@ -42,6 +44,9 @@ pub struct Report {
     /// Counted records by application profile that no map resolves.
     #[serde(default, skip_serializing_if = "Counts::is_empty")]
     pub unresolved_profiles: Counts,
+    /// Which quota throttled, who is behind the worst minutes, what helps; from the hours that fared worst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
     /// The requests of `--list`; `None` where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Vec<Request>>,
@@ -695,10 +700,20 @@ impl Report {
             groups_omitted: figures.groups_omitted,
             unruled_models,
             unresolved_profiles,
+            findings: None,
             requests,
             truncated_strings: strings.truncated,
             run,
         }
+    }
+
+    /// The report with what was found about its quotas.
+    #[must_use]
+    pub fn with_findings(mut self, found: &attribution::Findings) -> Report {
+        let mut strings = Strings::default();
+        self.findings = Some(Findings::new(found, |text| strings.bounded(text)));
+        self.truncated_strings += strings.truncated;
+        self
     }
 }
 

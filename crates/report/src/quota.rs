@@ -4,10 +4,13 @@
 //! `borehole.quota/1`, and text of it. Always: both say the same; an estimate is called one, a bound is called
 //! one; an unknown is absent. Absent: any figure computed here.
 
+use std::sync::Arc;
+
 use borehole_quota::applied::AppliedQuota;
+use borehole_quota::attribution::{self, Attribution, Cause, CauseSummary, Causes};
 use borehole_quota::demand::Estimate;
 use borehole_quota::replay::{Limits, Window};
-use borehole_quota::rules::Ruled;
+use borehole_quota::rules::{Limit, Ruled};
 use borehole_quota::study::{Change, KeyStudy, Knowledge, Need, Remedy, Trial};
 use borehole_quota::{Callers, QuotaKey, Share};
 use borehole_record::Timestamp;
@@ -24,6 +27,8 @@ mod page;
 const CALLERS_MAX: usize = 5;
 /// Minutes that are named for one trial.
 const MINUTES_MAX: usize = 5;
+/// Callers that are named in each list of an attribution; JSON and text alike, since there may be 100,000.
+const SHARES_MAX: usize = 20;
 
 /// A whole answer.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -84,6 +89,132 @@ pub struct Quota {
     /// The applied quotas.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub applied: Vec<Applied>,
+    /// Who and what is behind the load, as logged; absent where a what-if made one quota of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<AttributionOf>,
+}
+
+/// Who and what is behind the load of a quota.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct AttributionOf {
+    /// What callers are told apart by: `identity`, `role`, `session`, `tag`.
+    pub by: &'static str,
+    /// What load is measured in here: `reserved_tokens`, `settled_tokens`, `raw_tokens` or `requests`.
+    pub load: &'static str,
+    /// The minutes with the largest load, the worst first, RFC 3339.
+    pub worst_minutes: Vec<String>,
+    /// How many callers there are.
+    pub callers: u64,
+    /// The callers with the largest part of the worst minutes, at most 20.
+    pub shares: Vec<ShareOf>,
+    /// Which quota throttled, inferred: the cause that explains most first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub throttled_by: Vec<ThrottledBy>,
+    /// What was reserved and never used.
+    pub reservations: ReservationsOf,
+    /// What caching did.
+    pub cache: CacheOf,
+    /// Who tried again after throttles, an estimate; at most 20.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<RetriesOf>,
+}
+
+/// One caller's part.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ShareOf {
+    /// Who; absent for all whom the log does not name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Attempts.
+    pub attempted: u64,
+    /// Of these throttled.
+    pub throttled: u64,
+    /// Settled quota tokens, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<u128>,
+    /// Part of the load in all, 0…1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Decimal>,
+    /// Part of the load of the worst minutes, 0…1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_in_worst: Option<Decimal>,
+}
+
+/// How many throttles one cause explains.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ThrottledBy {
+    /// `tokens_per_minute`, `requests_per_minute`, `tokens_per_day` or `unknown`.
+    pub quota: String,
+    /// `low`, `medium` or `high`; absent where the cause is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<&'static str>,
+    /// Why it is unknown: `either_limit`, `low_use`, `tokens_unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<&'static str>,
+    /// Throttled attempts.
+    pub throttled: u64,
+    /// Minutes with them.
+    pub minutes: u64,
+}
+
+/// Reservations and what of them was used, in quota tokens.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ReservationsOf {
+    /// Answers with known reservation and output.
+    pub answers: u64,
+    /// What they reserved.
+    pub reserved: u128,
+    /// What of it was not used.
+    pub unused: u128,
+    /// The callers who could set `max_tokens` better, the most unused first; at most 20.
+    pub callers: Vec<CallerReservationsOf>,
+}
+
+/// How one caller sets `max_tokens`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct CallerReservationsOf {
+    /// Who; absent for all whom the log does not name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Answers with known reservation and output.
+    pub answers: u64,
+    /// Of these without `max_tokens`.
+    pub unset: u64,
+    /// Of these with `max_tokens` over 4 × `output_p99`.
+    pub oversized: u64,
+    /// The caller's 99th percentile of output, in tokens.
+    pub output_p99: u64,
+    /// Quota tokens reserved and not used.
+    pub unused: u128,
+}
+
+/// What caching did.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CacheOf {
+    /// Cache reads over the whole prompt, 0…1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hit_rate: Option<Decimal>,
+    /// Quota tokens that caching saved, settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<u128>,
+    /// What the same calls would have settled at without it, in quota tokens.
+    pub settled_without_cache: u128,
+}
+
+/// One caller's retries: an estimate.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RetriesOf {
+    /// Who; absent for all whom the log does not name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Throttled attempts.
+    pub throttled: u64,
+    /// Attempts within 60 s after a throttle of the same caller.
+    pub retries: u64,
+    /// Of these throttled again.
+    pub throttled_again: u64,
+    /// Most of these in a row.
+    pub longest_run: u64,
 }
 
 /// Where a quota lives.
@@ -263,6 +394,15 @@ pub struct Applied {
     pub need: Option<Decimal>,
 }
 
+/// A quota's study, and who and what is behind its load.
+#[derive(Clone, Debug)]
+pub struct Studied {
+    /// The study.
+    pub study: KeyStudy,
+    /// The attribution and the causes of throttles; `None` where a what-if made one quota of several.
+    pub attribution: Option<(Attribution, Causes)>,
+}
+
 /// What a report says beside its studies.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -287,8 +427,8 @@ pub struct Context {
 impl QuotaReport {
     /// The report of these studies, most attempts first.
     #[must_use]
-    pub fn new(studies: &[KeyStudy], callers: &Callers, context: Context) -> QuotaReport {
-        let mut quotas: Vec<Quota> = studies.iter().map(|study| quota(study, callers)).collect();
+    pub fn new(studies: &[Studied], callers: &Callers, context: Context) -> QuotaReport {
+        let mut quotas: Vec<Quota> = studies.iter().map(|studied| quota(studied, callers)).collect();
         // The sort is stable: equal ones stay in the order of their keys.
         quotas.sort_by_key(|quota| std::cmp::Reverse(quota.attempted));
         QuotaReport {
@@ -330,7 +470,8 @@ fn quotient(part: u64, whole: u64) -> Option<Decimal> {
     Ratio::new(u128::from(part), u128::from(whole)).map(Decimal::from)
 }
 
-fn quota(study: &KeyStudy, callers: &Callers) -> Quota {
+fn quota(studied: &Studied, callers: &Callers) -> Quota {
+    let study = &studied.study;
     let QuotaKey { account, region, model, scope } = &study.key;
     let Knowledge { successful, unknown, settled_only, max_tokens_unset, joined, imputed, not_imputed } =
         study.knowledge;
@@ -339,9 +480,9 @@ fn quota(study: &KeyStudy, callers: &Callers) -> Quota {
     let need_requests = study.requests.as_ref().map(|need| (need.peak, need.requested_peak));
     let need_day = day.map(|((_, peak), (_, rolling))| (peak, peak.max(rolling)));
     let applied = [
-        ("tokens_per_minute", &study.applied_tpm, need_tokens),
-        ("requests_per_minute", &study.applied_rpm, need_requests),
-        ("tokens_per_day", &study.applied_tpd, need_day),
+        (limit_word(Limit::TokensPerMinute), &study.applied_tpm, need_tokens),
+        (limit_word(Limit::RequestsPerMinute), &study.applied_rpm, need_requests),
+        (limit_word(Limit::TokensPerDay), &study.applied_tpd, need_day),
     ];
     Quota {
         key: Key {
@@ -375,6 +516,80 @@ fn quota(study: &KeyStudy, callers: &Callers) -> Quota {
             .into_iter()
             .filter_map(|(limit, quota, need)| applied_of(limit, quota, need))
             .collect(),
+        attribution: studied
+            .attribution
+            .as_ref()
+            .map(|(attribution, causes)| attribution_of(attribution, causes)),
+    }
+}
+
+fn attribution_of(attribution: &Attribution, causes: &Causes) -> AttributionOf {
+    let name = |who: &Option<Arc<str>>| who.as_deref().map(str::to_owned);
+    let share = |row: &attribution::CallerShare| ShareOf {
+        who: name(&row.who),
+        attempted: row.attempts,
+        throttled: row.throttled,
+        settled: row.settled,
+        share: row.share.map(Decimal::from),
+        share_in_worst: row.share_in_worst.map(Decimal::from),
+    };
+    let caller = |row: &attribution::CallerReservations| CallerReservationsOf {
+        who: name(&row.who),
+        answers: row.answers,
+        unset: row.unset,
+        oversized: row.oversized,
+        output_p99: row.output_p99,
+        unused: row.unused,
+    };
+    let retries = |row: &attribution::CallerRetries| RetriesOf {
+        who: name(&row.who),
+        throttled: row.throttled,
+        retries: row.retries,
+        throttled_again: row.throttled_again,
+        longest_run: row.longest_run,
+    };
+    let reservations = &attribution.reservations;
+    AttributionOf {
+        by: attribution.who.as_str(),
+        load: attribution.load.as_str(),
+        worst_minutes: attribution.worst_minutes.iter().map(|worst| worst.minute.to_string()).collect(),
+        callers: attribution.shares.len() as u64,
+        shares: attribution.shares.iter().take(SHARES_MAX).map(share).collect(),
+        throttled_by: causes.summary.iter().map(throttled_by).collect(),
+        reservations: ReservationsOf {
+            answers: reservations.answers,
+            reserved: reservations.reserved,
+            unused: reservations.unused,
+            callers: reservations.callers.iter().take(SHARES_MAX).map(caller).collect(),
+        },
+        cache: CacheOf {
+            hit_rate: attribution.cache.hit_rate().map(Decimal::from),
+            saved: attribution.cache.saved(),
+            settled_without_cache: attribution.cache.settled_without_cache,
+        },
+        retries: attribution.retries.iter().take(SHARES_MAX).map(retries).collect(),
+    }
+}
+
+fn throttled_by(summary: &CauseSummary) -> ThrottledBy {
+    let (quota, confidence, doubt) = match summary.cause {
+        Cause::Quota(limit, confidence) => (limit_word(limit), Some(confidence.as_str()), None),
+        Cause::Unknown(doubt) => ("unknown", None, Some(doubt.as_str())),
+    };
+    ThrottledBy {
+        quota: quota.to_owned(),
+        confidence,
+        doubt,
+        throttled: summary.throttled,
+        minutes: summary.minutes,
+    }
+}
+
+fn limit_word(limit: Limit) -> &'static str {
+    match limit {
+        Limit::TokensPerMinute => "tokens_per_minute",
+        Limit::RequestsPerMinute => "requests_per_minute",
+        Limit::TokensPerDay => "tokens_per_day",
     }
 }
 

@@ -19,6 +19,7 @@ use names::ModelNames;
 use numbers::{bytes, duration, percent, short, short_decimal};
 pub use numbers::{counted, thousands};
 
+use crate::findings::{self, Spelling};
 use crate::model::{Counts, Coverage, Distribution, Group, PerMinute, Range, Report};
 
 /// Where the text of a labelled line begins.
@@ -88,6 +89,7 @@ pub fn render(report: &Report, style: &TextStyle) -> String {
         lines.extend(page.table());
         lines.push(Line::default());
         lines.extend(page.figures());
+        lines.extend(page.findings());
     }
     lines.extend(page.notes());
     if let Some(requests) = &report.requests {
@@ -560,6 +562,17 @@ impl Page<'_> {
             })
             .collect();
         self.labelled("REGIONS", &items)
+    }
+
+    /// Which quota throttled, who is behind the worst minutes, and what helps.
+    fn findings(&self) -> Vec<Line> {
+        let Some(findings) = &self.report.findings else { return Vec::new() };
+        let spelling = Spelling {
+            model: &|model| self.names.short(model),
+            caller: listing::caller,
+            with_year: self.with_year,
+        };
+        findings::lines(findings, &spelling, self.style.width)
     }
 
     /// Why there is nothing to show, in plain words.

@@ -18,7 +18,7 @@
 //!
 //! The one quota that is possible while the other is not is the cause: with *high* confidence where the other is
 //! excluded or the applied quota is reached, *medium* where the other is unlikely, *low* where it is itself only
-//! unlikely. With less than ten minutes without throttles to compare with, one step lower. Where both are possible,
+//! unlikely (tokens alone: a request is one request, and less than was served at other times refuses none). With less than ten minutes without throttles to compare with, one step lower. Where both are possible,
 //! the minute is explained by the quota that explains all minutes that could be told (at least three), with low or
 //! medium confidence; else nothing is claimed. Where neither is possible, throttles came at low use: something that
 //! the log does not show draws on the quota, or it is another quota. ServiceUnavailable is no throttle, it is lack
@@ -748,6 +748,11 @@ impl Ceilings {
             Ordering::Equal if tokens >= Fit::Possible => return Cause::Unknown(Doubt::EitherLimit),
             Ordering::Equal => return Cause::Unknown(Doubt::LowUse),
         };
+        // The margin is for refused calls of unknown size, and a request is one request: fewer than were served at
+        // other times are no reason to refuse one.
+        if limit == Limit::RequestsPerMinute && own == Fit::Unlikely {
+            return Cause::Unknown(Doubt::LowUse);
+        }
         let confidence = match (own, other) {
             // Beside an applied quota that alone is reached it does not matter how much there is to compare with.
             (Fit::Likely, Fit::Unlikely | Fit::Excluded) => return Cause::Quota(limit, Confidence::High),

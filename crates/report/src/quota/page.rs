@@ -3,7 +3,7 @@
 use borehole_quota::Share;
 
 use crate::decimal::Decimal;
-use crate::quota::{Answer, NeedOf, Quota, QuotaReport, TrialOf};
+use crate::quota::{Answer, AttributionOf, NeedOf, Quota, QuotaReport, TrialOf};
 use crate::text::cells::{Ink, Line, cut_middle, escape, flow};
 use crate::text::numbers::{counted, percent, short, short_beside, thousands};
 use crate::text::table::{pad_end, pad_start};
@@ -15,6 +15,8 @@ const INDENT: usize = 10;
 const LINES_MAX: usize = 4;
 /// Cells of a number in the table.
 const NUMBER: usize = 11;
+/// Callers of an attribution that the text names.
+const SHARES_SHOWN: usize = 3;
 /// Cells of a name from the log.
 const NAME_CELLS_MAX: usize = 60;
 
@@ -33,7 +35,10 @@ pub(super) fn render(report: &QuotaReport, style: &TextStyle) -> String {
     if shown < report.quotas.len() {
         let more = counted((report.quotas.len() - shown) as u64, "more quota");
         lines.push(Line::default());
-        lines.push(Line::inked(Ink::Dim, format!("+{more} with fewer attempts; --top shows more, JSON has them all")));
+        lines.push(Line::inked(
+            Ink::Dim,
+            format!("+{more} with fewer attempts; --top shows more, JSON has them all"),
+        ));
     }
     if !report.quotas.is_empty() {
         lines.push(Line::default());
@@ -134,7 +139,97 @@ impl Page<'_> {
             ];
             lines.extend(self.labelled("DAY", items));
         }
+        if let Some(attribution) = &quota.attribution {
+            lines.extend(self.attribution(attribution));
+        }
         lines.extend(self.labelled("known", known(quota)));
+        lines
+    }
+
+    /// Who and what is behind the load.
+    fn attribution(&self, attribution: &AttributionOf) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if attribution.shares.first().is_some_and(|share| share.share_in_worst.is_some()) {
+            let shares = attribution.shares.iter().take(SHARES_SHOWN).filter_map(|share| {
+                let worst = decimal_percent(share.share_in_worst?);
+                let all = share.share.map(decimal_percent).unwrap_or_default();
+                Some(format!("{} {worst} ({all} of all)", who(share.who.as_deref())))
+            });
+            let minutes = attribution.worst_minutes.len();
+            let mut items = vec![format!("of the worst {minutes} minutes:")];
+            items.extend(shares);
+            let (intro, rest) = items.split_at(1);
+            let first = rest.first().map_or(String::new(), |first| format!("{} {first}", intro[0]));
+            let rest = rest.iter().skip(1).cloned();
+            lines.extend(self.labelled("PEAK BY", std::iter::once(first).chain(rest).collect()));
+        }
+        if !attribution.throttled_by.is_empty() {
+            let items = attribution.throttled_by.iter().map(|cause| {
+                let what = match cause.quota.as_str() {
+                    "tokens_per_minute" => "TPM",
+                    "requests_per_minute" => "RPM",
+                    "tokens_per_day" => "tokens per day",
+                    _ => "unknown",
+                };
+                let how = match (cause.confidence, cause.doubt) {
+                    (Some(confidence), _) => format!("{confidence} confidence"),
+                    (None, Some("either_limit")) => {
+                        "tokens and requests were both at their largest".to_owned()
+                    }
+                    (None, Some("low_use")) => "use was low: others may draw on this quota".to_owned(),
+                    _ => "too few tokens are known".to_owned(),
+                };
+                format!("{what} {} ({how})", thousands(u128::from(cause.throttled)))
+            });
+            lines.extend(self.labelled("THROTTLED", items.collect()));
+        }
+        let reservations = &attribution.reservations;
+        if reservations.unused > 0 {
+            let share = percent_wide(reservations.unused, reservations.reserved);
+            let mut items = vec![format!("{share} of the reserved quota tokens were not used")];
+            items.extend(reservations.callers.iter().take(SHARES_SHOWN).map(|caller| {
+                let number = |count: u64| thousands(u128::from(count));
+                let mut parts = Vec::new();
+                if caller.unset > 0 {
+                    parts.push(format!("max_tokens unset in {}", number(caller.unset)));
+                }
+                if caller.oversized > 0 {
+                    parts.push(format!(
+                        "over 4 × its p99 output {} in {}",
+                        number(caller.output_p99),
+                        number(caller.oversized)
+                    ));
+                }
+                format!(
+                    "{}: {} of {} answers",
+                    who(caller.who.as_deref()),
+                    parts.join(", "),
+                    number(caller.answers)
+                )
+            }));
+            lines.extend(self.labelled("UNUSED", items));
+        }
+        if let Some(saved) = attribution.cache.saved.filter(|&saved| saved > 0) {
+            let rate = attribution.cache.hit_rate.map(decimal_percent).unwrap_or_default();
+            let share = percent_wide(saved, attribution.cache.settled_without_cache);
+            lines.extend(self.labelled(
+                "CACHE",
+                vec![
+                    format!("{rate} of the prompt tokens read from the cache"),
+                    format!("saved {} settled quota tokens ({share})", short(saved)),
+                ],
+            ));
+        }
+        if let Some(retries) = attribution.retries.first().filter(|retries| retries.retries > 0) {
+            lines.extend(self.labelled("RETRIES", vec![format!(
+                "{}: {} attempts within 60 s after its {} throttles, {} throttled again, at most {} in a row (an estimate)",
+                who(retries.who.as_deref()),
+                thousands(u128::from(retries.retries)),
+                thousands(u128::from(retries.throttled)),
+                thousands(u128::from(retries.throttled_again)),
+                thousands(u128::from(retries.longest_run)),
+            )]));
+        }
         lines
     }
 
@@ -247,10 +342,9 @@ impl Page<'_> {
             items.push(format!("most at {at} ({})", thousands(u128::from(worst.requests))));
         }
         if let Some(caller) = trial.callers.first() {
-            let who = caller.identity.as_deref().map_or_else(|| "unnamed callers".to_owned(), escape);
             items.push(format!(
                 "most of {} ({})",
-                cut_middle(&who, NAME_CELLS_MAX),
+                who(caller.identity.as_deref()),
                 percent(caller.requests, trial.refused)
             ));
         }
@@ -343,6 +437,18 @@ fn decimal_percent(part: Decimal) -> String {
 /// The same to its last digit, for what the operator gave.
 fn exact_percent(part: Decimal) -> String {
     Share::from_millionths(millionths(part)).to_string()
+}
+
+/// A caller, shortened and escaped.
+fn who(name: Option<&str>) -> String {
+    name.map_or_else(|| "unnamed callers".to_owned(), |name| cut_middle(&escape(name), NAME_CELLS_MAX))
+}
+
+/// A percentage of sums that may not fit 64 bits.
+fn percent_wide(part: u128, whole: u128) -> String {
+    let shift = (u128::BITS - whole.leading_zeros()).saturating_sub(u64::BITS);
+    let narrow = |value: u128| u64::try_from(value >> shift).unwrap_or(u64::MAX);
+    percent(narrow(part), narrow(whole))
 }
 
 fn millionths(part: Decimal) -> u64 {

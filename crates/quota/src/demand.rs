@@ -5,10 +5,13 @@
 //! nothing, and is counted as such. Absent: windows and quotas (see [`crate::replay`]).
 //!
 //! A throttled attempt holds no tokens, and who is throttled tries again. So a caller's throttled attempt begins a
-//! chain: what the same caller sends within 60 s joins it, and a success within that time ends it. All of it was
-//! one request, wanted when the chain began. Throttled attempts of a chain that ended in no success were requests
-//! that somebody wanted in vain; what they would have asked for is imputed from the caller's other requests. Both
-//! are estimates.
+//! chain: a later attempt of the same caller within 60 s continues it, and a success ends it. All of it was one
+//! request, wanted when the chain began. A caller may have many requests under way: each attempt continues one
+//! chain, the oldest, and attempts of one second continue different ones. Throttled attempts of a chain that ended
+//! in no success were requests that somebody wanted in vain; what they would have asked for is imputed from the
+//! caller's other requests. Both are estimates.
+
+use std::collections::VecDeque;
 
 use borehole_record::Count;
 use borehole_usage::Charge;
@@ -191,32 +194,71 @@ enum Fate {
     InVain,
 }
 
-/// A chain that no success has ended yet.
+/// A request that was throttled, with the attempts to get it served; no success has ended it yet.
 struct Chain {
     first_second: i64,
     throttled: Vec<usize>,
 }
 
+/// The chains of one caller. Attempts of one second are different requests, since a retry waits; so an attempt
+/// continues the oldest chain that has none in its own second, and with it only that one.
+#[derive(Default)]
+struct Chains {
+    second: i64,
+    /// Without an attempt in this second, by their first one.
+    waiting: VecDeque<Chain>,
+    /// Continued in this second, in the same order; all of them began before those that wait.
+    continued: Vec<Chain>,
+    /// Begun in this second.
+    begun: Vec<Chain>,
+}
+
+impl Chains {
+    /// Goes on to the second of the next attempt, and leaves the chains that are too old.
+    fn turn_to(&mut self, second: i64) {
+        if second == self.second {
+            return;
+        }
+        self.second = second;
+        for chain in self.continued.drain(..).rev() {
+            self.waiting.push_front(chain);
+        }
+        self.waiting.extend(self.begun.drain(..));
+        let is_over = |chain: &Chain| second.saturating_sub(chain.first_second) > CHAIN_SECONDS;
+        while self.waiting.front().is_some_and(is_over) {
+            self.waiting.pop_front();
+        }
+    }
+
+    fn throttle(&mut self, place: usize) {
+        match self.waiting.pop_front() {
+            Some(mut chain) => {
+                chain.throttled.push(place);
+                self.continued.push(chain);
+            }
+            None => self.begun.push(Chain { first_second: self.second, throttled: vec![place] }),
+        }
+    }
+}
+
 fn fates(requests: &[Request]) -> Vec<Fate> {
     let mut fates = vec![Fate::Stays; requests.len()];
-    let mut chains: FxHashMap<CallerId, Chain> = FxHashMap::default();
+    let mut callers: FxHashMap<CallerId, Chains> = FxHashMap::default();
     for (place, request) in requests.iter().enumerate() {
         let Arrival { second, caller, .. } = request.arrival;
-        let joins = |chain: &Chain| second.saturating_sub(chain.first_second) <= CHAIN_SECONDS;
         match request.ending {
             Ending::Failed => {}
             Ending::Throttled => {
                 // So it stays unless a success follows in time.
                 fates[place] = Fate::InVain;
-                match chains.get_mut(&caller) {
-                    Some(chain) if joins(chain) => chain.throttled.push(place),
-                    _ => {
-                        chains.insert(caller, Chain { first_second: second, throttled: vec![place] });
-                    }
-                }
+                let chains = callers.entry(caller).or_default();
+                chains.turn_to(second);
+                chains.throttle(place);
             }
             Ending::Successful => {
-                if let Some(chain) = chains.remove(&caller).filter(joins) {
+                let Some(chains) = callers.get_mut(&caller) else { continue };
+                chains.turn_to(second);
+                if let Some(chain) = chains.waiting.pop_front() {
                     fates[place] = Fate::Moves;
                     chain.throttled.iter().for_each(|&throttled| fates[throttled] = Fate::Joins);
                     fates[chain.throttled[0]] = Fate::Becomes(place);

@@ -44,8 +44,9 @@ pub struct Need {
     pub peak_minute: Option<UtcMinute>,
     /// Median over active minutes, by nearest rank.
     pub steady: u64,
-    /// Largest of the three windows' answers under [`Estimate::Likely`] × (1 + growth) × (1 + margin), rounded
-    /// up to two digits.
+    /// Largest of the three windows' answers under [`Estimate::LoggedOnly`] and [`Estimate::Likely`] × (1 + growth)
+    /// × (1 + margin), rounded up to two digits. Both, since joined retries can make the likely requests fewer than
+    /// those that were logged.
     pub requested_peak: u64,
     /// Steady × (1 + growth) × (1 + margin), rounded up to two digits.
     pub requested_steady: u64,
@@ -57,6 +58,18 @@ impl Need {
     pub fn enough(&self, estimate: Estimate) -> u64 {
         let answers = self.answers.iter().filter(|answer| answer.estimate == estimate);
         answers.map(|answer| answer.quota).max().unwrap_or(0)
+    }
+
+    /// What a request rests on in one window: the larger answer to the demand as logged and to the likely one,
+    /// before growth and margin.
+    #[must_use]
+    pub fn basis(&self, window: Window) -> u64 {
+        let answers = self.answers.iter().filter(|answer| answer.window == window);
+        answers
+            .filter(|answer| answer.estimate != Estimate::High)
+            .map(|answer| answer.quota)
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -306,7 +319,8 @@ fn need(
     let requested = |value| round_up(aim.margin.grow(aim.growth.grow(value)));
     let mut need =
         Need { answers, peak, peak_minute, steady, requested_peak: 0, requested_steady: requested(steady) };
-    need.requested_peak = requested(need.enough(Estimate::Likely));
+    need.requested_peak =
+        requested(Window::ALL.map(|window| need.basis(window)).into_iter().max().unwrap_or(0));
     need
 }
 

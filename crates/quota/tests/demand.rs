@@ -122,6 +122,36 @@ fn a_chain_ends_with_its_first_success() {
 }
 
 #[test]
+fn each_success_of_a_busy_caller_ends_one_chain() {
+    // Three at once are refused, and two of them come through later; one more is new.
+    let attempts = [
+        throttled(0, ANNA),
+        throttled(0, ANNA),
+        throttled(0, ANNA),
+        served(0, ANNA, 9),
+        throttled(1, ANNA),
+        served(1, ANNA, 1),
+        served(2, ANNA, 2),
+        throttled(2, ANNA),
+    ];
+    let likely = demand(&attempts, Estimate::Likely);
+    // The first was refused again at 1 and served at 2, the second served at 1; the third, refused again at 2, is
+    // imputed, both times.
+    let vain = asks(0, ANNA, 2);
+    let expected =
+        [asks(0, ANNA, 2), asks(0, ANNA, 1), vain, asks(0, ANNA, 9), Arrival { second: 2, ..vain }];
+    assert_eq!(likely.arrivals, expected);
+    assert_eq!((likely.joined, likely.moved, likely.imputed), (3, 2, 2));
+}
+
+#[test]
+fn a_success_in_the_same_second_is_no_retry() {
+    let attempts = [throttled(0, ANNA), served(0, ANNA, 1), served(1, ANNA, 2)];
+    let likely = demand(&attempts, Estimate::Likely);
+    assert_eq!(likely.arrivals, [asks(0, ANNA, 2), asks(0, ANNA, 1)]);
+}
+
+#[test]
 fn another_callers_success_ends_no_chain() {
     let likely = demand(&[throttled(0, ANNA), served(1, BOB, 10)], Estimate::Likely);
     assert_eq!(likely.arrivals, [asks(0, ANNA, 10), asks(1, BOB, 10)], "with everybody's median");

@@ -281,7 +281,8 @@ pub struct NeedOf {
     pub peak_minute: Option<String>,
     /// Steady, grown, with margin, rounded up to two digits.
     pub requested_steady: u64,
-    /// The largest of the windows' answers to the likely demand, grown, with margin, rounded up to two digits.
+    /// The largest of the windows' answers to the demand as logged and the likely one, grown, with margin, rounded up
+    /// to two digits.
     pub requested_peak: u64,
     /// The smallest quota that meets the target, by demand and window.
     pub enough: Vec<Answer>,

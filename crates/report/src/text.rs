@@ -343,7 +343,7 @@ impl Page<'_> {
             "quota TPM: tokens per minute as a quota is charged (input + cache writes + output × \
                           the model's rate) · steady: median active minute · peak: largest minute"
                 .to_owned();
-        if rows().any(|group| group.requests.successful > 0 && group.quota_tokens_per_minute.is_none()) {
+        if rows().any(table::is_unknown) {
             legend.push_str(&format!(" · {}: rate or counts unknown", table::UNKNOWN));
         }
         if rows().any(table::is_partly_known) {
@@ -671,7 +671,7 @@ impl Page<'_> {
         if notes.is_empty() {
             return Vec::new();
         }
-        flow(&label_of("NOTES"), INDENT, &notes, self.style.width, 3 * FLOW_LINES_MAX)
+        flow(&label_of("NOTES"), INDENT, &notes, self.style.width, 4 * FLOW_LINES_MAX)
     }
 }
 

@@ -355,7 +355,7 @@ impl Page<'_> {
         let legend = "TPM: settled quota tokens as logged (steady: median active minute, peak: largest minute); \
                       then the smallest quota that would have been enough if the quota's minute is a refilling \
                       bucket, a clock minute or a sliding one, with max_tokens reserved at the start. AWS does \
-                      not say which it is. Ask: the largest of the three for the likely demand, with growth and \
+                      not say which it is. Ask: the largest of the three for the demand as logged and the likely one, with growth and \
                       margin, rounded up.";
         Line::inked(Ink::Dim, legend).wrapped(self.style.width)
     }

@@ -79,8 +79,8 @@ pub(super) fn warning_words(code: &str) -> Option<&'static str> {
         "timestamp_no_offset" => "times without an offset; read as UTC",
         "leap_second" => "second 60; counted in its minute",
         "ref_and_inline" => "body both inline and by reference; the inline one is used",
-        "burndown_unknown" => "no rule gives the rate of their model, so their quota tokens are not known",
-        "profile_unresolved" => "--inference-profiles FILE says which model an application profile is of",
+        "burndown_unknown" => "no rate known, so no quota tokens",
+        "profile_unresolved" => "no --inference-profiles FILE names its model",
         "tag_type" => "tag values that are not strings; left out",
         _ => return None,
     })

@@ -254,7 +254,7 @@ fn number_texts(group: &Group, largest: &Largest) -> Vec<String> {
         format!("{}{known}", if is_partly_known(group) { AT_LEAST } else { "" })
     };
     let per_minute = group.quota_tokens_per_minute.as_ref();
-    let unknown = || if requests.successful > 0 { UNKNOWN.to_owned() } else { absent() };
+    let unknown = || if is_unknown(group) { UNKNOWN.to_owned() } else { absent() };
     let average = |value| Option::map_or_else(value, absent, short_decimal);
     vec![
         short_beside(u128::from(requests.attempted), largest.requests),
@@ -265,6 +265,11 @@ fn number_texts(group: &Group, largest: &Largest) -> Vec<String> {
         average(group.statistics.average_input_tokens_per_request),
         average(group.statistics.average_output_tokens_per_request),
     ]
+}
+
+/// Whether there are successful requests, and quota tokens are known of none of them.
+pub(super) fn is_unknown(group: &Group) -> bool {
+    group.tokens.settled_known == 0 && group.requests.successful > 0
 }
 
 /// Whether quota tokens are known of some successful requests and not of others.

@@ -219,17 +219,15 @@ pub(super) fn high_token(facts: &TicketFacts) -> String {
     )
 }
 
-/// `bucket 4.90M, minute 5.60M, sliding 6.40M`, under the likely demand.
+/// `bucket 4.90M, minute 5.60M, sliding 6.40M`: what the requested peak rests on.
 pub(super) fn windows(need: &Need) -> String {
     let words = Window::ALL.map(|window| {
-        let answer =
-            need.answers.iter().find(|answer| answer.window == window && answer.estimate == Estimate::Likely);
         let word = match window {
             Window::Bucket => "bucket",
             Window::ClockMinute => "minute",
             Window::Sliding => "sliding",
         };
-        format!("{word} {}", answer.map_or_else(|| "–".to_owned(), |answer| short(u128::from(answer.quota))))
+        format!("{word} {}", short(u128::from(need.basis(window))))
     });
     words.join(", ")
 }
@@ -481,6 +479,6 @@ fn estimates(which: Limit, need: &Need, throttled: u64) -> String {
     let [logged, likely, high] = Estimate::ALL.map(|estimate| count(need.enough(estimate)));
     format!(
         "{label} that would have been enough: {logged} for what was served, {likely} likely (retries joined, \
-         the rest imputed; this is used), {high} at the high end"
+         the rest imputed), {high} at the high end; the larger of the first two is used"
     )
 }

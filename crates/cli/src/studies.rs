@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use borehole_quota::replay::Limits;
 use borehole_quota::rules::{Limit, Rules};
-use borehole_quota::study::{Aim, KeyStudy, output_percentile, study};
-use borehole_quota::what_if::WhatIf;
+use borehole_quota::study::{Aim, KeyStudy, study};
+use borehole_quota::what_if::{WhatIf, output_percentile};
 use borehole_quota::{Attempt, AttemptBook, CallerId, QuotaKey, Share};
 use borehole_record::{Scope, UtcDay, identity};
 use clap::{Args, ValueEnum};
@@ -56,7 +56,7 @@ pub(crate) struct WhatIfArgs {
     /// Requests ask for at most so many output tokens: a number, or a percentile of each quota's answers (p99.9)
     #[arg(long, value_name = "N|pXX")]
     pub cap_max_tokens: Option<Cap>,
-    /// The calls go to this model
+    /// The calls of each quota go to this model, by its rates
     #[arg(long, value_name = "MODEL")]
     pub as_model: Option<String>,
     /// The calls go to this scope, together with those that do already
@@ -75,8 +75,8 @@ pub(crate) struct WhatIfArgs {
 pub(crate) enum Cap {
     /// In tokens.
     Tokens(u64),
-    /// The output that so many of 1,000 answers stay within.
-    Permille(u64),
+    /// The output that this share of the answers stays within.
+    Percentile(Share),
 }
 
 impl FromStr for Cap {
@@ -87,11 +87,9 @@ impl FromStr for Cap {
         let Some(percentile) = text.strip_prefix('p') else {
             return text.replace(',', "").parse().map(Cap::Tokens).map_err(|_| wrong());
         };
-        let share: Share = percentile.parse().map_err(|_| wrong())?;
-        let permille = share.millionths() / 1_000;
-        (share.millionths().is_multiple_of(1_000) && (1..=1_000).contains(&permille))
-            .then_some(Cap::Permille(permille))
-            .ok_or_else(wrong)
+        let rank: Share = percentile.parse().map_err(|_| wrong())?;
+        let is_rank = rank > Share::default() && rank <= Share::from_millionths(1_000_000);
+        is_rank.then_some(Cap::Percentile(rank)).ok_or_else(wrong)
     }
 }
 
@@ -164,9 +162,8 @@ impl WhatIfArgs {
         let mut words = Vec::new();
         match self.cap_max_tokens {
             Some(Cap::Tokens(tokens)) => words.push(format!("max_tokens capped at {tokens}")),
-            Some(Cap::Permille(permille)) => {
-                let share = Share::from_millionths(permille * 1_000);
-                words.push(format!("max_tokens capped where {share} of the answers end"));
+            Some(Cap::Percentile(rank)) => {
+                words.push(format!("max_tokens capped where {rank} of the answers end"));
             }
             None => {}
         }
@@ -215,7 +212,7 @@ pub(crate) fn studies(
         let charge = rules.charge(&key.model, day);
         let cap = match what_if.cap_max_tokens {
             Some(Cap::Tokens(tokens)) => Some(tokens),
-            Some(Cap::Permille(permille)) => output_percentile(&attempts, permille),
+            Some(Cap::Percentile(rank)) => output_percentile(&attempts, rank),
             None => None,
         };
         let goal = Aim {
@@ -224,14 +221,15 @@ pub(crate) fn studies(
             margin: aim.margin.unwrap_or_default(),
             what_if: WhatIf {
                 cap_max_tokens: cap,
-                // The key is that of the other model already, and so are its rates.
-                charge: None,
+                charge: what_if.as_model.as_deref().map(|model| rules.charge(model, day)),
                 no_cache: what_if.no_cache,
                 without: without.clone(),
             },
             limits,
         };
-        let mut study = study(&key, &attempts, charge, rules.model(&key.model, day), &goal);
+        // Whether there is a quota of requests is for the model that is called then.
+        let called = what_if.as_model.as_deref().unwrap_or(&key.model);
+        let mut study = study(&key, &attempts, charge, rules.model(called, day), &goal);
         let find = |limit| applied.find(&key, limit, rules).cloned();
         study.applied_tpm = find(Limit::TokensPerMinute);
         study.applied_rpm = find(Limit::RequestsPerMinute);
@@ -254,9 +252,6 @@ fn attempts_by_key(
             && matches!(key.scope, Scope::OnDemand | Scope::Geo | Scope::Global)
         {
             key.scope = scope.into();
-        }
-        if let Some(model) = &what_if.as_model {
-            key.model = model.as_str().into();
         }
         if aim.scope.is_empty() || aim.scope.iter().any(|scope| scope == key.scope.as_str()) {
             by_key.entry(key).or_default().extend(attempts.attempts());

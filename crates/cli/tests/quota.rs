@@ -217,6 +217,49 @@ fn wrong_what_ifs_and_files_are_usage_errors() {
 }
 
 #[test]
+fn another_model_charges_by_its_own_rates() {
+    let dump = Dump::new();
+    dump.put_aws("2024/03/11/07", "a.json.gz", &[asking(1, "2024-03-11T07:00:00Z", 100, 1_000, 100, 1_000)]);
+    let root = dump.root();
+    let arguments =
+        [root.as_str(), "--target", "0%", "--as-model", "anthropic.claude-sonnet-4-5-20250929-v1:0"];
+    let needs = |found: &Value| {
+        let need = &found["quotas"][0]["tokens_per_minute"];
+        (need["steady"].clone(), need["requested_steady"].clone(), need["requested_peak"].clone())
+    };
+    // 1x settles at 100 + 1,000, 5x at 100 + 5,000; either reserves 200 only.
+    assert_eq!(needs(&answer(&arguments[..3])), (json!(1_100), json!(1_100), json!(200)));
+    assert_eq!(needs(&answer(&arguments)), (json!(1_100), json!(5_100), json!(200)));
+}
+
+#[test]
+fn cloudwatch_is_held_against_the_log() {
+    let dump = Dump::new();
+    let records: Vec<Value> = (0..4)
+        .map(|number| asking(number, &format!("2024-03-11T07:0{number}:00Z"), 100, 10, 100, 1_000))
+        .collect();
+    dump.put_aws("2024/03/11/07", "a.json.gz", &records);
+    let times: Vec<String> = (0..4).map(|minute| format!("2024-03-11T07:0{minute}:00+00:00")).collect();
+    let metrics = json!({"MetricDataResults": [
+        {"Id": "m1", "Label": "Invocations", "Timestamps": times, "Values": [1.0, 1.0, 1.0, 1.0], "StatusCode": "Complete"},
+        {"Id": "m2", "Label": "OutputTokenCount", "Timestamps": times, "Values": [10.0, 10.0, 12.0, 10.0], "StatusCode": "Complete"},
+    ]});
+    dump.put("metrics.json", metrics.to_string());
+    dump.put("metrics.txt", "{");
+    let (root, file) = (dump.at("AWSLogs"), dump.at("metrics.json"));
+    let found = quota(&[&root, "--cloudwatch", &file, "--format", "json", "-q"]).ends(0).json();
+    assert_eq!(found["schema"], "borehole.reconciliation/1");
+    let csv = dump.at("sheet.csv");
+    quota(&[&root, "--cloudwatch", &file, "--period", "day", "-o", &csv, "-q"]).ends(0);
+    let sheet = std::fs::read_to_string(&csv).expect("the sheet");
+    assert!(sheet.lines().any(|line| line.ends_with(",OutputTokenCount,42,40,2")), "{sheet}");
+    let text = quota(&[&root, "--cloudwatch", &file, "-q"]).ends(0).out;
+    assert!(text.contains("OutputTokenCount"), "{text}");
+    let wrong = quota(&[&root, "--cloudwatch", &dump.at("metrics.txt")]).ends(2);
+    assert!(wrong.err.contains("metrics.txt"), "{}", wrong.err);
+}
+
+#[test]
 fn scopes_that_become_one_draw_on_one_quota() {
     let dump = Dump::new();
     let mut geo = asking(1, "2024-03-11T07:00:00Z", 100, 10, 100, 1_000);

@@ -16,7 +16,7 @@ use crate::key::QuotaKey;
 use crate::replay::{self, Limits, Measure, Window};
 use crate::rules::ModelRules;
 use crate::share::Share;
-use crate::what_if::WhatIf;
+use crate::what_if::{WhatIf, nearest_rank, output_percentile};
 
 /// What is asked of a study.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -48,7 +48,7 @@ pub struct Need {
     /// × (1 + margin), rounded up to two digits. Both, since joined retries can make the likely requests fewer than
     /// those that were logged.
     pub requested_peak: u64,
-    /// Steady × (1 + growth) × (1 + margin), rounded up to two digits.
+    /// Steady, with what is changed, × (1 + growth) × (1 + margin), rounded up to two digits.
     pub requested_steady: u64,
 }
 
@@ -214,7 +214,8 @@ const DAY_MINUTES: i64 = 1_440;
 /// Studies one quota. `attempts` are in the order of (second, request id).
 #[must_use]
 pub fn study(key: &QuotaKey, attempts: &[Attempt], charge: Charge, rules: ModelRules, aim: &Aim) -> KeyStudy {
-    let minutes = minute_loads(attempts, &charge);
+    let minutes = minute_loads(attempts, &charge, &WhatIf::default());
+    let changed = minute_loads(attempts, &charge, &aim.what_if);
     let demands = Estimate::ALL.map(|estimate| Demand::of(attempts, &charge, &aim.what_if, estimate));
     let throttled = attempts.iter().filter(|attempt| attempt.ending == Ending::Throttled).count() as u64;
     let likely = &demands[1];
@@ -229,9 +230,11 @@ pub fn study(key: &QuotaKey, attempts: &[Attempt], charge: Charge, rules: ModelR
         imputed: likely.imputed,
         not_imputed: likely.not_imputed,
     };
-    let need =
-        |measure, load: fn(&MinuteLoad) -> u64| need(&demands, throttled == 0, &minutes, measure, load, aim);
-    let tokens = charge.burndown.is_some().then(|| need(Measure::Tokens, |minute| minute.settled));
+    let need = |measure, load: fn(&MinuteLoad) -> u64| {
+        need(&demands, throttled == 0, [&minutes, &changed], measure, load, aim)
+    };
+    let has_rate = aim.what_if.charge.unwrap_or(charge).burndown.is_some();
+    let tokens = has_rate.then(|| need(Measure::Tokens, |minute| minute.settled));
     let has_requests = rules.rpm_applies.as_ref().is_none_or(|row| row.value);
     let requests = has_requests.then(|| need(Measure::Requests, |minute| minute.attempts));
     let remedies = match &tokens {
@@ -261,9 +264,10 @@ pub fn study(key: &QuotaKey, attempts: &[Attempt], charge: Charge, rules: ModelR
     }
 }
 
-fn minute_loads(attempts: &[Attempt], charge: &Charge) -> Vec<(UtcMinute, MinuteLoad)> {
+fn minute_loads(attempts: &[Attempt], logged: &Charge, what_if: &WhatIf) -> Vec<(UtcMinute, MinuteLoad)> {
+    let charge = what_if.charge(logged);
     let mut minutes: Vec<(UtcMinute, MinuteLoad)> = Vec::new();
-    for attempt in attempts {
+    for attempt in attempts.iter().filter(|attempt| !what_if.without.contains(&attempt.caller)) {
         let minute = UtcMinute(attempt.second.div_euclid(UtcMinute::SECONDS));
         if minutes.last().is_none_or(|(last, _)| *last != minute) {
             minutes.push((minute, MinuteLoad::default()));
@@ -272,7 +276,7 @@ fn minute_loads(attempts: &[Attempt], charge: &Charge) -> Vec<(UtcMinute, Minute
         load.attempts += 1;
         load.throttled += u64::from(attempt.ending == Ending::Throttled);
         if attempt.ending == Ending::Successful {
-            let tokens = &attempt.tokens;
+            let tokens = &what_if.tokens(&attempt.tokens, logged);
             let raw = tokens.input.get().unwrap_or(0) + tokens.output.get().unwrap_or(0);
             load.raw = load.raw.saturating_add(raw);
             load.settled = load.settled.saturating_add(charge.settled(tokens).unwrap_or(0));
@@ -285,7 +289,7 @@ fn minute_loads(attempts: &[Attempt], charge: &Charge) -> Vec<(UtcMinute, Minute
 fn need(
     demands: &[Demand; Estimate::ALL.len()],
     uncensored: bool,
-    minutes: &[(UtcMinute, MinuteLoad)],
+    [minutes, changed]: [&[(UtcMinute, MinuteLoad)]; 2],
     measure: Measure,
     load: fn(&MinuteLoad) -> u64,
     aim: &Aim,
@@ -311,14 +315,22 @@ fn need(
             });
         }
     }
-    let mut loads: Vec<u64> = minutes.iter().map(|(_, minute)| load(minute)).collect();
-    let peak = loads.iter().copied().max().unwrap_or(0);
+    let peak = minutes.iter().map(|(_, minute)| load(minute)).max().unwrap_or(0);
     let peak_minute = minutes.iter().find(|(_, minute)| load(minute) == peak).map(|(minute, _)| *minute);
-    loads.sort_unstable();
-    let steady = loads.get(loads.len().div_ceil(2).saturating_sub(1)).copied().unwrap_or(0);
+    let median = |minutes: &[(UtcMinute, MinuteLoad)]| {
+        let mut loads: Vec<u64> = minutes.iter().map(|(_, minute)| load(minute)).collect();
+        nearest_rank(&mut loads, Share::from_millionths(500_000)).unwrap_or(0)
+    };
+    let steady = median(minutes);
     let requested = |value| round_up(aim.margin.grow(aim.growth.grow(value)));
-    let mut need =
-        Need { answers, peak, peak_minute, steady, requested_peak: 0, requested_steady: requested(steady) };
+    let mut need = Need {
+        answers,
+        peak,
+        peak_minute,
+        steady,
+        requested_peak: 0,
+        requested_steady: requested(median(changed)),
+    };
     need.requested_peak =
         requested(Window::ALL.map(|window| need.basis(window)).into_iter().max().unwrap_or(0));
     need
@@ -368,8 +380,8 @@ fn remedies(
     knowledge: &Knowledge,
 ) -> Vec<Remedy> {
     let mut changes: Vec<(Change, WhatIf)> = Vec::new();
-    for permille in CAP_PERMILLES {
-        let Some(cap) = output_percentile(attempts, permille).map(round_cap) else { continue };
+    for rank in CAP_RANKS {
+        let Some(cap) = output_percentile(attempts, rank).map(round_cap) else { continue };
         let is_new = changes.iter().all(|(change, _)| *change != Change::CapMaxTokens(cap));
         let asked = aim.what_if.cap_max_tokens;
         if is_new && asked.is_none_or(|asked| asked > cap) {
@@ -401,27 +413,14 @@ fn remedies(
     remedies.collect()
 }
 
-/// Caps that are tried: the output that so many of 1,000 answers stay within.
-const CAP_PERMILLES: [u64; 2] = [999, 990];
+/// Caps that are tried: the output that this share of the answers stays within.
+const CAP_RANKS: [Share; 2] = [Share::from_millionths(999_000), Share::from_millionths(990_000)];
 
 /// The largest of the windows' answers.
 fn enough(demand: &Demand, measure: Measure, target: Share) -> u64 {
     let answers =
         Window::ALL.into_iter().map(|window| replay::smallest(demand, window, measure, target).quota);
     answers.max().unwrap_or(0)
-}
-
-/// The output tokens that so many of 1,000 successful answers stay within, by nearest rank; `None` where no
-/// output is known.
-#[must_use]
-pub fn output_percentile(attempts: &[Attempt], permille: u64) -> Option<u64> {
-    let successful = attempts.iter().filter(|attempt| attempt.ending == Ending::Successful);
-    let mut outputs: Vec<u64> = successful.filter_map(|attempt| attempt.tokens.output.get()).collect();
-    if outputs.is_empty() {
-        return None;
-    }
-    let rank = (outputs.len() as u64 * permille).div_ceil(1_000).clamp(1, outputs.len() as u64) as usize;
-    Some(*outputs.select_nth_unstable(rank - 1).1)
 }
 
 /// A cap that somebody would type: the next multiple of 256 up to 4,096, of 1,024 above.

@@ -191,6 +191,22 @@ fn what_is_missing_is_said_and_not_guessed() {
 }
 
 #[test]
+fn strings_of_the_log_do_not_reach_the_terminal() {
+    let dump = Dump::new();
+    let evil = "evil\u{1b}]0;owned\u{7}\u{202e}model";
+    let mut record = asking(1, "2024-03-11T07:00:00Z", 10, 5, 100, 400);
+    record["modelId"] = json!(evil);
+    record["identity"]["arn"] = json!(format!("arn:aws:iam::111122223333:user/{evil}"));
+    dump.put_aws("2024/03/11/07", "a.json.gz", &[record, call(2, "2024-03-11T07:00:00Z", 1, 1)]);
+    let text = quota(&[&dump.root(), "-q", "--tpm", "1"]).ends(0).out;
+    let json = quota(&[&dump.root(), "-q", "--tpm", "1", "--format", "json"]).ends(0).out;
+    for out in [text, json] {
+        assert!(out.contains("evil"), "{out}");
+        assert!(!out.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{out:?}");
+    }
+}
+
+#[test]
 fn wrong_what_ifs_and_files_are_usage_errors() {
     let dump = Dump::new();
     dump.put_aws("2024/03/11/07", "a.json.gz", &[call(1, "2024-03-11T07:00:00Z", 10, 5)]);

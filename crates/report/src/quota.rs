@@ -9,7 +9,7 @@ use std::sync::Arc;
 use borehole_quota::applied::AppliedQuota;
 use borehole_quota::attribution::{self, Attribution, Cause, CauseSummary, Causes};
 use borehole_quota::demand::Estimate;
-use borehole_quota::replay::{Limits, Window};
+use borehole_quota::replay::Window;
 use borehole_quota::rules::{Limit, Ruled};
 use borehole_quota::study::{Change, KeyStudy, Knowledge, Need, Remedy, Trial};
 use borehole_quota::{Callers, QuotaKey, Share};
@@ -321,8 +321,14 @@ pub struct Day {
 /// What a change would need.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct WhatIfOf {
-    /// The change, in words.
-    pub change: String,
+    /// `cap_max_tokens`, `no_cache` or `without_caller`.
+    pub change: &'static str,
+    /// The cap, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// The caller who is gone, with `without_caller`; absent for those whom the log does not name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// Largest of the windows' answers to the likely demand, in TPM, before growth and margin.
     pub tokens_per_minute: u64,
     /// The same without the change.
@@ -629,18 +635,15 @@ fn window_word(window: Window) -> &'static str {
 }
 
 fn what_if(remedy: &Remedy, callers: &Callers) -> WhatIfOf {
-    let change = match remedy.change {
-        Change::CapMaxTokens(cap) => {
-            format!("capping max_tokens at {}", crate::text::thousands(u128::from(cap)))
-        }
-        Change::NoCache => "without caching".to_owned(),
-        Change::Without(caller) => {
-            let identity = callers.get(caller).identity.as_deref().unwrap_or("the unnamed callers");
-            format!("without {identity}")
-        }
+    let (change, max_tokens, caller) = match remedy.change {
+        Change::CapMaxTokens(cap) => ("cap_max_tokens", Some(cap), None),
+        Change::NoCache => ("no_cache", None, None),
+        Change::Without(caller) => ("without_caller", None, callers.get(caller).identity.as_deref()),
     };
     WhatIfOf {
         change,
+        max_tokens,
+        caller: caller.map(str::to_owned),
         tokens_per_minute: remedy.tokens_per_minute,
         unchanged: remedy.unchanged,
         cut: remedy.cut,
@@ -694,15 +697,4 @@ fn applied_of(
         peak_use: need.and_then(|(peak, _)| quotient(peak, quota.value)),
         need: need.and_then(|(_, need)| quotient(need, quota.value)),
     })
-}
-
-/// The asked trial in words.
-#[must_use]
-pub fn limits_words(limits: Limits) -> String {
-    let number = |value: u64| crate::text::thousands(u128::from(value));
-    let parts = [
-        limits.tokens_per_minute.map(|tokens| format!("{} TPM", number(tokens))),
-        limits.requests_per_minute.map(|requests| format!("{} RPM", number(requests))),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }

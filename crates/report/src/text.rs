@@ -7,7 +7,7 @@
 mod advice;
 pub(crate) mod cells;
 mod explain;
-mod listing;
+pub(crate) mod listing;
 mod names;
 pub(crate) mod numbers;
 pub(crate) mod stamp;

@@ -5,6 +5,7 @@ use borehole_quota::Share;
 use crate::decimal::Decimal;
 use crate::quota::{Answer, AttributionOf, NeedOf, Quota, QuotaReport, TrialOf};
 use crate::text::cells::{Ink, Line, cut_middle, escape, flow};
+use crate::text::listing::caller;
 use crate::text::numbers::{counted, percent, short, short_beside, thousands};
 use crate::text::table::{pad_end, pad_start};
 use crate::text::{TextStyle, stamp};
@@ -122,7 +123,7 @@ impl Page<'_> {
         lines.extend(self.applied(quota));
         lines.extend(self.what_ifs(quota));
         for (at, trial) in quota.trials.iter().enumerate() {
-            lines.extend(self.trial(if at == 0 { "TRIAL" } else { "" }, trial));
+            lines.extend(self.trial(if at == 0 { "TRIAL" } else { "" }, trial, key.account.as_deref()));
         }
         if let Some(day) = &quota.tokens_per_day {
             let items = vec![
@@ -140,20 +141,20 @@ impl Page<'_> {
             lines.extend(self.labelled("DAY", items));
         }
         if let Some(attribution) = &quota.attribution {
-            lines.extend(self.attribution(attribution));
+            lines.extend(self.attribution(attribution, key.account.as_deref()));
         }
         lines.extend(self.labelled("known", known(quota)));
         lines
     }
 
     /// Who and what is behind the load.
-    fn attribution(&self, attribution: &AttributionOf) -> Vec<Line> {
+    fn attribution(&self, attribution: &AttributionOf, account: Option<&str>) -> Vec<Line> {
         let mut lines = Vec::new();
         if attribution.shares.first().is_some_and(|share| share.share_in_worst.is_some()) {
             let shares = attribution.shares.iter().take(SHARES_SHOWN).filter_map(|share| {
                 let worst = decimal_percent(share.share_in_worst?);
                 let all = share.share.map(decimal_percent).unwrap_or_default();
-                Some(format!("{} {worst} ({all} of all)", who(share.who.as_deref())))
+                Some(format!("{} {worst} ({all} of all)", who(share.who.as_deref(), account)))
             });
             let minutes = attribution.worst_minutes.len();
             let mut items = vec![format!("of the worst {minutes} minutes:")];
@@ -202,7 +203,7 @@ impl Page<'_> {
                 }
                 format!(
                     "{}: {} of {} answers",
-                    who(caller.who.as_deref()),
+                    who(caller.who.as_deref(), account),
                     parts.join(", "),
                     number(caller.answers)
                 )
@@ -223,7 +224,7 @@ impl Page<'_> {
         if let Some(retries) = attribution.retries.first().filter(|retries| retries.retries > 0) {
             lines.extend(self.labelled("RETRIES", vec![format!(
                 "{}: {} attempts within 60 s after its {} throttles, {} throttled again, at most {} in a row (an estimate)",
-                who(retries.who.as_deref()),
+                who(retries.who.as_deref(), account),
                 thousands(u128::from(retries.retries)),
                 thousands(u128::from(retries.throttled)),
                 thousands(u128::from(retries.throttled_again)),
@@ -300,9 +301,14 @@ impl Page<'_> {
     }
 
     fn what_ifs(&self, quota: &Quota) -> Vec<Line> {
+        let account = quota.key.account.as_deref();
         let mut lines = Vec::new();
         for (at, what_if) in quota.what_ifs.iter().enumerate() {
-            let change = cut_middle(&escape(&what_if.change), NAME_CELLS_MAX);
+            let change = match (what_if.change, what_if.max_tokens) {
+                ("no_cache", _) => "without caching".to_owned(),
+                (_, Some(cap)) => format!("capping max_tokens at {}", thousands(u128::from(cap))),
+                _ => format!("without {}", who(what_if.caller.as_deref(), account)),
+            };
             let (need, before) = (what_if.tokens_per_minute, what_if.unchanged);
             let verdict = match need.cmp(&before) {
                 std::cmp::Ordering::Less => format!("{} less quota", percent(before - need, before)),
@@ -319,7 +325,7 @@ impl Page<'_> {
         lines
     }
 
-    fn trial(&self, label: &str, trial: &TrialOf) -> Vec<Line> {
+    fn trial(&self, label: &str, trial: &TrialOf, account: Option<&str>) -> Vec<Line> {
         let mut items = vec![format!(
             "{} window: {} of {} refused ({})",
             trial.window.replace('_', " "),
@@ -344,7 +350,7 @@ impl Page<'_> {
         if let Some(caller) = trial.callers.first() {
             items.push(format!(
                 "most of {} ({})",
-                who(caller.identity.as_deref()),
+                who(caller.identity.as_deref(), account),
                 percent(caller.requests, trial.refused)
             ));
         }
@@ -439,9 +445,12 @@ fn exact_percent(part: Decimal) -> String {
     Share::from_millionths(millionths(part)).to_string()
 }
 
-/// A caller, shortened and escaped.
-fn who(name: Option<&str>) -> String {
-    name.map_or_else(|| "unnamed callers".to_owned(), |name| cut_middle(&escape(name), NAME_CELLS_MAX))
+/// A caller without what the account says already, shortened and escaped.
+fn who(name: Option<&str>, account: Option<&str>) -> String {
+    name.map_or_else(
+        || "unnamed callers".to_owned(),
+        |name| cut_middle(&escape(caller(name, account)), NAME_CELLS_MAX),
+    )
 }
 
 /// A percentage of sums that may not fit 64 bits.

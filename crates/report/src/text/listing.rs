@@ -88,7 +88,7 @@ fn origin(request: &Request, names: &ModelNames, room: usize) -> String {
 }
 
 /// The caller without what the account beside it says already: `role/session`, `user/name`; else the whole ARN.
-pub(super) fn caller<'a>(identity: &'a str, account: Option<&str>) -> &'a str {
+pub(crate) fn caller<'a>(identity: &'a str, account: Option<&str>) -> &'a str {
     let parts: Vec<&str> = identity.splitn(6, ':').collect();
     match parts[..] {
         ["arn", _, _, _, owner, resource] if Some(owner) == account => {

@@ -159,8 +159,9 @@ pub(crate) fn run(args: &Quota) -> Outcome {
 /// Adds to each study who and what is behind the load that was logged.
 fn attributed(gathered: &Gathered, args: &Quota, studies: Vec<KeyStudy>) -> Vec<Studied> {
     let grouping = Grouping::new(gathered.book.callers(), Who::from(&args.by));
-    let value = |quota: &Option<AppliedQuota>| quota.as_ref().map(|quota| quota.value);
     let studied = studies.into_iter().map(|study| {
+        let scope = study.key.scope;
+        let value = |quota: &Option<AppliedQuota>| quota.as_ref().map(|quota| quota.value_for(scope));
         let known = KnownQuotas {
             tokens_per_minute: value(&study.applied_tpm),
             requests_per_minute: value(&study.applied_rpm),

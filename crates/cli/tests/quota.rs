@@ -276,6 +276,46 @@ fn cloudwatch_is_held_against_the_log() {
 }
 
 #[test]
+fn use_is_held_against_the_applied_quotas() {
+    let dump = Dump::new();
+    let mut record = asking(1, "2024-03-11T07:00:00Z", 1_000, 100, 1_000, 400);
+    record["modelId"] = json!("us.anthropic.claude-sonnet-4-5-20250929-v1:0");
+    dump.put_aws("2024/03/11/07", "a.json.gz", &[record]);
+    let quota = |code: &str, name: &str, value: f64| {
+        json!({"ServiceCode": "bedrock", "QuotaCode": code, "QuotaName": name, "Value": value, "Adjustable": true,
+               "QuotaArn": format!("arn:aws:servicequotas:us-east-1:111122223333:bedrock/{code}")})
+    };
+    let model = "Anthropic Claude Sonnet 4.5 V1";
+    let quotas = [
+        quota("L-F4DDD3EB", &format!("Cross-region model inference tokens per minute for {model}"), 3_000.0),
+        quota(
+            "L-381AD9EE",
+            &format!("Model invocation max tokens per day for {model} (doubled for cross-region calls)"),
+            1_500.0,
+        ),
+    ];
+    dump.put("quotas/us-east-1.json", json!({"Quotas": quotas}).to_string());
+    let (root, quotas) = (dump.at("AWSLogs"), dump.at("quotas"));
+    let found = answer(&[&root, "--service-quotas", &quotas, "--target", "0%"]);
+    // 1,000 + 5 × 100 settled; 2,000 reserved.
+    let applied = found["quotas"][0]["applied"].as_array().expect("applied quotas").clone();
+    let brief: Vec<Value> = applied
+        .iter()
+        .map(|it| json!([it["limit"], it["value"], it["usable"], it["peak_use"], it["need"]]))
+        .collect();
+    assert_eq!(
+        brief,
+        [
+            json!(["tokens_per_minute", 3_000, 3_000, 0.5, 0.666667]),
+            json!(["tokens_per_day", 1_500, 3_000, 0.5, 0.5]),
+        ]
+    );
+    let text = self::quota(&[&root, "--service-quotas", &quotas, "-q"]).ends(0).out;
+    assert!(text.contains("3,000 TPM (L-F4DDD3EB): peak uses 50 %"), "{text}");
+    assert!(text.contains("3,000 for geo calls"), "{text}");
+}
+
+#[test]
 fn scopes_that_become_one_draw_on_one_quota() {
     let dump = Dump::new();
     let mut geo = asking(1, "2024-03-11T07:00:00Z", 100, 10, 100, 1_000);

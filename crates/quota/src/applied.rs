@@ -42,6 +42,16 @@ impl AppliedQuota {
     pub fn is_doubled_across_regions(&self) -> bool {
         self.name.to_ascii_lowercase().contains("doubled for cross-region")
     }
+
+    /// What calls of a scope may use of it.
+    #[must_use]
+    pub fn value_for(&self, scope: Scope) -> u64 {
+        if scope == Scope::Geo && self.is_doubled_across_regions() {
+            self.value.saturating_mul(2)
+        } else {
+            self.value
+        }
+    }
 }
 
 /// Why a file of applied quotas cannot be used.

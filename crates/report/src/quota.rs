@@ -13,7 +13,7 @@ use borehole_quota::replay::Window;
 use borehole_quota::rules::{Limit, Ruled};
 use borehole_quota::study::{Change, KeyStudy, Knowledge, Need, Remedy, Trial};
 use borehole_quota::{Callers, QuotaKey, Share};
-use borehole_record::Timestamp;
+use borehole_record::{Scope, Timestamp};
 use borehole_usage::figures::Ratio;
 use serde::Serialize;
 
@@ -389,14 +389,16 @@ pub struct Applied {
     pub name: String,
     /// `L-…`.
     pub code: String,
-    /// The value.
+    /// The value, as Service Quotas has it.
     pub value: u64,
+    /// What calls of this scope may use of it: twice the value for geo calls, where the quota's name says so.
+    pub usable: u64,
     /// Whether an increase can be asked for.
     pub adjustable: bool,
-    /// The peak over the value; absent for a value of 0.
+    /// The peak over what is usable; absent for a value of 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_use: Option<Decimal>,
-    /// What is needed over the value, likewise.
+    /// What is needed over it, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub need: Option<Decimal>,
 }
@@ -521,7 +523,7 @@ fn quota(studied: &Studied, callers: &Callers) -> Quota {
         trials: study.trials.iter().map(|trial| trial_of(trial, callers)).collect(),
         applied: applied
             .into_iter()
-            .filter_map(|(limit, quota, need)| applied_of(limit, quota, need))
+            .filter_map(|(limit, quota, need)| Some(applied_of(limit, quota.as_ref()?, need, *scope)))
             .collect(),
         attribution: studied
             .attribution
@@ -682,19 +684,16 @@ fn trial_of(trial: &Trial, callers: &Callers) -> TrialOf {
     }
 }
 
-fn applied_of(
-    limit: &'static str,
-    quota: &Option<AppliedQuota>,
-    need: Option<(u64, u64)>,
-) -> Option<Applied> {
-    let quota = quota.as_ref()?;
-    Some(Applied {
+fn applied_of(limit: &'static str, quota: &AppliedQuota, need: Option<(u64, u64)>, scope: Scope) -> Applied {
+    let usable = quota.value_for(scope);
+    Applied {
         limit,
         name: quota.name.clone(),
         code: quota.code.clone(),
         value: quota.value,
+        usable,
         adjustable: quota.adjustable,
-        peak_use: need.and_then(|(peak, _)| quotient(peak, quota.value)),
-        need: need.and_then(|(_, need)| quotient(need, quota.value)),
-    })
+        peak_use: need.and_then(|(peak, _)| quotient(peak, usable)),
+        need: need.and_then(|(_, need)| quotient(need, usable)),
+    }
 }

@@ -285,6 +285,9 @@ impl Page<'_> {
             };
             let mut text =
                 format!("{} {what} ({})", thousands(u128::from(applied.value)), escape(&applied.code));
+            if applied.usable != applied.value {
+                text.push_str(&format!(", {} for geo calls", thousands(u128::from(applied.usable))));
+            }
             if let Some(peak) = applied.peak_use {
                 text.push_str(&format!(": peak uses {}", decimal_percent(peak)));
             }

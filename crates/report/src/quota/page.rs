@@ -13,7 +13,7 @@ use crate::text::{TextStyle, stamp};
 /// Where the text of a labelled line begins.
 const INDENT: usize = 10;
 /// Lines that one label may take.
-const LINES_MAX: usize = 4;
+const LINES_MAX: usize = 6;
 /// Cells of a number in the table.
 const NUMBER: usize = 11;
 /// Callers of an attribution that the text names.

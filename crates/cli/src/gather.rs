@@ -312,7 +312,8 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
     let (plan, ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
     drop(shown);
 
-    let Cells { totals, book, .. } = cells;
+    let Cells { totals, mut book, .. } = cells;
+    book.finish();
     let spans = coverage_spans(&plan);
     let figures = totals.figures(&question, &spans);
     let health = health(&ledger, &totals.tally(), &spans, &question, &figures);

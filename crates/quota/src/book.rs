@@ -9,7 +9,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use borehole_record::{ContentKinds, Count, Facets, Invocation, Model, ProfileMap, RequestId, UtcHour};
+use borehole_record::{
+    Call, ContentKinds, Count, Facets, Invocation, Model, ProfileMap, RequestId, UtcHour, UtcMinute,
+};
 use borehole_usage::packed::{Packer, Unpacker};
 use borehole_usage::{MaxTokens, Tokens};
 use rustc_hash::FxHashMap;
@@ -19,6 +21,13 @@ use crate::key::QuotaKey;
 
 /// Throttled requests that are named for one quota and hour: a ticket names ten in all.
 const THROTTLED_NAMED_MAX: usize = 10;
+
+/// Hours kept beyond those that are asked for, until the end: an hour that is closed again with fewer attempts than
+/// at first must not have driven out another.
+const SPARE_HOURS: usize = 4;
+
+/// So many callers cost less than looking for those that are gone: some 10 MB.
+const CALLERS_MIN: usize = 1 << 16;
 
 /// Which hours are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +46,8 @@ pub struct AttemptBook {
     profiles: ProfileMap,
     tag: Option<String>,
     callers: Callers,
+    /// From so many on those of whom nothing is kept are forgotten.
+    callers_max: usize,
     keys: BTreeMap<QuotaKey, KeyAttempts>,
     open: Option<OpenHour>,
 }
@@ -46,7 +57,15 @@ impl AttemptBook {
     /// callers are told apart by, beside their identity.
     #[must_use]
     pub fn new(keep: Keep, profiles: ProfileMap, tag: Option<String>) -> Self {
-        AttemptBook { keep, profiles, tag, callers: Callers::default(), keys: BTreeMap::new(), open: None }
+        AttemptBook {
+            keep,
+            profiles,
+            tag,
+            callers: Callers::default(),
+            callers_max: CALLERS_MIN,
+            keys: BTreeMap::new(),
+            open: None,
+        }
     }
 
     /// Begins an hour; what was there for it is replaced when it is closed.
@@ -56,6 +75,7 @@ impl AttemptBook {
             numbers: BTreeMap::new(),
             attempts: Vec::new(),
             seen: FxHashMap::default(),
+            numbers_by_call: FxHashMap::default(),
         });
     }
 
@@ -99,9 +119,36 @@ impl AttemptBook {
         for (key, number) in open.numbers {
             let attempts = std::mem::take(&mut open.attempts[number as usize]);
             let kept = self.keys.entry(key).or_default();
-            kept.hours.insert(open.hour, HourAttempts::pack(attempts));
             if let Keep::Worst(hours) = self.keep {
-                kept.keep_worst(hours);
+                // Most hours are not, and need not be put in order.
+                if !kept.would_keep(open.hour, Badness::of(&attempts), hours + SPARE_HOURS) {
+                    continue;
+                }
+                kept.hours.insert(open.hour, HourAttempts::pack(attempts));
+                kept.keep_worst(hours + SPARE_HOURS);
+            } else {
+                kept.hours.insert(open.hour, HourAttempts::pack(attempts));
+            }
+        }
+        if self.keep != Keep::All && self.callers.len() > self.callers_max {
+            self.forget_callers();
+            self.callers_max = CALLERS_MIN.max(2 * self.callers.len());
+        }
+    }
+
+    /// Ends the book: no hour comes any more.
+    pub fn finish(&mut self) {
+        if let Keep::Worst(hours) = self.keep {
+            self.keys.values_mut().for_each(|attempts| attempts.keep_worst(hours));
+        }
+    }
+
+    /// Forgets callers of whom no attempt is kept: a log may have a session for each call.
+    fn forget_callers(&mut self) {
+        let callers = std::mem::take(&mut self.callers);
+        for attempts in self.keys.values_mut() {
+            for (&hour, packed) in &mut attempts.hours {
+                packed.bytes = packed.renumbered(hour, |id| self.callers.intern(callers.get(id)));
             }
         }
     }
@@ -146,7 +193,7 @@ impl KeyAttempts {
     /// How many of them were throttled.
     #[must_use]
     pub fn throttled(&self) -> u64 {
-        self.hours.values().map(|hour| hour.throttled).sum()
+        self.hours.values().map(|hour| hour.badness.throttled).sum()
     }
 
     /// The attempts in the order of (second, request id).
@@ -157,9 +204,10 @@ impl KeyAttempts {
     /// Throttled requests to name as evidence: those of the hours with the most throttles, in order of time.
     #[must_use]
     pub fn named_throttles(&self, most: usize) -> Vec<ThrottledRequest> {
-        let mut hours: Vec<&HourAttempts> = self.hours.values().filter(|hour| hour.throttled > 0).collect();
+        let mut hours: Vec<&HourAttempts> =
+            self.hours.values().filter(|hour| hour.badness.throttled > 0).collect();
         // The sort is stable: the earliest of equally bad hours.
-        hours.sort_by_key(|hour| Reverse(hour.throttled));
+        hours.sort_by_key(|hour| Reverse(hour.badness.throttled));
         let mut named: Vec<ThrottledRequest> =
             hours.iter().flat_map(|hour| hour.named.iter().cloned()).take(most).collect();
         named.sort_unstable();
@@ -186,21 +234,61 @@ impl KeyAttempts {
         sums
     }
 
+    /// Whether an hour is among the worst, by either measure, or there are not yet so many.
+    fn would_keep(&self, name: UtcHour, badness: Badness, most: usize) -> bool {
+        let rank = |badness: u64, name: UtcHour| (Reverse(badness), name);
+        self.hours.len() < most
+            || Badness::MEASURES.into_iter().any(|measure| {
+                let own = measure(&badness);
+                let is_worse = |(&other, hour): (&UtcHour, &HourAttempts)| {
+                    rank(measure(&hour.badness), other) < rank(own, name)
+                };
+                own > 0 && self.hours.iter().filter(|&hour| is_worse(hour)).count() < most
+            })
+    }
+
     fn keep_worst(&mut self, most: usize) {
         if self.hours.len() <= most {
             return;
         }
         let mut kept = BTreeSet::new();
-        let orders: [fn(&HourAttempts) -> u64; 2] = [|hour| hour.throttled, |hour| hour.busiest_minute];
-        for badness in orders {
+        for measure in Badness::MEASURES {
             let mut hours: Vec<(Reverse<u64>, UtcHour)> =
-                self.hours.iter().map(|(&name, hour)| (Reverse(badness(hour)), name)).collect();
+                self.hours.iter().map(|(&name, hour)| (Reverse(measure(&hour.badness)), name)).collect();
             hours.sort_unstable();
             kept.extend(
                 hours.into_iter().take(most).filter(|(Reverse(bad), _)| *bad > 0).map(|(_, name)| name),
             );
         }
         self.hours.retain(|hour, _| kept.contains(hour));
+    }
+}
+
+/// How bad an hour of a quota was.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Badness {
+    /// Throttled attempts.
+    throttled: u64,
+    /// Largest raw tokens (input + output) of a minute.
+    busiest_minute: u64,
+}
+
+impl Badness {
+    /// By each of these the worst hours are kept.
+    const MEASURES: [fn(&Badness) -> u64; 2] = [|hour| hour.throttled, |hour| hour.busiest_minute];
+
+    /// Of the attempts of one hour, in any order.
+    fn of(attempts: &[OpenAttempt]) -> Self {
+        let mut throttled = 0;
+        let mut minutes = [0u64; (UtcHour::SECONDS / UtcMinute::SECONDS) as usize];
+        for OpenAttempt { attempt, .. } in attempts {
+            throttled += u64::from(attempt.ending == Ending::Throttled);
+            let raw = attempt.tokens.input.get().unwrap_or(0) + attempt.tokens.output.get().unwrap_or(0);
+            let minute = attempt.second.rem_euclid(UtcHour::SECONDS) / UtcMinute::SECONDS;
+            let sum = &mut minutes[minute as usize];
+            *sum = sum.saturating_add(raw);
+        }
+        Badness { throttled, busiest_minute: minutes.into_iter().max().unwrap_or(0) }
     }
 }
 
@@ -211,9 +299,7 @@ pub type KindCounts = [u64; ContentKinds::NAMES.len()];
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct HourAttempts {
     count: u64,
-    throttled: u64,
-    /// Largest raw tokens (input + output) of a minute.
-    busiest_minute: u64,
+    badness: Badness,
     bytes: Box<[u8]>,
     named: Box<[ThrottledRequest]>,
     input_kinds: KindCounts,
@@ -227,14 +313,12 @@ impl HourAttempts {
         let mut packer = Packer::default();
         let mut packed = HourAttempts {
             count: attempts.len() as u64,
-            throttled: 0,
-            busiest_minute: 0,
+            badness: Badness::of(&attempts),
             bytes: Box::default(),
             named: Box::default(),
             input_kinds: KindCounts::default(),
             output_kinds: KindCounts::default(),
         };
-        let mut minutes: BTreeMap<i64, u64> = BTreeMap::new();
         let mut throttles: BTreeMap<i64, Vec<ThrottledRequest>> = BTreeMap::new();
         let mut previous = attempts.first().map_or(0, |first| hour_start(first.attempt.second));
         for open in attempts {
@@ -244,19 +328,14 @@ impl HourAttempts {
             pack(&attempt, &mut packer);
             count_kinds(&mut packed.input_kinds, open.input_kinds);
             count_kinds(&mut packed.output_kinds, open.output_kinds);
-            let minute = attempt.second.div_euclid(60);
+            let minute = attempt.second.div_euclid(UtcMinute::SECONDS);
             if attempt.ending == Ending::Throttled {
-                packed.throttled += 1;
                 throttles
                     .entry(minute)
                     .or_default()
                     .push(ThrottledRequest { second: attempt.second, request_id: open.request_id });
             }
-            let raw = attempt.tokens.input.get().unwrap_or(0) + attempt.tokens.output.get().unwrap_or(0);
-            let sum = minutes.entry(minute).or_default();
-            *sum = sum.saturating_add(raw);
         }
-        packed.busiest_minute = minutes.into_values().max().unwrap_or(0);
         // The worst minute first; the earliest of equally bad ones, since the sort is stable.
         let mut throttles: Vec<Vec<ThrottledRequest>> = throttles.into_values().collect();
         throttles.sort_by_key(|minute| Reverse(minute.len()));
@@ -265,6 +344,18 @@ impl HourAttempts {
         packed.named = named.take(THROTTLED_NAMED_MAX).collect();
         packed.bytes = packer.finish();
         packed
+    }
+
+    /// The packed attempts with other numbers for their callers.
+    fn renumbered(&self, hour: UtcHour, mut renumber: impl FnMut(CallerId) -> CallerId) -> Box<[u8]> {
+        let mut packer = Packer::default();
+        let mut previous = hour.start_seconds();
+        for attempt in self.unpack(hour) {
+            packer.count((attempt.second - previous).unsigned_abs());
+            previous = attempt.second;
+            pack(&Attempt { caller: renumber(attempt.caller), ..attempt }, &mut packer);
+        }
+        packer.finish()
     }
 
     fn unpack(&self, hour: UtcHour) -> impl Iterator<Item = Attempt> + '_ {
@@ -351,6 +442,8 @@ struct OpenHour {
     /// By the numbers.
     attempts: Vec<Vec<OpenAttempt>>,
     seen: FxHashMap<usize, Slot>,
+    /// By the address of the facets' call, which lives as long as the slot that it was read for.
+    numbers_by_call: FxHashMap<usize, u32>,
 }
 
 /// The strings of an invocation, read once an hour.
@@ -382,6 +475,21 @@ impl OpenAttempt {
 const SLOTS_MAX: usize = 1 << 14;
 
 impl OpenHour {
+    /// The number of the quota that a call draws on.
+    fn number(&mut self, call: &Call, profiles: &ProfileMap) -> u32 {
+        let model = Model::parse_with(&call.model_id, profiles);
+        let key = QuotaKey {
+            account: call.account.clone(),
+            region: call.region.clone(),
+            model: model.base.into(),
+            scope: model.scope,
+        };
+        *self.numbers.entry(key).or_insert_with(|| {
+            self.attempts.push(Vec::new());
+            u32::try_from(self.attempts.len() - 1).expect("fewer than 2^32 quotas in an hour")
+        })
+    }
+
     /// The number of the quota, and the caller.
     fn slot(
         &mut self,
@@ -396,18 +504,17 @@ impl OpenHour {
         }
         if self.seen.len() == SLOTS_MAX {
             self.seen.clear();
+            self.numbers_by_call.clear();
         }
-        let model = Model::parse_with(&facets.model_id, profiles);
-        let key = QuotaKey {
-            account: facets.account.clone(),
-            region: facets.region.clone(),
-            model: model.base.into(),
-            scope: model.scope,
+        let call = Arc::as_ptr(&facets.call).addr();
+        let number = match self.numbers_by_call.get(&call) {
+            Some(&number) => number,
+            None => {
+                let number = self.number(&facets.call, profiles);
+                self.numbers_by_call.insert(call, number);
+                number
+            }
         };
-        let number = *self.numbers.entry(key).or_insert_with(|| {
-            self.attempts.push(Vec::new());
-            u32::try_from(self.attempts.len() - 1).expect("fewer than 2^32 quotas in an hour")
-        });
         let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
         let tag = tag.map(|(_, value)| Arc::from(&**value));
         let caller = callers.intern(&Caller { identity: facets.identity.clone(), tag });
@@ -418,7 +525,7 @@ impl OpenHour {
 
 #[cfg(test)]
 mod tests {
-    use borehole_record::{Call, Timestamp};
+    use borehole_record::Timestamp;
 
     use super::*;
 
@@ -538,7 +645,36 @@ mod tests {
             }
             book.close();
         }
+        assert_eq!(only(&book).hours.len(), 4, "spare ones stay until the end");
+        book.finish();
         let hours: Vec<i64> = only(&book).hours.keys().map(|hour| hour.0 - HOUR.0).collect();
         assert_eq!(hours, [0, 1]);
+    }
+
+    #[test]
+    fn callers_of_whom_nothing_is_kept_are_forgotten() {
+        let mut book = AttemptBook::new(Keep::Worst(1), ProfileMap::default(), None);
+        let calls_an_hour = CALLERS_MIN as u128 / 4;
+        for hour in 0..12 {
+            let name = UtcHour(HOUR.0 + hour);
+            book.open(name);
+            for call in 0..calls_an_hour {
+                let session = facets(&format!("session-{hour}-{call}"), None);
+                let mut invocation = invocation(0, call, &session);
+                invocation.timestamp.seconds = name.start_seconds() + (call % 3_600) as i64;
+                // The last hours are the busiest.
+                invocation.input_tokens = Count::known(1_000 * hour as u64);
+                book.observe(&invocation);
+            }
+            book.close();
+        }
+        book.finish();
+        assert!(book.callers().len() <= 2 * CALLERS_MIN, "{}", book.callers().len());
+        let kept = only(&book);
+        assert_eq!(kept.hours.keys().map(|hour| hour.0 - HOUR.0).collect::<Vec<_>>(), [11]);
+        for attempt in kept.attempts() {
+            let caller = book.callers().get(attempt.caller).identity.clone().expect("a name");
+            assert!(caller.starts_with("session-11-"), "{caller}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use borehole_usage::figures::Ratio;
 use serde::Serialize;
 
 use crate::decimal::Decimal;
+use crate::findings::Key;
 use crate::model::{Range, RunInfo};
 use crate::text::TextStyle;
 
@@ -215,21 +216,6 @@ pub struct RetriesOf {
     pub throttled_again: u64,
     /// Most of these in a row.
     pub longest_run: u64,
-}
-
-/// Where a quota lives.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Key {
-    /// 12 digits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// The source Region.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// The base model.
-    pub model: String,
-    /// `on-demand`, `geo`, `global`, …
-    pub scope: &'static str,
 }
 
 /// The rates, and where they are from.
@@ -498,7 +484,7 @@ fn quota(studied: &Studied, callers: &Callers) -> Quota {
             account: account.as_deref().map(str::to_owned),
             region: region.as_deref().map(str::to_owned),
             model: model.to_string(),
-            scope: scope.as_str(),
+            scope: scope.as_str().to_owned(),
         },
         charge: ChargeOf {
             burndown: study.charge.burndown,

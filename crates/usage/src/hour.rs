@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use borehole_record::{
-    Facets, Invocation, Model, RequestId, Scope, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
+    Call, Facets, Invocation, Model, RequestId, Scope, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
 };
 use rustc_hash::FxHashMap;
 
@@ -119,7 +119,7 @@ impl HourSummary {
         }
         let labels = facets.labels;
         let measures = Measures::of(&facets.charge, invocation);
-        self.listing.observe(question, invocation, &facets.base_model, measures.prompt);
+        self.listing.observe(question, invocation, &facets.model.base, measures.prompt);
         self.unknowns.observe(facets.unruled_model, facets.unresolved_profile);
 
         let is_outlier = question.is_outlier(time);
@@ -306,7 +306,7 @@ impl Cell {
 struct Slot {
     /// Keeps the address that the slot is found by from being given to other facets.
     _alive: Arc<Facets>,
-    base_model: Box<str>,
+    model: Arc<Model>,
     refused: Option<FilterReason>,
     /// The parts of the group's key that the facets and the hour decide; the others are absent.
     key: Box<[NameId]>,
@@ -334,6 +334,25 @@ struct SeenFacets {
     by_address: FxHashMap<usize, u32>,
     slots: Vec<Slot>,
     routes: FxHashMap<Route, u32>,
+    /// By the address of the facets' call, which lives as long as the slot that it was read for.
+    models: FxHashMap<usize, CalledModel>,
+}
+
+/// The model of a call, and its rates in this hour.
+#[derive(Clone, Debug)]
+struct CalledModel {
+    model: Arc<Model>,
+    charge: Charge,
+}
+
+impl CalledModel {
+    fn read(call: &Call, question: &Question, hour: UtcHour) -> Self {
+        let model = Model::parse_with(&call.model_id, &question.profiles);
+        // Rules change with the day: an hour has one of each.
+        let start = Timestamp { seconds: hour.start_seconds(), nanos: 0 };
+        let charge = question.charges.charge(&model.base, question.charges_at.unwrap_or(start));
+        CalledModel { model: Arc::new(model), charge }
+    }
 }
 
 /// Most facets remembered. A log whose every record has its own tags shares none: remembering them all would
@@ -350,25 +369,34 @@ impl SeenFacets {
             *self = SeenFacets::default();
         }
         let slot = self.slots.len() as u32;
-        self.slots.push(Slot::read(facets, question, hour, names));
+        let call = Arc::as_ptr(&facets.call).addr();
+        let called =
+            self.models.entry(call).or_insert_with(|| CalledModel::read(&facets.call, question, hour));
+        self.slots.push(Slot::read(facets, called, question, hour, names));
         self.by_address.insert(address, slot);
         slot
     }
 }
 
 impl Slot {
-    fn read(facets: &Arc<Facets>, question: &Question, hour: UtcHour, names: &mut Names) -> Slot {
-        let model = Model::parse_with(&facets.model_id, &question.profiles);
+    fn read(
+        facets: &Arc<Facets>,
+        called: &CalledModel,
+        question: &Question,
+        hour: UtcHour,
+        names: &mut Names,
+    ) -> Slot {
+        let model = &called.model;
         let refused = question.filter.refuses(facets, &model.base);
         let absent =
             Labels { error: NameId::ABSENT, stop_reason: NameId::ABSENT, inference_region: NameId::ABSENT };
         let mut slot = Slot {
             _alive: Arc::clone(facets),
-            base_model: model.base.as_str().into(),
+            model: Arc::clone(model),
             refused,
             key: Box::default(),
             labels: absent,
-            charge: Charge::default(),
+            charge: called.charge,
             unruled_model: NameId::ABSENT,
             unresolved_profile: NameId::ABSENT,
         };
@@ -377,15 +405,12 @@ impl Slot {
             return slot;
         }
         slot.key =
-            question.by.iter().map(|dimension| key_part(dimension, facets, &model, hour, names)).collect();
+            question.by.iter().map(|dimension| key_part(dimension, facets, model, hour, names)).collect();
         slot.labels.error = names.intern_optional(facets.error_code.as_deref());
         slot.labels.inference_region = names.intern_optional(facets.inference_region.as_deref());
         if facets.error_code.is_none() {
             slot.labels.stop_reason = names.intern_optional(facets.stop_reason.as_deref());
         }
-        // Rules change with the day: an hour has one of each.
-        let start = Timestamp { seconds: hour.start_seconds(), nanos: 0 };
-        slot.charge = question.charges.charge(&model.base, question.charges_at.unwrap_or(start));
         if model.scope == Scope::ApplicationProfile {
             // What it lacks is a model, not a rate of its own: it is named once, under what helps.
             slot.unresolved_profile = names.intern(&model.base);

@@ -100,7 +100,7 @@ impl Page<'_> {
 
     fn quota(&self, quota: &Quota) -> Vec<Line> {
         let key = &quota.key;
-        let place: Vec<String> = [Some(key.scope), key.region.as_deref(), key.account.as_deref()]
+        let place: Vec<String> = [Some(key.scope.as_str()), key.region.as_deref(), key.account.as_deref()]
             .into_iter()
             .flatten()
             .map(escape)

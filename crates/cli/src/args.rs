@@ -9,9 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Offline analytics for Amazon Bedrock model invocation logs.
 ///
-/// Reads downloaded logs and answers what a quota ticket, a bill or an incident asks: tokens and requests per
-/// minute, steady state and peak, distributions, errors and throttles, latency, callers. Prompts and answers
-/// never appear in any output.
+/// Reads logs from S3 buckets or from a downloaded dump and answers what a quota ticket, a bill or an incident
+/// asks: tokens and requests per minute, steady state and peak, distributions, errors and throttles, latency,
+/// callers, and which quota would have been enough. Prompts and answers never appear in any output.
 #[derive(Debug, Parser)]
 #[command(name = "borehole", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -22,15 +22,15 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Analyze(Box<Analyze>),
+    Ticket(Box<crate::ticket::Ticket>),
+    Quota(Box<crate::quota::Quota>),
+    Rules(crate::rules::RulesArgs),
     Ls(crate::ls::Ls),
     Find(crate::find::Find),
     Pull(crate::pull::Pull),
-    Quota(Box<crate::quota::Quota>),
     Restore(crate::restore::Restore),
-    Rules(crate::rules::RulesArgs),
     Doctor(crate::doctor::Doctor),
     Synth(Synth),
-    Ticket(Box<crate::ticket::Ticket>),
 }
 
 /// The main job: health, usage by account, Region, model and scope, peaks, histograms, errors, latency.

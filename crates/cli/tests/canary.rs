@@ -431,6 +431,32 @@ fn k04_no_other_command_tells_content() {
 }
 
 #[test]
+fn k04_no_quota_and_no_ticket_tells_content() {
+    let dump = dump();
+    for format in ["text", "json"] {
+        for more in [&["--tpm", "100", "--rpm", "1"][..], &["--by", "role"], &["--cap-max-tokens", "p50"]] {
+            let what = [&["quota", "logs", "-vv", "--format", format], more].concat();
+            let answer = talkative(&dump, &what);
+            assert!(answer.out.contains("anthropic.claude"), "{}", answer.out);
+            assert_silent(&answer, &what);
+        }
+    }
+    dump.put("case.txt", "a use case of our own");
+    for format in ["text", "markdown", "json"] {
+        for form in ["2025", "2026", "mission"] {
+            let what =
+                ["ticket", "logs", "-vv", "--format", format, "--form", form, "--use-case", "case.txt"];
+            let what = [&what[..], &["--not-global", "residency", "--cross-region", "geo"]].concat();
+            let ticket = talkative(&dump, &what);
+            // 2: what only the operator knows is left to fill in.
+            assert!(matches!(ticket.code, Some(0 | 2 | 3)), "{what:?}: {}", ticket.err);
+            assert!(ticket.out.contains("anthropic.claude"), "{}", ticket.out);
+            assert!(!holds_canary(ticket.out.as_bytes()) && !holds_canary(ticket.err.as_bytes()), "{what:?}");
+        }
+    }
+}
+
+#[test]
 fn k03_no_file_that_a_run_leaves_tells_content() {
     let (dump, out) = (dump(), Dump::new());
     let [data, text, losses] = ["report.json", "report.txt", "losses"].map(|name| out.at(name));

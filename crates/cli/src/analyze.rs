@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use borehole_quota::Keep;
-use borehole_quota::attribution::Findings;
+use borehole_quota::attribution::{Findings, KnownQuotas};
 use borehole_record::{Timestamp, UtcDay};
 use borehole_report::text::TextStyle;
 use borehole_report::{Report, json, text};
@@ -38,11 +38,18 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         Run::Done(gathered) => gathered,
         Run::Planned(exit) => return Ok(exit),
     };
-    let rules_at = args.gather.counting.rules_at;
-    let found = Findings::of(&gathered.book, |key, second| {
-        let at = rules_at.unwrap_or_else(|| Timestamp::from_seconds(second));
-        gathered.rules.charge(&key.model, UtcDay::of(at))
-    });
+    let rules = &gathered.rules;
+    let asked_day = args.gather.counting.rules_at;
+    let day = |second| UtcDay::of(asked_day.unwrap_or(Timestamp::from_seconds(second)));
+    let last_day = UtcDay::of(asked_day.or(gathered.figures.to).unwrap_or(gathered.rules_at));
+    let found = Findings::with_known(
+        &gathered.book,
+        |key, second| rules.charge(&key.model, day(second)),
+        |key| KnownQuotas {
+            has_requests_per_minute: rules.model(&key.model, last_day).rpm_applies.map(|row| row.value),
+            ..KnownQuotas::default()
+        },
+    );
     let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
         .with_findings(&found);
     publish(args, &report, &formats)?;

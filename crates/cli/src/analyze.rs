@@ -15,7 +15,7 @@ use crate::{Outcome, output};
 
 /// Hours of a quota whose attempts are kept, by either kind of badness: enough for what the report says of
 /// throttles and their callers.
-const WORST_HOURS: usize = 6;
+const WORST_HOURS: usize = 3;
 
 /// Runs the command.
 pub(crate) fn run(args: &Analyze) -> Outcome {

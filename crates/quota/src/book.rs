@@ -24,7 +24,7 @@ const THROTTLED_NAMED_MAX: usize = 10;
 
 /// Hours kept beyond those that are asked for, until the end: an hour that is closed again with fewer attempts than
 /// at first must not have driven out another.
-const SPARE_HOURS: usize = 4;
+const SPARE_HOURS: usize = 2;
 
 /// So many callers cost less than looking for those that are gone: some 10 MB.
 const CALLERS_MIN: usize = 1 << 16;
@@ -50,6 +50,11 @@ pub struct AttemptBook {
     callers_max: usize,
     keys: BTreeMap<QuotaKey, KeyAttempts>,
     open: Option<OpenHour>,
+    /// The attempts of the open hour. Emptied, not dropped: taking and giving back memory every hour leaves holes
+    /// between what is kept.
+    attempts: Vec<OpenAttempt>,
+    /// Their values, packed.
+    values: Packer,
 }
 
 impl AttemptBook {
@@ -65,15 +70,18 @@ impl AttemptBook {
             callers_max: CALLERS_MIN,
             keys: BTreeMap::new(),
             open: None,
+            attempts: Vec::new(),
+            values: Packer::default(),
         }
     }
 
     /// Begins an hour; what was there for it is replaced when it is closed.
     pub fn open(&mut self, hour: UtcHour) {
+        self.attempts.clear();
+        self.values.clear();
         self.open = Some(OpenHour {
             hour,
             numbers: BTreeMap::new(),
-            attempts: Vec::new(),
             seen: FxHashMap::default(),
             numbers_by_call: FxHashMap::default(),
         });
@@ -86,7 +94,8 @@ impl AttemptBook {
     pub fn observe(&mut self, invocation: &Invocation) {
         let open = self.open.as_mut().expect("an hour is open");
         assert_eq!(UtcHour::of(invocation.timestamp), open.hour, "an attempt came to another hour");
-        let slot = open.slot(&invocation.facets, &self.profiles, self.tag.as_deref(), &mut self.callers);
+        let (number, caller) =
+            open.slot(&invocation.facets, &self.profiles, self.tag.as_deref(), &mut self.callers);
         let ending = if invocation.is_successful() {
             Ending::Successful
         } else if invocation.is_throttled() {
@@ -94,40 +103,49 @@ impl AttemptBook {
         } else {
             Ending::Failed
         };
-        let attempt = Attempt {
-            second: invocation.timestamp.seconds,
-            ending,
-            tokens: Tokens::of(invocation),
-            latency_ms: invocation.latency_ms,
-            caller: slot.1,
-        };
-        open.attempts[slot.0 as usize].push(OpenAttempt {
+        let second = invocation.timestamp.seconds;
+        self.attempts.push(OpenAttempt {
             request_id: invocation.request_id.clone(),
-            place: (invocation.object, invocation.offset),
-            attempt,
+            offset: invocation.offset,
+            object: invocation.object,
+            number,
+            values: self.values.len(),
+            // 0 … 3,599, as was checked.
+            second: (second - open.hour.start_seconds()) as u16,
             input_kinds: invocation.input_kinds,
             output_kinds: invocation.output_kinds,
         });
+        let tokens = Tokens::of(invocation);
+        let attempt = Attempt { second, ending, tokens, latency_ms: invocation.latency_ms, caller };
+        pack(&attempt, &mut self.values);
     }
 
     /// Ends the open hour.
     pub fn close(&mut self) {
-        let Some(mut open) = self.open.take() else { return };
+        let Some(open) = self.open.take() else { return };
         for attempts in self.keys.values_mut() {
             attempts.hours.remove(&open.hour);
         }
-        for (key, number) in open.numbers {
-            let attempts = std::mem::take(&mut open.attempts[number as usize]);
+        let mut keys: Vec<(u32, QuotaKey)> =
+            open.numbers.into_iter().map(|(key, number)| (number, key)).collect();
+        keys.sort_unstable_by_key(|(number, _)| *number);
+        self.attempts.sort_unstable_by_key(|attempt| attempt.number);
+        let of_keys = self.attempts.chunk_by_mut(|one, other| one.number == other.number);
+        // Each number was given with an attempt, and both are in its order.
+        for (attempts, (_, key)) in of_keys.zip(keys) {
+            let hour = Unordered { hour: open.hour, attempts, values: &self.values };
+            let badness = Badness::of(&hour);
             let kept = self.keys.entry(key).or_default();
-            if let Keep::Worst(hours) = self.keep {
-                // Most hours are not, and need not be put in order.
-                if !kept.would_keep(open.hour, Badness::of(&attempts), hours + SPARE_HOURS) {
-                    continue;
+            match self.keep {
+                Keep::All => {
+                    kept.hours.insert(open.hour, HourAttempts::pack(hour, badness));
                 }
-                kept.hours.insert(open.hour, HourAttempts::pack(attempts));
-                kept.keep_worst(hours + SPARE_HOURS);
-            } else {
-                kept.hours.insert(open.hour, HourAttempts::pack(attempts));
+                // Most hours are not kept, and need not be put in order.
+                Keep::Worst(hours) if kept.would_keep(open.hour, badness, hours + SPARE_HOURS) => {
+                    kept.hours.insert(open.hour, HourAttempts::pack(hour, badness));
+                    kept.keep_worst(hours + SPARE_HOURS);
+                }
+                Keep::Worst(_) => {}
             }
         }
         if self.keep != Keep::All && self.callers.len() > self.callers_max {
@@ -277,18 +295,31 @@ impl Badness {
     /// By each of these the worst hours are kept.
     const MEASURES: [fn(&Badness) -> u64; 2] = [|hour| hour.throttled, |hour| hour.busiest_minute];
 
-    /// Of the attempts of one hour, in any order.
-    fn of(attempts: &[OpenAttempt]) -> Self {
+    fn of(hour: &Unordered<'_>) -> Self {
         let mut throttled = 0;
         let mut minutes = [0u64; (UtcHour::SECONDS / UtcMinute::SECONDS) as usize];
-        for OpenAttempt { attempt, .. } in attempts {
+        for open in &*hour.attempts {
+            let attempt = hour.attempt(open);
             throttled += u64::from(attempt.ending == Ending::Throttled);
             let raw = attempt.tokens.input.get().unwrap_or(0) + attempt.tokens.output.get().unwrap_or(0);
-            let minute = attempt.second.rem_euclid(UtcHour::SECONDS) / UtcMinute::SECONDS;
-            let sum = &mut minutes[minute as usize];
+            let sum = &mut minutes[usize::from(open.second) / UtcMinute::SECONDS as usize];
             *sum = sum.saturating_add(raw);
         }
         Badness { throttled, busiest_minute: minutes.into_iter().max().unwrap_or(0) }
+    }
+}
+
+/// The attempts of one quota in one hour, as they came.
+struct Unordered<'a> {
+    hour: UtcHour,
+    attempts: &'a mut [OpenAttempt],
+    values: &'a Packer,
+}
+
+impl Unordered<'_> {
+    fn attempt(&self, open: &OpenAttempt) -> Attempt {
+        let second = self.hour.start_seconds() + i64::from(open.second);
+        unpack(second, &mut Unpacker::new(self.values.from(open.values)))
     }
 }
 
@@ -307,33 +338,32 @@ struct HourAttempts {
 }
 
 impl HourAttempts {
-    fn pack(mut attempts: Vec<OpenAttempt>) -> Self {
+    fn pack(hour: Unordered<'_>, badness: Badness) -> Self {
         // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
-        attempts.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        hour.attempts.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
         let mut packer = Packer::default();
         let mut packed = HourAttempts {
-            count: attempts.len() as u64,
-            badness: Badness::of(&attempts),
+            count: hour.attempts.len() as u64,
+            badness,
             bytes: Box::default(),
             named: Box::default(),
             input_kinds: KindCounts::default(),
             output_kinds: KindCounts::default(),
         };
         let mut throttles: BTreeMap<i64, Vec<ThrottledRequest>> = BTreeMap::new();
-        let mut previous = attempts.first().map_or(0, |first| hour_start(first.attempt.second));
-        for open in attempts {
-            let attempt = open.attempt;
+        let mut previous = hour.hour.start_seconds();
+        for open in &*hour.attempts {
+            let attempt = hour.attempt(open);
             packer.count((attempt.second - previous).unsigned_abs());
             previous = attempt.second;
             pack(&attempt, &mut packer);
             count_kinds(&mut packed.input_kinds, open.input_kinds);
             count_kinds(&mut packed.output_kinds, open.output_kinds);
-            let minute = attempt.second.div_euclid(UtcMinute::SECONDS);
             if attempt.ending == Ending::Throttled {
                 throttles
-                    .entry(minute)
+                    .entry(attempt.second.div_euclid(UtcMinute::SECONDS))
                     .or_default()
-                    .push(ThrottledRequest { second: attempt.second, request_id: open.request_id });
+                    .push(ThrottledRequest { second: attempt.second, request_id: open.request_id.clone() });
             }
         }
         // The worst minute first; the earliest of equally bad ones, since the sort is stable.
@@ -366,10 +396,6 @@ impl HourAttempts {
             unpack(second, &mut unpacker)
         })
     }
-}
-
-fn hour_start(second: i64) -> i64 {
-    second - second.rem_euclid(UtcHour::SECONDS)
 }
 
 fn count_kinds(counts: &mut KindCounts, kinds: ContentKinds) {
@@ -439,8 +465,6 @@ fn unpack(second: i64, unpacker: &mut Unpacker<'_>) -> Attempt {
 struct OpenHour {
     hour: UtcHour,
     numbers: BTreeMap<QuotaKey, u32>,
-    /// By the numbers.
-    attempts: Vec<Vec<OpenAttempt>>,
     seen: FxHashMap<usize, Slot>,
     /// By the address of the facets' call, which lives as long as the slot that it was read for.
     numbers_by_call: FxHashMap<usize, u32>,
@@ -455,19 +479,25 @@ struct Slot {
     caller: CallerId,
 }
 
+/// An attempt of the open hour; its values are packed apart, for it is many attempts.
 #[derive(Debug)]
 struct OpenAttempt {
     request_id: RequestId,
-    /// Object and offset.
-    place: (u32, u64),
-    attempt: Attempt,
+    offset: u64,
+    object: u32,
+    /// Of its quota.
+    number: u32,
+    /// Where its values begin.
+    values: usize,
+    /// Of the hour.
+    second: u16,
     input_kinds: ContentKinds,
     output_kinds: ContentKinds,
 }
 
 impl OpenAttempt {
-    fn order(&self) -> (i64, &RequestId, (u32, u64)) {
-        (self.attempt.second, &self.request_id, self.place)
+    fn order(&self) -> (u16, &RequestId, u32, u64) {
+        (self.second, &self.request_id, self.object, self.offset)
     }
 }
 
@@ -484,10 +514,8 @@ impl OpenHour {
             model: model.base.into(),
             scope: model.scope,
         };
-        *self.numbers.entry(key).or_insert_with(|| {
-            self.attempts.push(Vec::new());
-            u32::try_from(self.attempts.len() - 1).expect("fewer than 2^32 quotas in an hour")
-        })
+        let next = u32::try_from(self.numbers.len()).expect("fewer than 2^32 quotas in an hour");
+        *self.numbers.entry(key).or_insert(next)
     }
 
     /// The number of the quota, and the caller.
@@ -645,7 +673,7 @@ mod tests {
             }
             book.close();
         }
-        assert_eq!(only(&book).hours.len(), 4, "spare ones stay until the end");
+        assert!(only(&book).hours.len() > 2, "spare ones stay until the end");
         book.finish();
         let hours: Vec<i64> = only(&book).hours.keys().map(|hour| hour.0 - HOUR.0).collect();
         assert_eq!(hours, [0, 1]);

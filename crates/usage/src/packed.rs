@@ -41,6 +41,29 @@ impl Packer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many bytes are written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes written from a place on, which [`Packer::len`] told before.
+    #[must_use]
+    pub fn from(&self, place: usize) -> &[u8] {
+        &self.bytes[place..]
+    }
+
+    /// Starts again, in the same memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// The bytes written.
     pub fn finish(self) -> Box<[u8]> {
         self.bytes.into_boxed_slice()

@@ -316,7 +316,7 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
     book.finish();
     let spans = coverage_spans(&plan);
     let figures = totals.figures(&question, &spans);
-    let health = health(&ledger, &totals.tally(), &spans, &question, &figures);
+    let health = health(&ledger, &totals.tally(), &spans, &question, figures.models_folded);
     if let Some(imbalance) = health.unbalanced() {
         return Err(Unbalanced(imbalance).into());
     }
@@ -531,7 +531,7 @@ fn health(
     tally: &Tally,
     spans: &[CoverageSpan],
     question: &Question,
-    figures: &Figures,
+    models_folded: u64,
 ) -> Health {
     let books = &ledger.tally;
     let mut filtered: BTreeMap<&'static str, u64> = tally.filtered.clone();
@@ -553,9 +553,7 @@ fn health(
     }
     warn("time_outlier", tally.outliers);
     warn("no_request_id", tally.no_request_id);
-    warn("group_cardinality", figures.models_folded);
-    warn("burndown_unknown", figures.unruled_models.values().sum());
-    warn("profile_unresolved", figures.unresolved_profiles.values().sum());
+    warn("group_cardinality", models_folded);
     let references = &books.references;
     Health {
         objects: ObjectTally {

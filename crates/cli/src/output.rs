@@ -33,15 +33,17 @@ pub(crate) fn check_file(path: &Path, force: bool) -> anyhow::Result<()> {
         }
         Ok(_) if !force => Err(usage(format!("{} exists", place()), Some("--force replaces it"))),
         Ok(_) => Ok(()),
-        Err(_) => {
-            let folder =
-                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            if folder.is_dir() {
-                Ok(())
-            } else {
-                Err(usage(format!("{}: no such directory", folder.display()), None))
-            }
-        }
+        Err(_) => check_parent(path),
+    }
+}
+
+/// Checks that a file or directory can be made at a path: the directory that it would be in is there.
+pub(crate) fn check_parent(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() {
+        Ok(())
+    } else {
+        Err(usage(format!("{}: no such directory", folder.display()), None))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use borehole_record::{Count, RequestId};
+use borehole_record::{Count, RequestId, Timestamp, UtcMinute};
 use borehole_usage::Tokens;
 use rustc_hash::FxHashMap;
 
@@ -30,6 +30,14 @@ pub struct Attempt {
     pub latency_ms: Count,
     /// Who made it.
     pub caller: CallerId,
+}
+
+impl Attempt {
+    /// The clock-aligned minute that it started in.
+    #[must_use]
+    pub fn minute(&self) -> UtcMinute {
+        UtcMinute::of(Timestamp::from_seconds(self.second))
+    }
 }
 
 /// A caller's number in [`Callers`].

@@ -214,6 +214,13 @@ impl KeyAttempts {
         self.hours.values().map(|hour| hour.badness.throttled).sum()
     }
 
+    /// The largest raw tokens (input and output as logged) of a clock-aligned minute: what quotas of models with and
+    /// without known rates can be compared by.
+    #[must_use]
+    pub fn busiest_minute(&self) -> u64 {
+        self.hours.values().map(|hour| hour.badness.busiest_minute).max().unwrap_or(0)
+    }
+
     /// The attempts in the order of (second, request id).
     pub fn attempts(&self) -> impl Iterator<Item = Attempt> + '_ {
         self.hours.iter().flat_map(|(&hour, attempts)| attempts.unpack(hour))
@@ -301,9 +308,8 @@ impl Badness {
         for open in &*hour.attempts {
             let attempt = hour.attempt(open);
             throttled += u64::from(attempt.ending == Ending::Throttled);
-            let raw = attempt.tokens.input.get().unwrap_or(0) + attempt.tokens.output.get().unwrap_or(0);
             let sum = &mut minutes[usize::from(open.second) / UtcMinute::SECONDS as usize];
-            *sum = sum.saturating_add(raw);
+            *sum = sum.saturating_add(attempt.tokens.raw());
         }
         Badness { throttled, busiest_minute: minutes.into_iter().max().unwrap_or(0) }
     }
@@ -350,7 +356,7 @@ impl HourAttempts {
             input_kinds: KindCounts::default(),
             output_kinds: KindCounts::default(),
         };
-        let mut throttles: BTreeMap<i64, Vec<ThrottledRequest>> = BTreeMap::new();
+        let mut throttles: BTreeMap<UtcMinute, Vec<ThrottledRequest>> = BTreeMap::new();
         let mut previous = hour.hour.start_seconds();
         for open in &*hour.attempts {
             let attempt = hour.attempt(open);
@@ -361,7 +367,7 @@ impl HourAttempts {
             count_kinds(&mut packed.output_kinds, open.output_kinds);
             if attempt.ending == Ending::Throttled {
                 throttles
-                    .entry(attempt.second.div_euclid(UtcMinute::SECONDS))
+                    .entry(attempt.minute())
                     .or_default()
                     .push(ThrottledRequest { second: attempt.second, request_id: open.request_id.clone() });
             }

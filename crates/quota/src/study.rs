@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use borehole_record::{UtcDay, UtcMinute};
+use borehole_record::{Timestamp, UtcDay, UtcMinute};
 use borehole_usage::{Charge, MaxTokens};
 
 use crate::applied::AppliedQuota;
@@ -215,10 +215,15 @@ const DAY_MINUTES: i64 = 1_440;
 #[must_use]
 pub fn study(key: &QuotaKey, attempts: &[Attempt], charge: Charge, rules: ModelRules, aim: &Aim) -> KeyStudy {
     let minutes = minute_loads(attempts, &charge, &WhatIf::default());
-    let changed = minute_loads(attempts, &charge, &aim.what_if);
-    let demands = Estimate::ALL.map(|estimate| Demand::of(attempts, &charge, &aim.what_if, estimate));
+    let changed = (aim.what_if != WhatIf::default()).then(|| minute_loads(attempts, &charge, &aim.what_if));
+    let changed = changed.as_ref().unwrap_or(&minutes);
     let throttled = attempts.iter().filter(|attempt| attempt.ending == Ending::Throttled).count() as u64;
-    let likely = &demands[1];
+    let demand = |estimate| Demand::of(attempts, &charge, &aim.what_if, estimate);
+    let likely = &demand(Estimate::Likely);
+    // Without throttles nothing is censored, and the three demands are one.
+    let others = (throttled > 0).then(|| (demand(Estimate::LoggedOnly), demand(Estimate::High)));
+    let (logged, high) = others.as_ref().map_or((likely, likely), |(logged, high)| (logged, high));
+    let demands = [logged, likely, high];
     let successful = attempts.iter().filter(|attempt| attempt.ending == Ending::Successful);
     let knowledge = Knowledge {
         successful: successful.clone().count() as u64,
@@ -231,7 +236,7 @@ pub fn study(key: &QuotaKey, attempts: &[Attempt], charge: Charge, rules: ModelR
         not_imputed: likely.not_imputed,
     };
     let need = |measure, load: fn(&MinuteLoad) -> u64| {
-        need(&demands, throttled == 0, [&minutes, &changed], measure, load, aim)
+        need(demands, throttled == 0, [&minutes, changed], measure, load, aim)
     };
     let has_rate = aim.what_if.charge.unwrap_or(charge).burndown.is_some();
     let tokens = has_rate.then(|| need(Measure::Tokens, |minute| minute.settled));
@@ -268,7 +273,7 @@ fn minute_loads(attempts: &[Attempt], logged: &Charge, what_if: &WhatIf) -> Vec<
     let charge = what_if.charge(logged);
     let mut minutes: Vec<(UtcMinute, MinuteLoad)> = Vec::new();
     for attempt in attempts.iter().filter(|attempt| !what_if.without.contains(&attempt.caller)) {
-        let minute = UtcMinute(attempt.second.div_euclid(UtcMinute::SECONDS));
+        let minute = attempt.minute();
         if minutes.last().is_none_or(|(last, _)| *last != minute) {
             minutes.push((minute, MinuteLoad::default()));
         }
@@ -277,8 +282,7 @@ fn minute_loads(attempts: &[Attempt], logged: &Charge, what_if: &WhatIf) -> Vec<
         load.throttled += u64::from(attempt.ending == Ending::Throttled);
         if attempt.ending == Ending::Successful {
             let tokens = &what_if.tokens(&attempt.tokens, logged);
-            let raw = tokens.input.get().unwrap_or(0) + tokens.output.get().unwrap_or(0);
-            load.raw = load.raw.saturating_add(raw);
+            load.raw = load.raw.saturating_add(tokens.raw());
             load.settled = load.settled.saturating_add(charge.settled(tokens).unwrap_or(0));
             load.reserved = load.reserved.saturating_add(charge.reserved(tokens).unwrap_or(0));
         }
@@ -287,7 +291,7 @@ fn minute_loads(attempts: &[Attempt], logged: &Charge, what_if: &WhatIf) -> Vec<
 }
 
 fn need(
-    demands: &[Demand; Estimate::ALL.len()],
+    demands: [&Demand; Estimate::ALL.len()],
     uncensored: bool,
     [minutes, changed]: [&[(UtcMinute, MinuteLoad)]; 2],
     measure: Measure,
@@ -297,7 +301,6 @@ fn need(
     let mut answers: Vec<NeedAnswer> = Vec::new();
     for (estimate, demand) in Estimate::ALL.into_iter().zip(demands) {
         for window in Window::ALL {
-            // Without throttles nothing is censored, and the three demands are one.
             let known = answers.iter().find(|answer| uncensored && answer.window == window).copied();
             answers.push(match known {
                 Some(answer) => NeedAnswer { estimate, ..answer },
@@ -455,7 +458,7 @@ fn trials(demand: &Demand, minutes: &[(UtcMinute, MinuteLoad)], limits: Limits) 
         let mut by_caller: BTreeMap<CallerId, u64> = BTreeMap::new();
         for refusal in &refusals {
             let arrival = &demand.arrivals[refusal.arrival];
-            *by_minute.entry(UtcMinute(arrival.second.div_euclid(UtcMinute::SECONDS))).or_default() += 1;
+            *by_minute.entry(UtcMinute::of(Timestamp::from_seconds(arrival.second))).or_default() += 1;
             *by_caller.entry(arrival.caller).or_default() += 1;
         }
         let mut callers: Vec<(CallerId, u64)> = by_caller.into_iter().collect();

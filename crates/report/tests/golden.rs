@@ -32,14 +32,7 @@ fn report(build: fn() -> (Figures, Health)) -> Report {
 }
 
 fn expect(name: &str, actual: &str) {
-    let path = golden_dir().join(name);
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, actual).expect("a golden can be written");
-        return;
-    }
-    let expected = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{name}: {error}; UPDATE_EXPECT=1 writes it"));
-    assert!(expected == actual, "{name} differs; UPDATE_EXPECT=1 rewrites it. Now it is:\n{actual}");
+    support::expect(&golden_dir().join(name), actual);
 }
 
 #[test]

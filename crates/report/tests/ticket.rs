@@ -202,14 +202,7 @@ fn style(form: Form) -> TicketStyle {
 const FORMS: [(&str, Form); 3] = [("2025", Form::Y2025), ("2026", Form::Y2026), ("mission", Form::Mission)];
 
 fn expect(name: &str, actual: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tickets").join(name);
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, actual).expect("a golden can be written");
-        return;
-    }
-    let expected = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{name}: {error}; UPDATE_EXPECT=1 writes it"));
-    assert!(expected == actual, "{name} differs; UPDATE_EXPECT=1 rewrites it. Now it is:\n{actual}");
+    support::expect(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tickets").join(name), actual);
 }
 
 #[test]

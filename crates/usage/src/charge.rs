@@ -57,6 +57,12 @@ impl Tokens {
             max_tokens,
         }
     }
+
+    /// Raw tokens: input and output as logged; an unknown count is 0.
+    #[must_use]
+    pub fn raw(&self) -> u64 {
+        self.input.get().unwrap_or(0).saturating_add(self.output.get().unwrap_or(0))
+    }
 }
 
 /// The rates of one model at one time.

@@ -41,15 +41,7 @@ pub(super) fn check(directory: &Path, force: bool) -> anyhow::Result<()> {
                 None => Ok(()),
             }
         }
-        Err(_) => {
-            let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent = parent.unwrap_or(Path::new("."));
-            if parent.is_dir() {
-                Ok(())
-            } else {
-                Err(usage(format!("{}: no such directory", parent.display()), None))
-            }
-        }
+        Err(_) => output::check_parent(directory),
     }
 }
 

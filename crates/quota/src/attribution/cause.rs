@@ -38,7 +38,6 @@ use borehole_record::{UtcDay, UtcMinute};
 use borehole_usage::Charge;
 
 use super::held::{Bucket, Held};
-use super::minutes::minute_of;
 use crate::attempt::{Attempt, Ending};
 use crate::book::{Keep, KeyAttempts};
 use crate::rules::Limit;
@@ -505,7 +504,7 @@ impl Log {
         let mut open: Option<Minute> = None;
         let mut day = OpenDay::default();
         for attempt in attempts.attempts() {
-            let name = minute_of(&attempt);
+            let name = attempt.minute();
             let minute = match &mut open {
                 Some(minute) if minute.minute == name => minute,
                 _ => {

@@ -9,13 +9,13 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use borehole_record::{Scope, UtcMinute};
+use borehole_record::Scope;
 use borehole_usage::Charge;
 use borehole_usage::figures::Ratio;
 
 use super::cause::{Cause, CauseSummary, Causes, Doubt, Hours, KnownQuotas, MinuteCause};
 use super::groups::{Grouping, Who};
-use super::minutes::{self, Load, WorstMinute};
+use super::minutes::{Load, WorstMinute};
 use super::reservations::Cap;
 use super::retries::CallerRetries;
 use super::{Attribution, CallerShare};
@@ -184,7 +184,7 @@ impl Findings {
     ) -> Self {
         let basis = Hours::from(book.keep());
         let worst = book.keys().min_by_key(|(key, attempts)| {
-            (Reverse((attempts.throttled(), busiest_minute(attempts), attempts.count())), *key)
+            (Reverse((attempts.throttled(), attempts.busiest_minute(), attempts.count())), *key)
         });
         let Some((key, attempts)) = worst else {
             return Findings { basis, key: None, why: None, who: None, fixes: Vec::new() };
@@ -198,20 +198,6 @@ impl Findings {
         let fixes = fixes(book, key, &by_identity, why.as_ref());
         Findings { basis, key: Some(key.clone()), why, who, fixes }
     }
-}
-
-/// The largest raw tokens of a minute: what quotas of models with and without known rates can be compared by.
-fn busiest_minute(attempts: &KeyAttempts) -> u128 {
-    let mut busiest = 0;
-    let mut open: Option<(UtcMinute, u128)> = None;
-    for attempt in attempts.attempts() {
-        let minute = minutes::minute_of(&attempt);
-        let raw = u128::from(minutes::raw(&attempt));
-        let sum = open.filter(|(open, _)| *open == minute).map_or(0, |(_, sum)| sum) + raw;
-        busiest = busiest.max(sum);
-        open = Some((minute, sum));
-    }
-    busiest
 }
 
 fn why(book: &AttemptBook, key: &QuotaKey, attempts: &KeyAttempts, causes: &Causes) -> Option<Why> {

@@ -65,20 +65,9 @@ impl Load {
             _ if attempt.ending == Ending::Throttled => 0,
             Load::Reserved => charge.reserved(tokens).or_else(|| charge.settled(tokens)).unwrap_or(0),
             Load::Settled => charge.settled(tokens).unwrap_or(0),
-            Load::Raw => raw(attempt),
+            Load::Raw => attempt.tokens.raw(),
         }
     }
-}
-
-/// Input and output as logged, the known ones.
-pub(super) fn raw(attempt: &Attempt) -> u64 {
-    let (input, output) = (attempt.tokens.input.get(), attempt.tokens.output.get());
-    input.unwrap_or(0).saturating_add(output.unwrap_or(0))
-}
-
-/// The clock-aligned minute of an attempt.
-pub(super) fn minute_of(attempt: &Attempt) -> UtcMinute {
-    UtcMinute(attempt.second.div_euclid(UtcMinute::SECONDS))
 }
 
 /// One of the worst minutes.
@@ -102,7 +91,7 @@ pub(super) fn worst(attempts: &KeyAttempts, charge: &Charge, load: Load) -> Vec<
     let mut open: Option<WorstMinute> = None;
     let (mut second, mut in_second) = (i64::MIN, 0u128);
     for attempt in attempts.attempts() {
-        let minute = minute_of(&attempt);
+        let minute = attempt.minute();
         let current = match &mut open {
             Some(current) if current.minute == minute => current,
             _ => {

@@ -162,7 +162,7 @@ impl Attribution {
         let mut cache = CacheUse::default();
         for attempt in attempts.attempts() {
             let tally = tallies.entry(grouping.group(attempt.caller)).or_default();
-            let is_in_worst = worst_minutes.iter().any(|worst| worst.minute == minutes::minute_of(&attempt));
+            let is_in_worst = worst_minutes.iter().any(|worst| worst.minute == attempt.minute());
             tally.add(&attempt, charge, u128::from(load.of(&attempt, charge)), is_in_worst);
             if attempt.ending == Ending::Successful {
                 cache.add(&attempt.tokens, charge);

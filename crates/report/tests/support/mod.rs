@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use borehole_record::{Timestamp, UtcDay, UtcHour, UtcMinute};
 use borehole_report::RunInfo;
@@ -9,6 +10,19 @@ use borehole_usage::figures::{
     Burst, Coverage, CrossRegion, DayFigures, Distribution, ErrorTokens, Figures, Group, Health, HighToken,
     ListedRequest, MinuteFigures, Payloads, Ratio, TokenSums, UtcSlot,
 };
+
+/// Holds a text against its golden; `UPDATE_EXPECT=1` writes the golden instead.
+#[track_caller]
+pub(crate) fn expect(golden: &Path, actual: &str) {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(golden, actual).expect("a golden can be written");
+        return;
+    }
+    let name = golden.display();
+    let expected = std::fs::read_to_string(golden)
+        .unwrap_or_else(|error| panic!("{name}: {error}; UPDATE_EXPECT=1 writes it"));
+    assert!(expected == actual, "{name} differs; UPDATE_EXPECT=1 rewrites it. Now it is:\n{actual}");
+}
 
 /// 2026-11-08T00:00:00Z, in seconds.
 pub(crate) const START: i64 = 1_794_096_000;

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod document;
 pub mod gunzip;
 pub mod identity;
+mod inflate;
 pub mod invocation;
 pub mod key;
 pub mod model;

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 
 use borehole_record::ObjectFailure;
-use borehole_record::gunzip::{Gunzip, GzipSummary, is_gzip};
+use borehole_record::gunzip::{Gunzip, GzipSummary, WHOLE_DECODED_BYTES_MAX, WholeGunzip, is_gzip};
 use flate2::{Compression, Crc, GzBuilder, write::DeflateEncoder};
 use proptest::prelude::*;
 
@@ -517,5 +517,79 @@ proptest! {
         prop_assert!(reading.decoded.len() as u64 <= limit);
         prop_assert!(reading.verified_decoded_bytes <= reading.decoded.len() as u64);
         prop_assert!(read_chunks(chunks(&stored[..kept], &lengths), limit) == reading);
+    }
+}
+
+/// What the reader of whole files makes of a file: all of it, or nothing.
+fn read_at_once(stored: &[u8]) -> Option<(Vec<u8>, GzipSummary)> {
+    let mut whole = WholeGunzip::default();
+    let first = whole.unpack(stored).map(|(decoded, summary)| (decoded.to_vec(), summary));
+    let again = whole.unpack(stored).map(|(decoded, summary)| (decoded.to_vec(), summary));
+    assert!(first == again, "what was read before must not matter");
+    first
+}
+
+#[test]
+fn d02_a_file_at_once_is_what_it_is_in_chunks() {
+    let long = text(30_000);
+    let files = [
+        member(b"one"),
+        member(b""),
+        [member(b"one"), member(b""), member(&long), member(b"two")].concat(),
+        // The last length says nothing about the first member's.
+        [member(&long), member(b"")].concat(),
+        member_behind(&[&header(FLAG_NAME)[..], b"name\0"].concat(), b"one"),
+    ];
+    for stored in files {
+        let in_chunks = read(&stored);
+        let (decoded, summary) = read_at_once(&stored).expect("a sound file");
+        assert!(decoded == in_chunks.decoded);
+        assert_eq!(Ok(summary), in_chunks.end);
+    }
+}
+
+#[test]
+fn a_file_with_anything_odd_is_left_to_the_chunks() {
+    let sound = member(b"some content");
+    let mut odd = vec![
+        Vec::new(),
+        b"{}".to_vec(),
+        [&sound[..], b"\0\0\0"].concat(),
+        [&sound[..], &sound[sound.len() - 8..]].concat(),
+        [&sound[..], b"\x1f\x8b"].concat(),
+        member(&vec![b' '; WHOLE_DECODED_BYTES_MAX + 1]),
+        [member(&vec![b' '; WHOLE_DECODED_BYTES_MAX]), member(b"x")].concat(),
+    ];
+    odd.extend((0..sound.len()).map(|length| sound[..length].to_vec()));
+    for at in sound.len() - 8..sound.len() {
+        let mut flipped = sound.clone();
+        flipped[at] ^= 1;
+        odd.push(flipped);
+    }
+    for stored in odd {
+        assert!(read_at_once(&stored).is_none(), "{} bytes", stored.len());
+    }
+    assert!(read_at_once(&member(&vec![b' '; WHOLE_DECODED_BYTES_MAX])).is_some());
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_at_once_is_read_so_in_chunks(
+        contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 1..4),
+        flip in proptest::option::of((any::<prop::sample::Index>(), 1u8..)),
+    ) {
+        let mut stored: Vec<u8> = contents.iter().flat_map(|content| member(content)).collect();
+        if let Some((at, bits)) = flip {
+            let at = at.index(stored.len());
+            stored[at] ^= bits;
+        }
+        let in_chunks = read(&stored);
+        match read_at_once(&stored) {
+            Some((decoded, summary)) => {
+                prop_assert_eq!(decoded, in_chunks.decoded);
+                prop_assert_eq!(Ok(summary), in_chunks.end);
+            }
+            None => prop_assert!(flip.is_some()),
+        }
     }
 }

@@ -35,6 +35,12 @@ impl DocumentReader {
         DocumentReader { kind, options, tuning, fast: FastReader::new(kind, options), message: Vec::new() }
     }
 
+    /// Goes on with documents of another kind.
+    pub(super) fn restart(&mut self, kind: DocumentKind) {
+        self.kind = kind;
+        self.fast.restart(kind);
+    }
+
     /// Reads a line that may be one document, blanks after it aside; also the document's length. `None` leaves
     /// it to a closer look.
     pub(super) fn read_line(&mut self, line: &[u8], offset: u64) -> Option<(Document, Warnings, usize)> {

@@ -38,6 +38,11 @@ impl FastReader {
         FastReader { kind, options, envelope: Vec::new(), buffers: Buffers::default(), tape: Tape::null() }
     }
 
+    /// Goes on with documents of another kind.
+    pub(super) fn restart(&mut self, kind: DocumentKind) {
+        self.kind = kind;
+    }
+
     /// Reads the document that `bytes` begin with; `offset` is the object's. Also the document's length.
     pub(super) fn read(&mut self, bytes: &[u8], offset: u64) -> Option<(Document, Warnings, usize)> {
         let mut bodies = SkippedBodies::default();

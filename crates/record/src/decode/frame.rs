@@ -19,7 +19,7 @@ use super::wrappers::{
     Class, NOTICE_LINE_BYTES_MAX, Opener, classify, is_export_notice, is_wrapper_key, opener,
 };
 use super::{DecodeOptions, DecodeTuning, Sink};
-use crate::document::DocumentKind;
+use crate::document::{Document, DocumentKind};
 use crate::reject::{ObjectFailure, Reject, RejectReason, Warnings};
 
 /// Arrays in arrays that are entered: the rows of an Insights result. What lies deeper is one element.
@@ -189,6 +189,100 @@ impl Framer {
             last_content: 0,
             found: FrameSummary::default(),
         }
+    }
+
+    /// Forgets everything but its memory, for text of another object.
+    pub(super) fn restart(&mut self, kind: DocumentKind, base: u64) {
+        // One object with a long document must not have every thread hold as much for ever.
+        const KEPT_BYTES_MAX: usize = 1024 * 1024;
+        self.buffer.clear();
+        self.buffer.shrink_to(KEPT_BYTES_MAX);
+        self.contexts.clear();
+        self.reader.restart(kind);
+        self.kind = kind;
+        self.at = 0;
+        self.base = base;
+        self.newline_searched = 0;
+        self.state = State::Between;
+        self.indent = Some(0);
+        self.broken_indent = None;
+        self.empty_array = None;
+        self.has_top_span = false;
+        self.begins_json = None;
+        self.last_content = 0;
+        self.found = FrameSummary::default();
+    }
+
+    /// Takes all text that is still to come, at once: plain lines are read where they lie, and only what needs
+    /// a closer look goes through the buffer.
+    pub(super) fn push_last(&mut self, text: &[u8], sink: &mut dyn Sink) -> Result<(), ObjectFailure> {
+        let mut at = 0;
+        while at < text.len() {
+            if self.is_at_rest() {
+                at += self.read_lines(&text[at..], sink);
+            }
+            let rest = &text[at..];
+            let line_bytes = memchr(b'\n', rest).map_or(rest.len(), |length| length + 1);
+            self.push(&rest[..line_bytes], sink)?;
+            at += line_bytes;
+        }
+        Ok(())
+    }
+
+    /// Whether the next byte stands at the top of the text, and nothing before it is undecided.
+    fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Between)
+            && self.at == self.buffer.len()
+            && self.contexts.is_empty()
+            && self.empty_array.is_none()
+    }
+
+    /// Reads documents of one line each, as [`Framer::open_object`] does, off the rest of the text; stops
+    /// before the first line that is anything else. The bytes that were taken.
+    fn read_lines(&mut self, text: &[u8], sink: &mut dyn Sink) -> usize {
+        self.base += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.at = 0;
+        self.newline_searched = 0;
+        let mut at = 0;
+        loop {
+            let blanks = text[at..].iter().take_while(|&&byte| matches!(byte, b'\n' | b'\r')).count();
+            let line_start = at + blanks;
+            let rest = &text[line_start..];
+            let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
+            let is_plain = line.first() == Some(&b'{')
+                && line.len() <= self.tuning.document_bytes_max
+                && (self.kind != DocumentKind::Record
+                    || matches!(classify(line, true), Class::Record | Class::Unknown));
+            let offset = self.base + line_start as u64;
+            if !is_plain {
+                break;
+            }
+            let Some((document, warnings, length)) = self.reader.read_line(line, offset) else { break };
+            self.note_beginning(true);
+            self.take_line(document, &warnings, length, sink);
+            self.last_content = b'}';
+            at = line_start + line.len();
+        }
+        self.base += at as u64;
+        at
+    }
+
+    /// Notes a document that is its whole line.
+    fn take_line(
+        &mut self,
+        mut document: Document,
+        warnings: &Warnings,
+        length: usize,
+        sink: &mut dyn Sink,
+    ) {
+        document.bytes = length as u64;
+        self.has_top_span = true;
+        self.broken_indent = None;
+        self.found.documents_found += 1;
+        self.found.documents_decoded += 1;
+        self.found.warnings.merge(warnings);
+        sink.document(document);
     }
 
     /// Takes the next text.
@@ -478,16 +572,10 @@ impl Framer {
         };
         let line = &self.buffer[self.at..line_end];
         if line.len() <= self.tuning.document_bytes_max
-            && let Some((mut document, warnings, length)) = self.reader.read_line(line, self.offset(self.at))
+            && let Some((document, warnings, length)) = self.reader.read_line(line, self.offset(self.at))
         {
-            document.bytes = length as u64;
-            self.has_top_span = true;
-            self.broken_indent = None;
-            self.found.documents_found += 1;
-            self.found.documents_decoded += 1;
-            self.found.warnings.merge(&warnings);
             self.at = line_end;
-            sink.document(document);
+            self.take_line(document, &warnings, length, sink);
             return Step::Go;
         }
         self.begin_document(false);

@@ -73,10 +73,18 @@ impl Outcome {
     }
 }
 
-/// Decodes one object.
+/// Decodes one object: in chunks, and at once by a decoder that has read another before, which must not differ.
 pub(crate) fn decode(stored: &[u8], reading: Reading) -> Outcome {
+    let outcome = decode_by(stored, reading, decode_in_chunks);
+    assert!(outcome == decode_by(stored, reading, decode_at_once), "at once it is something else");
+    outcome
+}
+
+type Decode = fn(&[u8], Reading, &mut Outcome) -> Result<ObjectSummary, ObjectFailure>;
+
+fn decode_by(stored: &[u8], reading: Reading, decode: Decode) -> Outcome {
     let mut outcome = Outcome::default();
-    match try_decode(stored, reading, &mut outcome) {
+    match decode(stored, reading, &mut outcome) {
         Ok(summary) => {
             let counts = (summary.documents_decoded, summary.documents_found);
             let decoded = outcome.documents.len() as u64;
@@ -102,7 +110,25 @@ pub(crate) fn decode(stored: &[u8], reading: Reading) -> Outcome {
     outcome
 }
 
-fn try_decode(stored: &[u8], reading: Reading, sink: &mut Outcome) -> Result<ObjectSummary, ObjectFailure> {
+fn decode_at_once(
+    stored: &[u8],
+    reading: Reading,
+    sink: &mut Outcome,
+) -> Result<ObjectSummary, ObjectFailure> {
+    let mut decoder = ObjectDecoder::with_tuning(DocumentKind::Response, reading.options, reading.tuning);
+    // Something of every state: a document, one that is broken, an array that has not ended.
+    let before = b"{\"status\":200}\n  {\"a\n{}}\n[{\"b\":[";
+    let _ = decoder.push_whole(before, &mut Outcome::default());
+    decoder.restart(reading.kind);
+    decoder.push_whole(stored, sink)?;
+    decoder.finish(sink)
+}
+
+fn decode_in_chunks(
+    stored: &[u8],
+    reading: Reading,
+    sink: &mut Outcome,
+) -> Result<ObjectSummary, ObjectFailure> {
     let mut decoder = ObjectDecoder::with_tuning(reading.kind, reading.options, reading.tuning);
     for chunk in stored.chunks(reading.chunk_bytes.min(stored.len().max(1))) {
         decoder.push(chunk, sink)?;

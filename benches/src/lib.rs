@@ -180,6 +180,8 @@ impl Corpus {
             decode: decode_options(true),
             salvage: false,
             shuffle_seed: None,
+            retired_bytes_max: borehole_scan::limits::RETIRED_BYTES_MAX,
+            whole_bytes_max: borehole_scan::limits::WHOLE_STORED_BYTES_MAX,
         };
         borehole_scan::scan(plan, &sources, &options, sink, &progress).expect("the corpus can be scanned");
     }

@@ -508,6 +508,8 @@ fn scan_options(args: &GatherArgs, sources: &[Source], places: &mut Places) -> a
         },
         salvage: args.salvage,
         shuffle_seed: args.shuffle,
+        retired_bytes_max: borehole_scan::limits::RETIRED_BYTES_MAX,
+        whole_bytes_max: borehole_scan::limits::WHOLE_STORED_BYTES_MAX,
     })
 }
 

@@ -29,13 +29,15 @@ pub(crate) struct HourStore {
     retired_before: UtcHour,
 }
 
-/// Invocations in one piece of an hour's list. Pieces do not move when the list grows, so that a busy hour
-/// takes no more than it holds.
+/// Invocations that are moved to the piece before rather than kept as a piece of their own.
+const SMALL_PIECE_INVOCATIONS: usize = 64;
+
+/// Up to how many a piece grows by such moves.
 const PIECE_INVOCATIONS: usize = 1_024;
 
 #[derive(Default)]
 struct Slot {
-    /// Pieces of at most [`PIECE_INVOCATIONS`].
+    /// In pieces, which do not move when the list grows: a busy hour takes no more than it holds.
     records: Vec<Vec<Invocation>>,
     memory_bytes: usize,
     extents: Vec<Extent>,
@@ -55,28 +57,30 @@ impl HourStore {
         }
     }
 
-    /// Adds one invocation to its hour.
-    pub(crate) fn insert(&mut self, invocation: Invocation) -> io::Result<()> {
-        let bytes = footprint(&invocation);
-        let slot = self.hours.entry(UtcHour::of(invocation.timestamp)).or_default();
+    /// Adds invocations of one hour that take this much memory.
+    pub(crate) fn insert_all(
+        &mut self,
+        hour: UtcHour,
+        mut invocations: Vec<Invocation>,
+        bytes: usize,
+    ) -> io::Result<()> {
+        let slot = self.hours.entry(hour).or_default();
         match slot.records.last_mut() {
-            Some(piece) if piece.len() < PIECE_INVOCATIONS => piece.push(invocation),
-            // The first piece grows by itself: quiet hours are many.
-            None => slot.records.push(vec![invocation]),
-            Some(_) => {
-                let mut piece = Vec::with_capacity(PIECE_INVOCATIONS);
-                piece.push(invocation);
-                slot.records.push(piece);
+            Some(piece)
+                if invocations.len() <= SMALL_PIECE_INVOCATIONS && piece.len() < PIECE_INVOCATIONS =>
+            {
+                piece.append(&mut invocations);
             }
+            _ => slot.records.push(invocations),
         }
         slot.memory_bytes += bytes;
         self.memory_bytes += bytes;
-        if self.memory_bytes > self.memory_bytes_max { self.spill() } else { Ok(()) }
+        if self.memory_bytes > self.memory_bytes_max { self.spill(self.memory_bytes_max / 2) } else { Ok(()) }
     }
 
-    /// Moves retired hours, then the fullest, to the file until half of the limit is free, so that spilling is rare
-    /// and in long runs.
-    fn spill(&mut self) -> io::Result<()> {
+    /// Moves retired hours, then the fullest, to the file until no more than `left_bytes` are in memory: much less than
+    /// the limit, so that spilling is rare and in long runs.
+    fn spill(&mut self, left_bytes: usize) -> io::Result<()> {
         let retired_before = self.retired_before;
         let mut fullest: Vec<((bool, usize), UtcHour)> = self
             .hours
@@ -84,23 +88,28 @@ impl HourStore {
             .map(|(&hour, slot)| ((hour < retired_before, slot.memory_bytes), hour))
             .collect();
         fullest.sort_unstable_by(|a, b| b.cmp(a));
-        if self.spill.is_none() {
-            self.spill = Some(Spill::create(&self.directory)?);
-        }
-        let Some(spill) = self.spill.as_mut() else { return Ok(()) };
         for (_, hour) in fullest {
-            if self.memory_bytes <= self.memory_bytes_max / 2 {
+            if self.memory_bytes <= left_bytes {
                 break;
             }
-            let Some(slot) = self.hours.get_mut(&hour) else { continue };
-            // A piece at a time, so that neither the encoded form nor its reading back is ever large.
-            for run in slot.records.drain(..) {
-                slot.extents.push(spill.write(&run)?);
-                slot.spilled += run.len() as u64;
-            }
-            self.memory_bytes -= slot.memory_bytes;
-            slot.memory_bytes = 0;
+            self.spill_hour(hour)?;
         }
+        Ok(())
+    }
+
+    fn spill_hour(&mut self, hour: UtcHour) -> io::Result<()> {
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            none => none.insert(Spill::create(&self.directory)?),
+        };
+        let Some(slot) = self.hours.get_mut(&hour) else { return Ok(()) };
+        // A piece at a time, so that neither the encoded form nor its reading back is ever large.
+        for run in slot.records.drain(..) {
+            slot.extents.push(spill.write(&run)?);
+            slot.spilled += run.len() as u64;
+        }
+        self.memory_bytes -= slot.memory_bytes;
+        slot.memory_bytes = 0;
         Ok(())
     }
 
@@ -122,9 +131,21 @@ impl HourStore {
         }
     }
 
-    /// Keeps the hours before `hour` for a second asking: they are the first to leave the memory.
-    pub(crate) fn retire_before(&mut self, hour: UtcHour) {
+    /// Keeps the hours before `hour` for a second asking: up to `memory_bytes_max` of them in memory, and of the
+    /// others none if that can be helped.
+    pub(crate) fn retire_before(&mut self, hour: UtcHour, memory_bytes_max: usize) -> io::Result<()> {
         self.retired_before = self.retired_before.max(hour);
+        let retired = || self.hours.range(..self.retired_before);
+        let mut bytes: usize = retired().map(|(_, slot)| slot.memory_bytes).sum();
+        let mut leaving = Vec::new();
+        for (&hour, slot) in retired() {
+            if bytes <= memory_bytes_max {
+                break;
+            }
+            bytes -= slot.memory_bytes;
+            leaving.push(hour);
+        }
+        leaving.into_iter().try_for_each(|hour| self.spill_hour(hour))
     }
 
     /// Bytes in the file, those of forgotten hours included.
@@ -170,7 +191,7 @@ impl HourStore {
 
 /// Bytes that an invocation takes in memory, with its share of the strings. An estimate: it decides only when
 /// to spill.
-fn footprint(invocation: &Invocation) -> usize {
+pub(crate) fn footprint(invocation: &Invocation) -> usize {
     let facets = &invocation.facets;
     // Of strings, those of the caller are the ones that may be as many as the records.
     let caller = facets.identity.as_ref().map_or(0, |arn| shared(arn, arn.len() + 48));
@@ -240,28 +261,32 @@ fn close_in_passes(
             let kept = stores.iter().flat_map(move |store| store.kept(hours[position]));
             kept.filter(|invocation| wanted(invocation)).chain(&loaded[position])
         };
-        let capacity = usize::try_from(total / passes).unwrap_or(0);
+        let repeated = repeated_fingerprints((0..3).flat_map(all), total / passes);
+        let may_repeat = |invocation: &Invocation| {
+            !repeated.is_empty()
+                && invocation.request_id != RequestId::Missing
+                && repeated.contains(&fingerprint(invocation))
+        };
         let mut best: FxHashMap<Identity<'_>, [Option<&Invocation>; 3]> = FxHashMap::default();
-        best.reserve(capacity);
-        for position in 0..3 {
-            for invocation in all(position).filter(|i| i.request_id != RequestId::Missing) {
-                let slot = &mut best.entry(Identity::of(invocation)).or_default()[position];
-                if slot.is_none_or(|other| invocation.cmp_completeness(other) == Ordering::Greater) {
-                    *slot = Some(invocation);
+        if !repeated.is_empty() {
+            for position in 0..3 {
+                for invocation in all(position).filter(|invocation| may_repeat(invocation)) {
+                    let slot = &mut best.entry(Identity::of(invocation)).or_default()[position];
+                    if slot.is_none_or(|other| invocation.cmp_completeness(other) == Ordering::Greater) {
+                        *slot = Some(invocation);
+                    }
                 }
             }
         }
         for invocation in all(1) {
-            let stays = match best.get(&Identity::of(invocation)) {
-                Some(&[before, own, after]) => {
-                    let better = |other: Option<&Invocation>| {
-                        other.is_some_and(|other| other.cmp_completeness(invocation) == Ordering::Greater)
-                    };
-                    // Equal in everything means it is the very same place of the same object.
-                    own.is_some_and(|own| std::ptr::eq(own, invocation)) && !better(before) && !better(after)
-                }
-                None => true,
-            };
+            let copies = if may_repeat(invocation) { best.get(&Identity::of(invocation)) } else { None };
+            let stays = copies.is_none_or(|&[before, own, after]| {
+                let better = |other: Option<&Invocation>| {
+                    other.is_some_and(|other| other.cmp_completeness(invocation) == Ordering::Greater)
+                };
+                // Equal in everything means it is the very same place of the same object.
+                own.is_some_and(|own| std::ptr::eq(own, invocation)) && !better(before) && !better(after)
+            });
             if stays {
                 keep(invocation);
             } else {
@@ -272,11 +297,34 @@ fn close_in_passes(
     Ok(duplicates)
 }
 
+/// The fingerprints that occur more than once. Nearly every request is there once: only those that may not be
+/// are worth comparing by account, Region and id.
+fn repeated_fingerprints<'a>(
+    invocations: impl Iterator<Item = &'a Invocation>,
+    capacity: u64,
+) -> FxHashSet<u64> {
+    let mut seen: FxHashSet<u64> = FxHashSet::default();
+    seen.reserve(usize::try_from(capacity).unwrap_or(0));
+    let mut repeated = FxHashSet::default();
+    for invocation in invocations {
+        let fingerprint = fingerprint(invocation);
+        if invocation.request_id != RequestId::Missing && !seen.insert(fingerprint) {
+            repeated.insert(fingerprint);
+        }
+    }
+    repeated
+}
+
 fn partition(invocation: &Invocation, passes: u64) -> u64 {
+    // FxHash mixes upwards: its high bits are the good ones.
+    (fingerprint(invocation) >> 32) % passes
+}
+
+/// Equal for equal request ids.
+fn fingerprint(invocation: &Invocation) -> u64 {
     let mut hasher = FxHasher::default();
     invocation.request_id.hash(&mut hasher);
-    // FxHash mixes upwards: its high bits are the good ones.
-    (hasher.finish() >> 32) % passes
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -287,6 +335,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl HourStore {
+        fn insert(&mut self, invocation: Invocation) -> io::Result<()> {
+            let bytes = footprint(&invocation);
+            self.insert_all(UtcHour::of(invocation.timestamp), vec![invocation], bytes)
+        }
+    }
 
     const HOUR: UtcHour = UtcHour(475_000);
 

@@ -1,8 +1,9 @@
 //! What the reading threads work on next: objects whose bytes are here, and objects whose payloads are here.
 //!
-//! Every admitted object becomes one piece of work when reading it need not wait, in whatever order that happens,
-//! and perhaps a second one when its payloads have come. A thread takes pieces until it has finished one object;
-//! so as many takers as unfinished objects always suffice, and none waits for nothing.
+//! Every admission (one object, or several that are at hand) becomes one piece of work when reading it need not wait,
+//! in whatever order that happens, and perhaps a second one when its payloads have come. A thread takes pieces
+//! until it has finished one admission; so as many takers as unfinished ones always suffice, and none waits for
+//! nothing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,11 +12,12 @@ use borehole_store::{Body, Object, Store};
 
 use crate::read::Parked;
 
-/// Something to do for an object.
+/// Something to do.
 pub(crate) enum Work {
-    /// Read it: from the body, where one was fetched, else from its store.
-    Read(u32, Option<Box<dyn Body>>),
-    /// Its records' payloads are here: finish it.
+    /// Read objects of one folder hour: from the body, where one was fetched for the only one, else from their
+    /// stores.
+    Read(Vec<u32>, Option<Box<dyn Body>>),
+    /// The payloads of an object's records are here: finish it.
     Resume(Box<Parked>),
 }
 
@@ -27,15 +29,20 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
+    /// Makes objects of one folder hour come that are at hand.
+    pub(crate) fn admit_local(&self, numbers: Vec<u32>) {
+        self.push(Work::Read(numbers, None));
+    }
+
     /// Makes an object come: at once, or when its store has fetched it.
     pub(crate) fn admit(self: &Arc<Self>, number: u32, store: &dyn Store, object: &Object) {
         if !store.is_remote() {
-            return self.push(Work::Read(number, None));
+            return self.admit_local(vec![number]);
         }
         let feed = Arc::clone(self);
-        let ready = move |body| feed.push(Work::Read(number, Some(body)));
+        let ready = move |body| feed.push(Work::Read(vec![number], Some(body)));
         if store.fetch(object, Box::new(ready)).is_err() {
-            self.push(Work::Read(number, None));
+            self.admit_local(vec![number]);
         }
     }
 

@@ -8,14 +8,15 @@ pub const BATCH_INVOCATIONS: usize = 4_096;
 /// than all objects in flight can fill where objects are small, so that many small ones never wait.
 pub const MESSAGES_WAITING: usize = 16;
 
-/// Objects in flight per thread: one being decoded and one waiting, so that no thread idles between two.
-pub const OBJECTS_IN_FLIGHT_PER_THREAD: usize = 2;
+/// Chunks of local objects in flight per thread: one being decoded and one waiting, so that no thread idles between
+/// two.
+pub const CHUNKS_IN_FLIGHT_PER_THREAD: usize = 2;
 
 /// Folder hours that reading may run ahead of the oldest unfinished one, beyond one per thread: a dump may
 /// have one object an hour, and a slow object must not let the hours behind it pile up in memory.
 pub const HOURS_AHEAD: usize = 2;
 
-/// As `OBJECTS_IN_FLIGHT_PER_THREAD`, for the whole run, where a source is reached over a network: what is asked for
+/// As `CHUNKS_IN_FLIGHT_PER_THREAD`, of single objects for the whole run, where a source is reached over a network: what is asked for
 /// waits there, not here. Twice as many as the store has requests under way, so that it never runs dry.
 pub const OBJECTS_IN_FLIGHT_REMOTE: usize = 512;
 
@@ -23,9 +24,23 @@ pub const OBJECTS_IN_FLIGHT_REMOTE: usize = 512;
 /// the other they would take a day.
 pub const HOURS_AHEAD_REMOTE: usize = 64;
 
-/// Bytes of the temporary file that closed hours may take, where reading their folders a second time would go over a
-/// network and cost money: some 40 million records. Beyond it they are read again.
+/// Bytes of the temporary file that closed hours may take: some 40 million records. They are kept for the rare stray that
+/// belongs to one of them; beyond this the folders of such an hour are read again instead.
 pub const RETIRED_BYTES_MAX: u64 = 4 << 30;
+
+/// The part of `--memory` that closed hours may take: 32 MiB by default, some 150,000 records.
+pub const RETIRED_MEMORY_SHARE: usize = 8;
+
+/// Most stored bytes of one object that a thread holds at once, so that it is unpacked in one call. Beyond it an
+/// object is read in pieces.
+pub const WHOLE_STORED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Stored bytes of local objects that a thread is given at a time: about a millisecond of work, so that handing over
+/// does not show and threads end together.
+pub const CHUNK_BYTES: u64 = 512 * 1024;
+
+/// Local objects that a thread is given at a time, where they are tiny.
+pub const CHUNK_OBJECTS: usize = 256;
 
 /// Records of one object that wait for their payloads: about 1 KiB each. Beyond it the object's reading waits.
 pub const RECORDS_WAITING_FOR_PAYLOADS: usize = 1_024;

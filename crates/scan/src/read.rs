@@ -1,8 +1,9 @@
-//! Reading one object: stored bytes in, batches of invocations (or one split document) and a tally out.
+//! Reading objects: stored bytes in, invocations (or split documents) and books out.
 //!
 //! Runs on any thread. Always: an object counts whole or not at all — its tally is given only with the outcome,
 //! and what was handed over before a failure is disowned by it. A panic below is caught here, named by its
-//! object, and never shows what was being read.
+//! object, and never shows what was being read. What a thread finds is handed over for several objects at once,
+//! and its memory serves one object after the other.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,28 +15,106 @@ use borehole_record::{
     DecodeOptions, Document, DocumentKind, Invocation, Key, ObjectDecoder, ObjectFailure, ObjectSummary,
     Reject, RejectReason, RequestId, Sink, UtcHour,
 };
-
 use borehole_store::{Body, Receipt};
 
 use crate::Progress;
+use crate::cells::footprint;
 use crate::compact::Compactor;
 use crate::feed::{Feed, Work};
 use crate::join::{Fragment, JoinKey};
 use crate::ledger::{Loss, Tally};
-use crate::limits::{BATCH_INVOCATIONS, FOREIGN_PROBE_BYTES, RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS};
+use crate::limits::{
+    BATCH_INVOCATIONS, FOREIGN_PROBE_BYTES, RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS, STRAYS_UNDECIDED,
+};
 use crate::pending::Pending;
 use crate::plan::{Plan, Planned, Role};
 use crate::resolve::{Resolver, Started};
 use crate::source::Source;
 
-/// What a reading task sends.
+/// What a reading task sends. All objects of one message lie in the same folder hour.
 pub(crate) enum Message {
-    /// Some of an object's invocations.
-    Invocations(Vec<Invocation>),
-    /// The document of a split object.
-    Fragment(UtcHour, JoinKey, Fragment),
-    /// The object is done.
-    Done(u32, Outcome),
+    /// Invocations of objects that are not done.
+    Invocations(Batch),
+    /// Objects are done.
+    Done(Box<Report>),
+}
+
+/// Invocations, and documents of the split layout, of objects of one folder hour.
+#[derive(Default)]
+pub(crate) struct Batch {
+    /// Their folder's hour.
+    pub folder: Option<UtcHour>,
+    /// Invocations by their own hour. Strays are among them only once their object is read.
+    pub runs: Vec<Run>,
+    /// Strays of objects that may yet fail.
+    pub late: Vec<Invocation>,
+    /// Documents of split objects.
+    pub fragments: Vec<(JoinKey, Fragment)>,
+    /// Invocations in `runs`.
+    count: usize,
+}
+
+/// Invocations of one hour.
+pub(crate) struct Run {
+    /// Their own.
+    pub hour: UtcHour,
+    pub invocations: Vec<Invocation>,
+    /// What they take in memory, in bytes.
+    pub bytes: usize,
+}
+
+impl Run {
+    /// One invocation alone.
+    pub(crate) fn of(invocation: Invocation) -> Self {
+        let bytes = footprint(&invocation);
+        Run { hour: UtcHour::of(invocation.timestamp), invocations: vec![invocation], bytes }
+    }
+}
+
+impl Batch {
+    fn push(&mut self, invocation: Invocation) {
+        let hour = UtcHour::of(invocation.timestamp);
+        let bytes = footprint(&invocation);
+        self.count += 1;
+        // Nearly always one of two.
+        match self.runs.iter_mut().rev().find(|run| run.hour == hour) {
+            Some(run) => {
+                run.invocations.push(invocation);
+                run.bytes += bytes;
+            }
+            None => self.runs.push(Run { hour, invocations: vec![invocation], bytes }),
+        }
+    }
+
+    /// Gives back memory that is kept for more to come: of what waits for its hour to close there is much.
+    fn fit(mut self) -> Self {
+        for run in &mut self.runs {
+            let unused = run.invocations.capacity() - run.invocations.len();
+            if unused > run.invocations.len() / 8 {
+                run.invocations.shrink_to_fit();
+            }
+        }
+        self
+    }
+}
+
+/// What reading some objects of one folder hour came to.
+#[derive(Default)]
+pub(crate) struct Report {
+    /// Objects that are done.
+    pub objects: u64,
+    /// Of those, read to the end and verified.
+    pub read: u64,
+    /// What the read ones add to the books.
+    pub tally: Tally,
+    /// Their losses, by object.
+    pub losses: Vec<(u32, Loss)>,
+    /// The new size of those that were another object than listed, in stored bytes.
+    pub revised: Vec<(u32, u64)>,
+    /// The outcome of all others.
+    pub others: Vec<(u32, Outcome)>,
+    /// What was in them.
+    pub batch: Batch,
 }
 
 /// What became of an object.
@@ -56,6 +135,7 @@ pub(crate) struct Parked {
     tally: Tally,
     found: u64,
     waiting: Vec<Waiting>,
+    strays: Vec<Invocation>,
     end: End,
 }
 
@@ -79,35 +159,109 @@ pub(crate) struct Reader<'a> {
     pub feed: Arc<Feed>,
     pub decode: DecodeOptions,
     pub salvage: bool,
+    pub whole_bytes_max: usize,
     /// Whether the ledger keeps a line of every loss.
     pub keep_lines: bool,
     pub progress: &'a Progress,
 }
 
+/// What one thread uses again for each object.
+#[derive(Default)]
+struct Memory {
+    compactor: Compactor,
+    decoder: Option<ObjectDecoder>,
+    /// The stored bytes of the object at hand, where it is held whole.
+    stored: Vec<u8>,
+}
+
 thread_local! {
-    static COMPACTOR: RefCell<Compactor> = RefCell::default();
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+/// Where what is found goes.
+struct Output<'a> {
+    report: Report,
+    send: &'a SyncSender<Message>,
+}
+
+impl<'a> Output<'a> {
+    fn new(folder: Option<UtcHour>, send: &'a SyncSender<Message>) -> Self {
+        let batch = Batch { folder, ..Batch::default() };
+        Output { report: Report { batch, ..Report::default() }, send }
+    }
+
+    fn flush(&mut self) {
+        let empty = Batch { folder: self.report.batch.folder, ..Batch::default() };
+        let batch = std::mem::replace(&mut self.report.batch, empty);
+        // A receiver that has gone away means that the run has stopped.
+        let _ = self.send.send(Message::Invocations(batch.fit()));
+    }
+
+    /// Books an object that is done.
+    fn book(&mut self, number: u32, outcome: Outcome) {
+        let report = &mut self.report;
+        report.objects += 1;
+        match outcome {
+            Outcome::Read(tally) => {
+                report.read += 1;
+                report.tally.merge(&tally);
+                report.tally.losses_dropped += tally.losses_dropped;
+                report.losses.extend(tally.losses.iter().map(|&loss| (number, loss)));
+                report.revised.extend(tally.revised_bytes.map(|bytes| (number, bytes)));
+            }
+            other => report.others.push((number, other)),
+        }
+    }
+
+    fn done(mut self) {
+        self.report.batch = std::mem::take(&mut self.report.batch).fit();
+        let _ = self.send.send(Message::Done(Box::new(self.report)));
+    }
 }
 
 impl Reader<'_> {
-    /// Takes work from the feed until one object is done. A receiver that has gone away means that the run has
-    /// stopped.
+    /// Takes work from the feed until the objects of one admission are done.
     pub(crate) fn work(&self, send: &SyncSender<Message>) {
-        loop {
-            let (number, step) = match self.feed.take() {
-                Work::Read(number, body) => {
-                    let read = || self.read_object(number, body, send);
-                    (number, catch_unwind(AssertUnwindSafe(read)))
+        MEMORY.with_borrow_mut(|memory| {
+            loop {
+                let is_done = match self.feed.take() {
+                    Work::Read(numbers, body) => self.read_objects(&numbers, body, memory, send),
+                    Work::Resume(parked) => {
+                        self.resume(*parked, memory, send);
+                        true
+                    }
+                };
+                if is_done {
+                    return;
                 }
-                Work::Resume(parked) => {
-                    let number = parked.number;
-                    (number, catch_unwind(AssertUnwindSafe(|| Some(self.resume(*parked, send)))))
+            }
+        });
+    }
+
+    /// Reads objects of one folder hour; whether they are done, or one of them is parked until its payloads are
+    /// here. Where payloads come over a network, objects come one by one.
+    fn read_objects(
+        &self,
+        numbers: &[u32],
+        mut body: Option<Box<dyn Body>>,
+        memory: &mut Memory,
+        send: &SyncSender<Message>,
+    ) -> bool {
+        let folder = numbers.first().and_then(|&number| self.plan.objects[number as usize].role.hour());
+        let mut output = Output::new(folder, send);
+        for &number in numbers {
+            let body = body.take();
+            let read = || self.read_object(number, body, memory, &mut output);
+            match catch_unwind(AssertUnwindSafe(read)).unwrap_or(Some(Outcome::Panicked)) {
+                Some(outcome) => {
+                    self.progress.object_done(self.plan.objects[number as usize].object.size);
+                    output.book(number, outcome);
                 }
-            };
-            let Some(outcome) = step.unwrap_or(Some(Outcome::Panicked)) else { continue };
-            self.progress.object_done(self.plan.objects[number as usize].object.size);
-            let _ = send.send(Message::Done(number, outcome));
-            return;
+                None => return false,
+            }
         }
+        output.done();
+        true
     }
 
     /// Reads an object; `None` where it is parked until its payloads are here.
@@ -115,15 +269,16 @@ impl Reader<'_> {
         &self,
         number: u32,
         body: Option<Box<dyn Body>>,
-        send: &SyncSender<Message>,
+        memory: &mut Memory,
+        output: &mut Output<'_>,
     ) -> Option<Outcome> {
         if !self.salvage {
-            return self.read_once(number, body, None, Some(send));
+            return self.read_once(number, body, None, memory, Some(output));
         }
         let planned = &self.plan.objects[number as usize];
         if planned.object.size.is_none() {
             // Standard input can be read only once: of damaged gzip too much has been handed over by then.
-            return match self.read_once(number, body, None, Some(send))? {
+            return match self.read_once(number, body, None, memory, Some(output))? {
                 Outcome::Failed(reason, Some(_)) if is_unverified(reason) => {
                     Some(Outcome::Failed(reason, None))
                 }
@@ -131,11 +286,11 @@ impl Reader<'_> {
             };
         }
         // An object is read twice: first to learn how much of it is sound, then to count that much.
-        match self.read_once(number, body, None, None)? {
-            Outcome::Read(_) => self.read_once(number, None, None, Some(send)),
+        match self.read_once(number, body, None, memory, None)? {
+            Outcome::Read(_) => self.read_once(number, None, None, memory, Some(output)),
             Outcome::Failed(reason, Some(sound)) => {
                 let verified = is_unverified(reason).then_some(sound.decoded_bytes);
-                match self.read_once(number, None, verified, Some(send))? {
+                match self.read_once(number, None, verified, memory, Some(output))? {
                     Outcome::Read(tally) | Outcome::Failed(_, Some(tally)) if tally.documents_found > 0 => {
                         Some(Outcome::Failed(reason, Some(tally)))
                     }
@@ -147,14 +302,23 @@ impl Reader<'_> {
     }
 
     /// Finishes an object whose payloads are here.
-    fn resume(&self, parked: Parked, send: &SyncSender<Message>) -> Outcome {
-        let Parked { number, tally, found, waiting, end } = parked;
+    fn resume(&self, parked: Parked, memory: &mut Memory, send: &SyncSender<Message>) {
+        let Parked { number, tally, found, waiting, strays, end } = parked;
         let planned = &self.plan.objects[number as usize];
-        let mut sink = ObjectSink { tally, found, ..ObjectSink::new(self, number, planned, Some(send)) };
-        for waiting in waiting {
-            sink.settle(waiting);
-        }
-        sink.end(end)
+        let mut output = Output::new(planned.role.hour(), send);
+        let finish = || {
+            let output = Some(&mut output);
+            let sink = ObjectSink::new(self, number, planned, &mut memory.compactor, output);
+            let mut sink = ObjectSink { tally, found, strays, ..sink };
+            for Waiting { document, started } in waiting {
+                sink.settle(document, &started);
+            }
+            sink.end(end)
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(finish)).unwrap_or(Outcome::Panicked);
+        self.progress.object_done(planned.object.size);
+        output.book(number, outcome);
+        output.done();
     }
 
     /// Reads an object. With `verified`, it is damaged gzip, and its first so many decoded bytes, the members
@@ -164,60 +328,49 @@ impl Reader<'_> {
         number: u32,
         body: Option<Box<dyn Body>>,
         verified: Option<u64>,
-        send: Option<&SyncSender<Message>>,
+        memory: &mut Memory,
+        output: Option<&mut Output<'_>>,
     ) -> Option<Outcome> {
         let planned = &self.plan.objects[number as usize];
-        let key = Key::parse(&planned.object.key);
-        let kind = match planned.role {
-            Role::Split { kind, .. } => kind,
-            Role::Records { .. } | Role::Loose => DocumentKind::Record,
+        let (kind, request_id) = match (planned.role, Key::parse(&planned.object.key)) {
+            (Role::Split { kind, .. }, Key::SplitDocument { request_id, .. }) => (kind, Some(request_id)),
+            (Role::Split { kind, .. }, _) => (kind, None),
+            _ => (DocumentKind::Record, None),
         };
-        let request_id = match &key {
-            Key::SplitDocument { request_id, .. } => Some(*request_id),
-            _ => None,
+        let Memory { compactor, decoder, stored } = memory;
+        let decoder = decoder.get_or_insert_with(|| ObjectDecoder::new(kind, self.decode));
+        decoder.restart(kind);
+        stored.clear();
+        let sink = ObjectSink::new(self, number, planned, compactor, output);
+        let is_whole =
+            !self.salvage && planned.object.size.is_some_and(|size| size <= self.whole_bytes_max as u64);
+        let mut intake = Intake {
+            decoder,
+            sink: ObjectSink { kind, request_id, ..sink },
+            held: stored,
+            held_max: if is_whole {
+                self.whole_bytes_max
+            } else if planned.role == Role::Loose {
+                FOREIGN_PROBE_BYTES
+            } else {
+                0
+            },
+            is_whole,
+            flows: false,
+            members: verified.map(|bytes| (Gunzip::new(self.decode.decoded_bytes_max), bytes)),
+            skipped: None,
+            failure: None,
         };
-        let mut decoder = ObjectDecoder::new(kind, self.decode);
-        let mut sink = ObjectSink { kind, request_id, ..ObjectSink::new(self, number, planned, send) };
-        let mut failure = None;
-        // Held back until enough is there to tell what the file is, however small the store's chunks are.
-        let mut head = (planned.role == Role::Loose).then(Vec::new);
-        let mut skipped = None;
-        let mut members = verified.map(|bytes| (Gunzip::new(self.decode.decoded_bytes_max), bytes));
+        let mut take = |bytes: &[u8]| intake.take(bytes);
         let store = &self.sources[planned.source as usize].store;
-        let mut push = |bytes: &[u8]| {
-            let Some((gunzip, left)) = &mut members else {
-                failure = decoder.push(bytes, &mut sink).err();
-                return failure.is_none();
-            };
-            let unpacked = gunzip.push(bytes, |decoded| {
-                let count = decoded.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= count as u64;
-                let pushed = decoder.push(&decoded[..count], &mut sink);
-                failure = pushed.err();
-                pushed
-            });
-            // Where and how it fails is known already.
-            unpacked.is_ok() && *left > 0
-        };
-        let mut take = |bytes: &[u8]| {
-            let Some(held) = &mut head else { return push(bytes) };
-            held.extend_from_slice(bytes);
-            if held.len() < FOREIGN_PROBE_BYTES {
-                return true;
-            }
-            skipped = foreign(held);
-            skipped.is_none() && push(&head.take().unwrap_or_default())
-        };
         let read = match body {
             Some(body) => body.read(&mut take),
             None => store.read(&planned.object, &mut take),
         };
-        if let (Ok(_), Some(held), None) = (&read, head, skipped) {
-            skipped = foreign(&held);
-            if skipped.is_none() {
-                push(&held);
-            }
+        if read.is_ok() {
+            intake.end();
         }
+        let Intake { decoder, mut sink, skipped, failure, .. } = intake;
         if let Some(reason) = skipped {
             return Some(Outcome::Skipped(reason));
         }
@@ -239,6 +392,86 @@ impl Reader<'_> {
             Err(failure) => End::Failure(failure, verified_bytes),
         };
         sink.end_or_park(end)
+    }
+}
+
+/// Takes an object's stored bytes: holds them until it is known what they are, or all of them where they are
+/// few, and then has them decoded.
+struct Intake<'a, 'o> {
+    decoder: &'a mut ObjectDecoder,
+    sink: ObjectSink<'a, 'o>,
+    held: &'a mut Vec<u8>,
+    /// More than this is not held.
+    held_max: usize,
+    /// What is held at the end is decoded at once.
+    is_whole: bool,
+    /// What was held is on its way; the rest follows at once.
+    flows: bool,
+    /// Only these members count: so many decoded bytes.
+    members: Option<(Gunzip, u64)>,
+    skipped: Option<&'static str>,
+    failure: Option<ObjectFailure>,
+}
+
+impl Intake<'_, '_> {
+    /// Takes the next bytes; whether more are wanted.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        if self.flows {
+            return self.decode(bytes);
+        }
+        if self.held.len() + bytes.len() <= self.held_max {
+            self.held.extend_from_slice(bytes);
+            return true;
+        }
+        self.flows = true;
+        if self.held.is_empty() && self.sink.planned.role != Role::Loose {
+            return self.decode(bytes);
+        }
+        self.held.extend_from_slice(bytes);
+        self.is_native() && {
+            let held = std::mem::take(self.held);
+            let goes_on = self.decode(&held);
+            *self.held = held;
+            goes_on
+        }
+    }
+
+    /// All bytes were taken.
+    fn end(&mut self) {
+        if self.flows || !self.is_native() {
+            return;
+        }
+        let held = std::mem::take(self.held);
+        if self.is_whole {
+            self.failure = self.decoder.push_whole(&held, &mut self.sink).err();
+        } else {
+            self.decode(&held);
+        }
+        *self.held = held;
+    }
+
+    /// Looks at the first bytes of an object outside both layouts.
+    fn is_native(&mut self) -> bool {
+        if self.sink.planned.role == Role::Loose {
+            self.skipped = foreign(self.held);
+        }
+        self.skipped.is_none()
+    }
+
+    fn decode(&mut self, bytes: &[u8]) -> bool {
+        let Some((gunzip, left)) = &mut self.members else {
+            self.failure = self.decoder.push(bytes, &mut self.sink).err();
+            return self.failure.is_none();
+        };
+        let unpacked = gunzip.push(bytes, |decoded| {
+            let count = decoded.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= count as u64;
+            let pushed = self.decoder.push(&decoded[..count], &mut self.sink);
+            self.failure = pushed.err();
+            pushed
+        });
+        // Where and how it fails is known already.
+        unpacked.is_ok() && *left > 0
     }
 }
 
@@ -271,27 +504,31 @@ fn foreign(first: &[u8]) -> Option<&'static str> {
     (!start.contains(&b'{') && !start.contains(&b'[')).then_some("foreign_file")
 }
 
-struct ObjectSink<'a> {
+struct ObjectSink<'a, 'o> {
     reader: &'a Reader<'a>,
     number: u32,
     planned: &'a Planned,
     kind: DocumentKind,
     request_id: Option<&'a str>,
-    send: Option<&'a SyncSender<Message>>,
+    compactor: &'a mut Compactor,
+    /// `None` where only how much of the object is sound is asked.
+    output: Option<&'a mut Output<'o>>,
     tally: Tally,
-    batch: Vec<Invocation>,
     found: u64,
+    /// Nobody sees them until it is known that the object counts.
+    strays: Vec<Invocation>,
     /// Records whose payloads are on their way.
     waiting: Vec<Waiting>,
     pending: Option<Arc<Pending>>,
 }
 
-impl<'a> ObjectSink<'a> {
+impl<'a, 'o> ObjectSink<'a, 'o> {
     fn new(
         reader: &'a Reader<'a>,
         number: u32,
         planned: &'a Planned,
-        send: Option<&'a SyncSender<Message>>,
+        compactor: &'a mut Compactor,
+        output: Option<&'a mut Output<'o>>,
     ) -> Self {
         ObjectSink {
             reader,
@@ -299,10 +536,11 @@ impl<'a> ObjectSink<'a> {
             planned,
             kind: DocumentKind::Record,
             request_id: None,
-            send,
+            compactor,
+            output,
             tally: Tally::default(),
-            batch: Vec::new(),
             found: 0,
+            strays: Vec::new(),
             waiting: Vec::new(),
             pending: None,
         }
@@ -313,8 +551,7 @@ impl<'a> ObjectSink<'a> {
             self.tally.other_schema += 1;
             return;
         }
-        if self.send.is_none() {
-            // Only how much of the object is sound is asked.
+        if self.output.is_none() {
             return;
         }
         let stream = &self.reader.plan.streams[self.planned.stream as usize];
@@ -331,44 +568,28 @@ impl<'a> ObjectSink<'a> {
                 self.waiting.push(Waiting { document, started });
                 if self.waiting.len() >= RECORDS_WAITING_FOR_PAYLOADS {
                     // Those that were asked for first; by now most of them are here.
-                    for waiting in self.waiting.drain(..RECORDS_WAITING_FOR_PAYLOADS / 2).collect::<Vec<_>>()
-                    {
-                        self.settle(waiting);
+                    let first: Vec<_> = self.waiting.drain(..RECORDS_WAITING_FOR_PAYLOADS / 2).collect();
+                    for Waiting { document, started } in first {
+                        self.settle(document, &started);
                     }
                 }
                 return;
             }
         }
-        self.settle(Waiting { document, started: Vec::new() });
+        self.settle(document, &[]);
     }
 
     /// Makes an invocation of a record; waits for its payloads where they are not here.
-    fn settle(&mut self, Waiting { mut document, started }: Waiting) {
+    fn settle(&mut self, mut document: Document, started: &[Started]) {
         let stream = &self.reader.plan.streams[self.planned.stream as usize];
         let offset = document.offset;
-        let sides = self.reader.resolver.resolve(&mut document, false, &started, &mut self.tally);
-        let invocation = COMPACTOR.with_borrow_mut(|compactor| {
-            compactor.compact(
-                document,
-                sides,
-                self.number,
-                stream.account.as_deref(),
-                stream.region.as_deref(),
-            )
-        });
-        match invocation {
+        let sides = self.reader.resolver.resolve(&mut document, false, started, &mut self.tally);
+        let (account, region) = (stream.account.as_deref(), stream.region.as_deref());
+        match self.compactor.compact(document, sides, self.number, account, region) {
             Ok(invocation) => {
-                note_place(
-                    &invocation,
-                    self.reader.plan,
-                    self.planned,
-                    self.planned.role.hour(),
-                    &mut self.tally,
-                );
-                self.batch.push(invocation);
-                if self.batch.len() >= BATCH_INVOCATIONS {
-                    self.flush();
-                }
+                let folder = self.planned.role.hour();
+                note_place(&invocation, self.reader.plan, self.planned, folder, &mut self.tally);
+                self.give(invocation, folder);
             }
             Err(reason) => {
                 let loss = Loss { offset, bytes: 0, reason, record: true };
@@ -377,8 +598,27 @@ impl<'a> ObjectSink<'a> {
         }
     }
 
+    fn give(&mut self, invocation: Invocation, folder: Option<UtcHour>) {
+        let Some(output) = &mut self.output else { return };
+        let batch = &mut output.report.batch;
+        if folder.is_some_and(|folder| is_stray(UtcHour::of(invocation.timestamp), folder)) {
+            self.strays.push(invocation);
+            if self.strays.len() < STRAYS_UNDECIDED {
+                return;
+            }
+            // An object of nothing but strays: they need not be decided to be read a second time.
+            batch.late.append(&mut self.strays);
+        } else {
+            batch.push(invocation);
+            if batch.count < BATCH_INVOCATIONS {
+                return;
+            }
+        }
+        output.flush();
+    }
+
     fn fragment(&mut self, mut document: Document) {
-        let Role::Split { hour, kind } = self.planned.role else { return };
+        let Role::Split { kind, .. } = self.planned.role else { return };
         let Some(name) = self.request_id else { return };
         let id = RequestId::parse(name);
         if document.request_id.as_ref().is_some_and(|inside| *inside != id) {
@@ -387,9 +627,9 @@ impl<'a> ObjectSink<'a> {
         }
         document.request_id = Some(id);
         self.tally.documents_decoded += 1;
-        if let Some(send) = self.send {
+        if let Some(output) = &mut self.output {
             let fragment = Fragment { kind, object: self.number, document: Box::new(document) };
-            let _ = send.send(Message::Fragment(hour, (self.planned.stream, name.into()), fragment));
+            output.report.batch.fragments.push(((self.planned.stream, name.into()), fragment));
         }
     }
 
@@ -397,30 +637,32 @@ impl<'a> ObjectSink<'a> {
         self.tally.lose(Loss { offset, bytes, reason, record: false }, self.reader.keep_lines);
     }
 
-    fn flush(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        if let Some(send) = self.send
-            && !batch.is_empty()
-        {
-            let _ = send.send(Message::Invocations(batch));
-        }
-    }
-
     /// Ends the object, or parks it where records wait for payloads.
     fn end_or_park(mut self, end: End) -> Option<Outcome> {
         let waiting = std::mem::take(&mut self.waiting);
         match self.pending.take() {
             Some(pending) if !waiting.is_empty() && !self.reader.salvage => {
-                self.flush();
-                let Self { number, tally, found, .. } = self;
-                pending.park(Box::new(Parked { number, tally, found, waiting, end }));
+                if let Some(output) = &mut self.output {
+                    output.flush();
+                }
+                let Self { number, tally, found, strays, .. } = self;
+                pending.park(Box::new(Parked { number, tally, found, waiting, strays, end }));
                 None
             }
             _ => {
-                for waiting in waiting {
-                    self.settle(waiting);
+                for Waiting { document, started } in waiting {
+                    self.settle(document, &started);
                 }
                 Some(self.end(end))
+            }
+        }
+    }
+
+    /// The object counts, and its strays with it.
+    fn release_strays(&mut self) {
+        if let Some(output) = &mut self.output {
+            for stray in self.strays.drain(..) {
+                output.report.batch.push(stray);
             }
         }
     }
@@ -437,7 +679,7 @@ impl<'a> ObjectSink<'a> {
         if loose && self.tally.documents_decoded == 0 && (self.found > 0 || summary.not_json) {
             return Outcome::Skipped("foreign_file");
         }
-        self.flush();
+        self.release_strays();
         let name = &self.planned.object.key;
         // Of an empty object the decoder warns; a name cannot contradict nothing.
         if receipt.bytes > 0 && name.ends_with(b".gz") != summary.gzip && &**name != b"-" {
@@ -465,14 +707,14 @@ impl<'a> ObjectSink<'a> {
         if !self.reader.salvage {
             return Outcome::Failed(failure.as_str(), None);
         }
-        self.flush();
+        self.release_strays();
         self.tally.documents_found = self.found;
         self.tally.decoded_bytes = verified_bytes;
         Outcome::Failed(failure.as_str(), Some(Box::new(self.tally)))
     }
 }
 
-impl Sink for ObjectSink<'_> {
+impl Sink for ObjectSink<'_, '_> {
     fn document(&mut self, document: Document) {
         self.found += 1;
         if self.kind == DocumentKind::Record {

@@ -4,7 +4,7 @@
 //! hour closes when every folder that can touch it is done. Records that turn up for an hour already closed
 //! (strays) open it again at the end: its folders are read once more and the hour is given out anew.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,12 +19,12 @@ use crate::compact::Compactor;
 use crate::join::{Fragment, JoinKey, Joined, Joiner};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
-    CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD, HOURS_AHEAD_REMOTE, MESSAGES_WAITING,
-    OBJECTS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE, RECORDS_WAITING_FOR_PAYLOADS, RETIRED_BYTES_MAX,
-    SLACK_HOURS, STRAYS_UNDECIDED,
+    CHUNK_BYTES, CHUNK_OBJECTS, CHUNKS_IN_FLIGHT_PER_THREAD, CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD,
+    HOURS_AHEAD_REMOTE, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_REMOTE, RECORDS_WAITING_FOR_PAYLOADS,
+    RETIRED_MEMORY_SHARE, SLACK_HOURS,
 };
 use crate::plan::{Plan, Role};
-use crate::read::{Message, Outcome, Reader, is_stray, note_place};
+use crate::read::{Batch, Message, Outcome, Reader, Report, Run, is_stray, note_place};
 use crate::resolve::{PayloadRoot, Resolve, Resolver, Started};
 use crate::{Error, Ledger, Progress, Source};
 
@@ -37,6 +37,12 @@ pub struct ScanOptions {
     pub memory_bytes: usize,
     /// Where that file lies.
     pub temporary: PathBuf,
+    /// Bytes of that file that closed hours may take, for strays that belong to them ([`crate::limits::RETIRED_BYTES_MAX`]); with
+    /// 0 they are never kept, and their folders are read again where a stray needs them.
+    pub retired_bytes_max: u64,
+    /// Most stored bytes of one object that a thread holds, to decode it at once
+    /// ([`crate::limits::WHOLE_STORED_BYTES_MAX`]).
+    pub whole_bytes_max: usize,
     /// Which payloads are read.
     pub resolve: Resolve,
     /// Where payloads lie, beside the sources themselves.
@@ -104,12 +110,13 @@ pub fn scan(
         feed: Arc::default(),
         decode: options.decode,
         salvage: options.salvage,
+        whole_bytes_max: options.whole_bytes_max,
         keep_lines: ledger.keep_lines,
         progress,
     };
     // The stores share the limit: what waits for its neighbours, what came without a folder, and strays.
     let store = |share: usize| HourStore::new(options.memory_bytes / share, options.temporary.clone());
-    let mut run = Run {
+    let mut run = Scanning {
         plan: &plan,
         sources,
         options,
@@ -121,7 +128,6 @@ pub fn scan(
         open: store(2),
         aside: store(4),
         strays: store(4),
-        undecided: FxHashMap::default(),
         joiner: Joiner::default(),
         fragments: BTreeMap::new(),
         failed: FxHashSet::default(),
@@ -129,7 +135,7 @@ pub fn scan(
         closed_through: UtcHour(i64::MIN / 2),
         reopen: BTreeSet::new(),
         pass: Pass::First,
-        retires: sources.iter().any(|source| source.store.is_remote()),
+        retires: options.retired_bytes_max > 0,
         compactor: Compactor::default(),
         panicked: false,
     };
@@ -137,7 +143,7 @@ pub fn scan(
     if let Some(error) = resolver.stopped() {
         return Err(error.into());
     }
-    let Run { mut ledger, panicked, .. } = run;
+    let Scanning { mut ledger, panicked, .. } = run;
     if panicked {
         return Err(Error::Internal { what: "a reader stopped in the middle of an object" });
     }
@@ -158,7 +164,7 @@ enum Pass {
     },
 }
 
-struct Run<'a> {
+struct Scanning<'a> {
     plan: &'a Plan,
     sources: &'a [Source],
     options: &'a ScanOptions,
@@ -173,8 +179,6 @@ struct Run<'a> {
     aside: HourStore,
     /// Strays into hours that are closed already, or whose neighbours are: for the second reading.
     strays: HourStore,
-    /// Strays of objects that are not done: nobody sees them until it is known that they count.
-    undecided: FxHashMap<u32, Vec<Invocation>>,
     joiner: Joiner,
     /// Documents of split folders that are not complete yet.
     fragments: BTreeMap<UtcHour, FxHashMap<JoinKey, Vec<Fragment>>>,
@@ -191,7 +195,7 @@ struct Run<'a> {
     panicked: bool,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Scanning<'a> {
     fn run<'s>(&mut self, scope: &rayon::Scope<'s>) -> Result<(), Error>
     where
         'a: 's,
@@ -226,32 +230,40 @@ impl<'a> Run<'a> {
         'a: 's,
     {
         let (send, receive): (SyncSender<Message>, Receiver<Message>) = sync_channel(MESSAGES_WAITING);
-        let hour_of = |number: u32| self.plan.objects[number as usize].role.hour();
-        let mut waiting: VecDeque<u32> = numbers.iter().copied().collect();
+        let mut waiting = numbers;
         // Unfinished objects per folder hour, waiting or in flight.
         let mut unfinished: BTreeMap<Option<UtcHour>, u64> = BTreeMap::new();
         for &number in numbers {
-            *unfinished.entry(hour_of(number)).or_default() += 1;
+            *unfinished.entry(self.hour_of(number)).or_default() += 1;
         }
-        let (in_flight_max, hours_ahead) = if self.sources.iter().any(|source| source.store.is_remote()) {
+        let is_remote = self.sources.iter().any(|source| source.store.is_remote());
+        // Where payloads come over a network, one object may have to wait for them while others go on.
+        let one_by_one = is_remote || self.reader.resolver.is_remote();
+        let (in_flight_max, hours_ahead) = if is_remote {
             (OBJECTS_IN_FLIGHT_REMOTE, HOURS_AHEAD_REMOTE)
         } else {
             let threads = self.options.threads.max(1);
-            (threads * OBJECTS_IN_FLIGHT_PER_THREAD, threads + HOURS_AHEAD)
+            (threads * CHUNKS_IN_FLIGHT_PER_THREAD, threads + HOURS_AHEAD)
         };
         let mut in_flight = 0usize;
         loop {
             // The hours that reading may touch now; in order, so the oldest unfinished ones.
             let last_allowed = unfinished.keys().nth(hours_ahead).copied();
             while in_flight < in_flight_max
-                && let Some(&number) = waiting.front()
-                && last_allowed.is_none_or(|last| hour_of(number) <= last)
+                && let Some(&number) = waiting.first()
+                && last_allowed.is_none_or(|last| self.hour_of(number) <= last)
             {
-                waiting.pop_front();
+                let count = if one_by_one { 1 } else { self.chunk(waiting) };
+                let (chunk, rest) = waiting.split_at(count);
+                waiting = rest;
                 in_flight += 1;
                 let reader = self.reader;
-                let planned = &self.plan.objects[number as usize];
-                reader.feed.admit(number, &*self.sources[planned.source as usize].store, &planned.object);
+                if one_by_one {
+                    let planned = &self.plan.objects[number as usize];
+                    reader.feed.admit(number, &*self.sources[planned.source as usize].store, &planned.object);
+                } else {
+                    reader.feed.admit_local(chunk.to_vec());
+                }
                 let send = send.clone();
                 scope.spawn(move |_| reader.work(&send));
             }
@@ -261,62 +273,73 @@ impl<'a> Run<'a> {
             let Ok(message) = receive.recv() else {
                 return Err(Error::Internal { what: "readers are gone" });
             };
-            match message {
+            let report = match message {
                 Message::Invocations(batch) => {
-                    for invocation in batch {
-                        let folder = hour_of(invocation.object);
-                        match folder {
-                            Some(folder) if is_stray(UtcHour::of(invocation.timestamp), folder) => {
-                                let undecided = self.undecided.entry(invocation.object).or_default();
-                                undecided.push(invocation);
-                                if undecided.len() >= STRAYS_UNDECIDED {
-                                    // An object of nothing but strays: they need not be decided to be read a second time.
-                                    for stray in std::mem::take(undecided) {
-                                        self.take_late(stray)?;
-                                    }
-                                }
-                            }
-                            _ => self.take(invocation, folder)?,
-                        }
-                    }
+                    self.take_batch(batch)?;
+                    continue;
                 }
-                Message::Fragment(hour, key, fragment) => {
-                    self.fragments.entry(hour).or_default().entry(key).or_default().push(fragment);
-                }
-                Message::Done(number, outcome) => {
-                    in_flight -= 1;
-                    let strays = self.undecided.remove(&number).unwrap_or_default();
-                    self.settle(number, outcome)?;
-                    if !self.failed.contains(&number) {
-                        for stray in strays {
-                            self.take(stray, hour_of(number))?;
-                        }
-                    }
-                    let hour = hour_of(number);
-                    let left = unfinished
-                        .get_mut(&hour)
-                        .ok_or(Error::Internal { what: "an unknown object ended" })?;
-                    *left -= 1;
-                    if *left == 0 {
-                        unfinished.remove(&hour);
-                        // Everything before the oldest unfinished folder is read.
-                        let frontier = match unfinished.keys().next() {
-                            Some(Some(next)) => Some(UtcHour(next.0 - 1)),
-                            Some(None) => None,
-                            None => hour,
-                        };
-                        if let Some(frontier) = frontier {
-                            self.folders_read(frontier)?;
-                        }
-                    }
+                Message::Done(report) => *report,
+            };
+            in_flight -= 1;
+            let (objects, hour) = (report.objects, report.batch.folder);
+            self.settle(report)?;
+            let left =
+                unfinished.get_mut(&hour).ok_or(Error::Internal { what: "an unknown object ended" })?;
+            *left -= objects;
+            if *left == 0 {
+                unfinished.remove(&hour);
+                // Everything before the oldest unfinished folder is read.
+                let frontier = match unfinished.keys().next() {
+                    Some(Some(next)) => Some(UtcHour(next.0 - 1)),
+                    Some(None) => None,
+                    None => hour,
+                };
+                if let Some(frontier) = frontier {
+                    self.folders_read(frontier)?;
                 }
             }
         }
     }
 
-    /// Takes one invocation to where it waits for its hour.
-    fn take(&mut self, invocation: Invocation, folder: Option<UtcHour>) -> Result<(), Error> {
-        let own = UtcHour::of(invocation.timestamp);
+    fn hour_of(&self, number: u32) -> Option<UtcHour> {
+        self.plan.objects[number as usize].role.hour()
+    }
+
+    /// How many of the first objects, which are of one folder hour, make one piece of work.
+    fn chunk(&self, numbers: &[u32]) -> usize {
+        let hour = numbers.first().and_then(|&number| self.hour_of(number));
+        let mut bytes = 0;
+        let fit = numbers.iter().take(CHUNK_OBJECTS).take_while(|&&number| {
+            let is_next = self.hour_of(number) == hour && bytes < CHUNK_BYTES;
+            bytes += self.plan.objects[number as usize].object.size.unwrap_or(CHUNK_BYTES);
+            is_next
+        });
+        fit.count().max(1)
+    }
+
+    /// Takes what was found in objects to where it waits.
+    fn take_batch(&mut self, batch: Batch) -> Result<(), Error> {
+        let folder = batch.folder;
+        for run in batch.runs {
+            self.take(run, folder)?;
+        }
+        for stray in batch.late {
+            self.take_late(Run::of(stray))?;
+        }
+        if let Some(hour) = folder
+            && !batch.fragments.is_empty()
+        {
+            let documents = self.fragments.entry(hour).or_default();
+            for (key, fragment) in batch.fragments {
+                documents.entry(key).or_default().push(fragment);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes invocations of one hour, found in one folder hour, to where they wait for theirs.
+    fn take(&mut self, run: Run, folder: Option<UtcHour>) -> Result<(), Error> {
+        let own = run.hour;
         let is_stray = folder.is_some_and(|folder| is_stray(own, folder));
         let store = match &self.pass {
             Pass::First => {
@@ -329,7 +352,7 @@ impl<'a> Run<'a> {
                 if folder.is_none() || is_stray && first_touched > self.closed_through {
                     &mut self.aside
                 } else if is_stray {
-                    return self.take_late(invocation);
+                    return self.take_late(run);
                 } else {
                     &mut self.open
                 }
@@ -338,22 +361,44 @@ impl<'a> Run<'a> {
             Pass::Again { needed, .. } if is_stray || !needed.contains(&own) => return Ok(()),
             Pass::Again { .. } => &mut self.open,
         };
-        store.insert(invocation).map_err(|cause| self.spill_error(cause))
+        store.insert_all(own, run.invocations, run.bytes).map_err(|cause| self.spill_error(cause))
     }
 
-    /// Sets a stray aside for the second reading. All hours it touches are opened again, those that are still
-    /// open, too: each sees all of a stray or nothing of it, so that it can be taken back as it was given.
-    fn take_late(&mut self, stray: Invocation) -> Result<(), Error> {
+    /// Sets strays of one hour aside for the second reading. All hours they touch are opened again, those that are
+    /// still open, too: each sees all of a stray or nothing of it, so that it can be taken back as it was given.
+    fn take_late(&mut self, run: Run) -> Result<(), Error> {
         if matches!(self.pass, Pass::Again { .. }) {
             return Ok(());
         }
-        let own = UtcHour::of(stray.timestamp);
-        self.reopen.extend((own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).map(UtcHour));
-        self.strays.insert(stray).map_err(|cause| self.spill_error(cause))
+        self.reopen.extend((run.hour.0 - SLACK_HOURS..=run.hour.0 + SLACK_HOURS).map(UtcHour));
+        self.strays.insert_all(run.hour, run.invocations, run.bytes).map_err(|cause| self.spill_error(cause))
     }
 
-    /// Books the outcome of one object.
-    fn settle(&mut self, number: u32, outcome: Outcome) -> Result<(), Error> {
+    /// Books what became of objects, and takes what was in them.
+    fn settle(&mut self, report: Report) -> Result<(), Error> {
+        for (number, outcome) in report.others {
+            self.settle_other(number, outcome)?;
+        }
+        if matches!(self.pass, Pass::First) {
+            self.ledger.objects_read += report.read;
+            for (number, now) in report.revised {
+                if let Some(listed) = self.plan.objects[number as usize].object.size {
+                    self.ledger.bytes_listed = self.ledger.bytes_listed - listed + now;
+                }
+            }
+            self.ledger.tally.merge(&report.tally);
+            if self.ledger.keep_lines {
+                self.ledger.lines_dropped += report.tally.losses_dropped;
+            }
+            for (number, loss) in report.losses {
+                self.note_loss(number, loss);
+            }
+        }
+        self.take_batch(report.batch)
+    }
+
+    /// Books an object that was not read as it should.
+    fn settle_other(&mut self, number: u32, outcome: Outcome) -> Result<(), Error> {
         let planned = &self.plan.objects[number as usize];
         if let Outcome::Failed(..) = outcome
             && let Some(error) = self.sources[planned.source as usize].store.stopped()
@@ -374,13 +419,8 @@ impl<'a> Run<'a> {
             };
         }
         match outcome {
-            Outcome::Read(tally) => {
-                self.ledger.objects_read += 1;
-                if let (Some(now), Some(listed)) = (tally.revised_bytes, planned.object.size) {
-                    self.ledger.bytes_listed = self.ledger.bytes_listed - listed + now;
-                }
-                self.book(number, &tally);
-            }
+            // The report has them.
+            Outcome::Read(_) => {}
             Outcome::Skipped(reason) => {
                 self.skipped.insert(number);
                 self.ledger.skip(reason);
@@ -418,18 +458,21 @@ impl<'a> Run<'a> {
         if self.ledger.keep_lines {
             self.ledger.lines_dropped += tally.losses_dropped;
         }
-        let planned = &self.plan.objects[number as usize];
-        for loss in &tally.losses {
-            let line = LedgerLine {
-                class: if loss.record { "record_rejected" } else { "document_rejected" },
-                reason: loss.reason.as_str(),
-                source: self.sources[planned.source as usize].name.clone(),
-                key: planned.object.key.clone(),
-                offset: Some(loss.offset),
-                bytes: Some(loss.bytes),
-            };
-            self.ledger.note(line);
+        for &loss in &tally.losses {
+            self.note_loss(number, loss);
         }
+    }
+
+    fn note_loss(&mut self, number: u32, loss: Loss) {
+        let planned = &self.plan.objects[number as usize];
+        self.ledger.note(LedgerLine {
+            class: if loss.record { "record_rejected" } else { "document_rejected" },
+            reason: loss.reason.as_str(),
+            source: self.sources[planned.source as usize].name.clone(),
+            key: planned.object.key.clone(),
+            offset: Some(loss.offset),
+            bytes: Some(loss.bytes),
+        });
     }
 
     /// Every folder up to `frontier` is read: joins what can be joined, closes what can be closed.
@@ -511,7 +554,7 @@ impl<'a> Run<'a> {
             match self.compactor.compact(document, sides, object, None, None) {
                 Ok(invocation) => {
                     note_place(&invocation, self.plan, planned, Some(folder), &mut tally);
-                    self.take(invocation, Some(folder))?;
+                    self.take(Run::of(invocation), Some(folder))?;
                 }
                 Err(reason) => {
                     tally.lose(Loss { offset, bytes: 0, reason, record: true }, self.reader.keep_lines);
@@ -546,44 +589,61 @@ impl<'a> Run<'a> {
         let hours: BTreeSet<UtcHour> = held.filter(|&hour| first <= hour && hour < end).collect();
         for hour in hours {
             self.close(hour, false)?;
-            self.leave_behind(hour);
+            self.leave_behind(hour)?;
         }
-        self.leave_behind(last);
-        Ok(())
+        self.leave_behind(last)
     }
 
     /// What lies before `hour` is not needed any more, unless strays turn up.
-    fn leave_behind(&mut self, hour: UtcHour) {
-        self.retires &= self.open.spilled_bytes() <= RETIRED_BYTES_MAX;
+    fn leave_behind(&mut self, hour: UtcHour) -> Result<(), Error> {
+        self.retires &= self.open.spilled_bytes() <= self.options.retired_bytes_max;
         if self.retires {
-            self.open.retire_before(hour);
+            let memory = self.options.memory_bytes / RETIRED_MEMORY_SHARE;
+            self.open.retire_before(hour, memory).map_err(|cause| self.spill_error(cause))
         } else {
             self.open.drop_before(hour);
+            Ok(())
         }
     }
 
     fn close(&mut self, hour: UtcHour, with_strays: bool) -> Result<(), Error> {
-        self.sink.open(hour);
-        let duplicates = self.give(hour, with_strays)?;
-        self.ledger.duplicates.insert(hour, duplicates);
+        if let Some(duplicates) = self.give(hour, with_strays, |sink| sink.open(hour))? {
+            self.ledger.duplicates.insert(hour, duplicates);
+        }
         self.progress.hour_closed();
         Ok(())
     }
 
-    /// Gives out what stays of an hour, and says how many copies do not.
-    fn give(&mut self, hour: UtcHour, with_strays: bool) -> Result<u64, Error> {
-        let Run { open, aside, strays, failed, sink, plan, .. } = self;
-        let mut stores = vec![open, aside];
+    /// Gives out what stays of an hour after `open`, and says how many copies do not. Of an hour in which there is
+    /// nothing but what failed objects handed over, nobody hears.
+    fn give(
+        &mut self,
+        hour: UtcHour,
+        with_strays: bool,
+        open: impl FnOnce(&mut dyn CellSink),
+    ) -> Result<Option<u64>, Error> {
+        let Scanning { open: own, aside, strays, failed, sink, plan, .. } = self;
+        let mut stores = vec![own, aside];
         if with_strays {
             stores.push(strays);
         }
+        let mut open = Some(open);
         let duplicates = cells::close(hour, &mut stores, failed, &mut |invocation| {
+            if let Some(open) = open.take() {
+                open(*sink);
+            }
             let stream = plan.objects[invocation.object as usize].stream;
             sink.invocation(invocation, plan.stream_coverage[stream as usize]);
         })
         .map_err(|cause| Error::Spill { directory: self.options.temporary.display().to_string(), cause })?;
+        if let Some(open) = open {
+            if duplicates == 0 {
+                return Ok(None);
+            }
+            open(self.sink);
+        }
         self.sink.close(hour);
-        Ok(duplicates)
+        Ok(Some(duplicates))
     }
 
     /// Opens again the hours that strays belong to.
@@ -629,8 +689,7 @@ impl<'a> Run<'a> {
     fn close_again(&mut self, hour: UtcHour) -> Result<(), Error> {
         let was_given = self.ledger.duplicates.contains_key(&hour);
         if was_given {
-            self.sink.retract(hour);
-            self.give(hour, false)?;
+            self.give(hour, false, |sink| sink.retract(hour))?;
         }
         // A neighbour in which nothing lies was not given out before, and is not now.
         if was_given || self.strays.holds(hour) { self.close(hour, true) } else { Ok(()) }

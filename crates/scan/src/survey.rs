@@ -8,7 +8,7 @@ use borehole_record::{DecodeOptions, Document, DocumentKind, ObjectDecoder, Reje
 use borehole_store::Body;
 
 use crate::feed::{Feed, Work};
-use crate::limits::{OBJECTS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE};
+use crate::limits::{CHUNKS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE};
 use crate::{Error, Plan, Planned, Progress, Role, Source};
 
 /// How to survey.
@@ -51,7 +51,7 @@ pub fn survey(
     progress.planned(plan.objects.len() as u64, plan.bytes());
     let is_remote = sources.iter().any(|source| source.store.is_remote());
     let in_flight_max =
-        if is_remote { OBJECTS_IN_FLIGHT_REMOTE } else { threads * OBJECTS_IN_FLIGHT_PER_THREAD };
+        if is_remote { OBJECTS_IN_FLIGHT_REMOTE } else { threads * CHUNKS_IN_FLIGHT_PER_THREAD };
     let surveyor = Surveyor { plan, sources, decode: options.decode, visit, progress };
     let feed: Arc<Feed> = Arc::default();
     let (send, receive) = sync_channel(in_flight_max);
@@ -118,10 +118,13 @@ struct Surveyor<'a> {
 impl Surveyor<'_> {
     fn work(&self, feed: &Feed, send: &SyncSender<(u32, Read)>) {
         // Nothing is ever parked here.
-        let Work::Read(number, body) = feed.take() else { return };
-        let read = catch_unwind(AssertUnwindSafe(|| self.read(number, body))).unwrap_or(Read::Panicked);
-        self.progress.object_done(self.plan.objects[number as usize].object.size);
-        let _ = send.send((number, read));
+        let Work::Read(numbers, mut body) = feed.take() else { return };
+        for number in numbers {
+            let body = body.take();
+            let read = catch_unwind(AssertUnwindSafe(|| self.read(number, body))).unwrap_or(Read::Panicked);
+            self.progress.object_done(self.plan.objects[number as usize].object.size);
+            let _ = send.send((number, read));
+        }
     }
 
     fn read(&self, number: u32, body: Option<Box<dyn Body>>) -> Read {

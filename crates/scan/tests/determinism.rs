@@ -15,10 +15,13 @@ fn answer(
     memory_bytes: usize,
     chunk_bytes: usize,
     over_network: bool,
+    (retired_bytes_max, whole_bytes_max): (u64, usize),
 ) -> (Vec<Placed>, String) {
     let mut options = options();
     options.threads = threads;
     options.memory_bytes = memory_bytes;
+    options.retired_bytes_max = retired_bytes_max;
+    options.whole_bytes_max = whole_bytes_max;
     options.shuffle_seed = (seed != 0).then_some(seed);
     let mut sources = world.sources(chunk_bytes, seed);
     if over_network {
@@ -41,18 +44,26 @@ proptest! {
 
     #[test]
     fn d19_j16_threads_order_memory_and_chunks_change_nothing(world in world(), seed in 1u64..) {
-        let expected = answer(&world, 1, 0, 1 << 20, 0, false);
-        for (threads, seed, memory_bytes, chunk_bytes, over_network) in [
-            (2, 0, 1 << 20, 0, false),
-            (8, seed, 1 << 20, 0, false),
-            (1, seed, 0, 1, false),
-            (2, seed.rotate_left(32), 0, 7, false),
-            (8, 0, 3_000, 7, false),
-            (1, seed, 1 << 20, 0, true),
-            (8, seed.rotate_left(16), 3_000, 7, true),
+        let expected = answer(&world, 1, 0, 1 << 20, 0, false, (u64::MAX, 1 << 20));
+        for (threads, seed, memory_bytes, chunk_bytes, over_network, bounds) in [
+            (2, 0, 1 << 20, 0, false, (0, 0)),
+            (8, seed, 1 << 20, 0, false, (u64::MAX, 300)),
+            (1, seed, 0, 1, false, (u64::MAX, 0)),
+            (2, seed.rotate_left(32), 0, 7, false, (0, 1 << 20)),
+            (8, 0, 3_000, 7, false, (1, 300)),
+            (1, seed, 1 << 20, 0, true, (u64::MAX, 1 << 20)),
+            (8, seed.rotate_left(16), 3_000, 7, true, (0, 300)),
         ] {
-            let given = answer(&world, threads, seed, memory_bytes, chunk_bytes, over_network);
-            prop_assert_eq!(&given, &expected, "{} threads, seed {}, {} bytes", threads, seed, memory_bytes);
+            let given = answer(&world, threads, seed, memory_bytes, chunk_bytes, over_network, bounds);
+            prop_assert_eq!(
+                &given,
+                &expected,
+                "{} threads, seed {}, {} bytes, bounds {:?}",
+                threads,
+                seed,
+                memory_bytes,
+                bounds
+            );
         }
     }
 }

@@ -94,7 +94,8 @@ fn an_object_that_fails_after_a_batch_was_handed_over_counts_nothing() {
     // More records than a reader hands over at once.
     let key = aws_key(30, "long.json");
     let store = MemoryStore { chunk_bytes: 10_000, ..MemoryStore::with([(&*key, some(30, 0, 9_000))]) };
-    let outcome = run(store.fault(&key, Fault::Read { after: usize::MAX, reason: ReadFailure::Changed }));
+    let outcome =
+        run_in_pieces(store.fault(&key, Fault::Read { after: usize::MAX, reason: ReadFailure::Changed }));
     assert_eq!(outcome.failed(), [("changed", 1)]);
     assert_eq!(outcome.counted(), 0);
 }
@@ -111,12 +112,20 @@ fn an_hour_that_closed_with_strays_of_an_object_that_then_failed_is_closed_again
         chunk_bytes: 10_000,
         ..MemoryStore::with([(&*early, lines([record(30, 5, 0, 0, "")])), (&*late, strays)])
     };
-    let outcome = run(store.fault(&late, Fault::Read { after: usize::MAX, reason: ReadFailure::Io }));
+    let outcome =
+        run_in_pieces(store.fault(&late, Fault::Read { after: usize::MAX, reason: ReadFailure::Io }));
     assert_eq!(outcome.failed(), [("io", 1)]);
     let left: Vec<&Invocation> = outcome.invocations().collect();
     assert_eq!(left.len(), 1);
     assert!(!left[0].input_tokens.is_known(), "the copy that stays is that of the object that was read");
     assert_eq!(outcome.ledger.duplicates_total(), 0);
+}
+
+/// Reads objects as those are read that are too long to be held: what is decoded is handed over at once.
+fn run_in_pieces(store: MemoryStore) -> Outcome {
+    let mut options = options();
+    options.whole_bytes_max = 0;
+    run_with(&[source(Arc::new(store))], Range::default(), &options).expect("the run goes through")
 }
 
 #[test]
@@ -129,6 +138,7 @@ fn an_object_that_changes_before_its_second_reading_stops_the_run() {
     store.failing_read = Some(store.objects.len() as u64 + 1);
     let mut options = options();
     options.threads = 1;
+    options.retired_bytes_max = 0;
     let result = run_with(&[source(Arc::new(store))], Range::default(), &options);
     assert!(matches!(result, Err(Error::Changed { .. })), "{result:?}");
 }

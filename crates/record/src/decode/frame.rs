@@ -269,13 +269,7 @@ impl Framer {
     }
 
     /// Notes a document that is its whole line.
-    fn take_line(
-        &mut self,
-        mut document: Document,
-        warnings: &Warnings,
-        length: usize,
-        sink: &mut dyn Sink,
-    ) {
+    fn take_line(&mut self, mut document: Document, warnings: &Warnings, length: usize, sink: &mut dyn Sink) {
         document.bytes = length as u64;
         self.has_top_span = true;
         self.broken_indent = None;

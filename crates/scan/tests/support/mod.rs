@@ -284,6 +284,8 @@ pub(crate) fn options() -> ScanOptions {
         },
         salvage: false,
         shuffle_seed: None,
+        retired_bytes_max: borehole_scan::limits::RETIRED_BYTES_MAX,
+        whole_bytes_max: borehole_scan::limits::WHOLE_STORED_BYTES_MAX,
     }
 }
 

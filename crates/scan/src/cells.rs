@@ -118,6 +118,16 @@ impl HourStore {
         self.hours.keys().copied()
     }
 
+    /// Bytes in memory of the hours up to `hour`.
+    pub(crate) fn bytes_through(&self, hour: UtcHour) -> usize {
+        self.hours.range(..=hour).map(|(_, slot)| slot.memory_bytes).sum()
+    }
+
+    /// Whether nothing of an hour and of those beside it is in the file.
+    pub(crate) fn is_resident(&self, hour: UtcHour) -> bool {
+        hours_around(hour).iter().all(|hour| self.hours.get(hour).is_none_or(|slot| slot.spilled == 0))
+    }
+
     /// Whether an hour holds anything.
     pub(crate) fn holds(&self, hour: UtcHour) -> bool {
         self.hours.contains_key(&hour)
@@ -235,6 +245,28 @@ pub(crate) fn close(
     close_in_passes(hour, stores, failed, IDENTITIES_PER_PASS, keep)
 }
 
+/// As [`close`], for an hour that lies in memory with its neighbours; several threads may close one each.
+pub(crate) fn close_resident(
+    hour: UtcHour,
+    stores: &[&HourStore],
+    failed: &FxHashSet<u32>,
+    keep: &mut dyn FnMut(&Invocation),
+) -> u64 {
+    let passes = 1 + count_around(hour, stores) / IDENTITIES_PER_PASS;
+    (0..passes).map(|pass| close_part(hour, stores, &Default::default(), failed, (pass, passes), keep)).sum()
+}
+
+/// The hours that decide about duplicates in this one.
+fn hours_around(hour: UtcHour) -> [UtcHour; 3] {
+    [UtcHour(hour.0 - 1), hour, UtcHour(hour.0 + 1)]
+}
+
+/// Invocations of these three, those in the file included.
+fn count_around(hour: UtcHour, stores: &[&HourStore]) -> u64 {
+    let count = |store: &&HourStore| hours_around(hour).iter().map(|&hour| store.count(hour)).sum::<u64>();
+    stores.iter().map(count).sum()
+}
+
 fn close_in_passes(
     hour: UtcHour,
     stores: &mut [&mut HourStore],
@@ -242,59 +274,76 @@ fn close_in_passes(
     identities_per_pass: u64,
     keep: &mut dyn FnMut(&Invocation),
 ) -> io::Result<u64> {
-    let hours = [UtcHour(hour.0 - 1), hour, UtcHour(hour.0 + 1)];
-    let total: u64 =
-        stores.iter().map(|store| hours.iter().map(|&hour| store.count(hour)).sum::<u64>()).sum();
-    let passes = 1 + total / identities_per_pass;
+    let all: Vec<&HourStore> = stores.iter().map(|store| &**store).collect();
+    let passes = 1 + count_around(hour, &all) / identities_per_pass;
     let mut duplicates = 0;
     for pass in 0..passes {
-        let wanted = |invocation: &Invocation| {
-            (passes == 1 || partition(invocation, passes) == pass) && !failed.contains(&invocation.object)
-        };
         let mut loaded: [Vec<Invocation>; 3] = Default::default();
         for store in stores.iter_mut() {
-            for (hour, out) in hours.iter().zip(&mut loaded) {
-                store.load(*hour, &wanted, out)?;
+            for (hour, out) in hours_around(hour).iter().zip(&mut loaded) {
+                store.load(*hour, &|invocation| is_wanted(invocation, failed, (pass, passes)), out)?;
             }
         }
-        let all = |position: usize| {
-            let kept = stores.iter().flat_map(move |store| store.kept(hours[position]));
-            kept.filter(|invocation| wanted(invocation)).chain(&loaded[position])
-        };
-        let repeated = repeated_fingerprints((0..3).flat_map(all), total / passes);
-        let may_repeat = |invocation: &Invocation| {
-            !repeated.is_empty()
-                && invocation.request_id != RequestId::Missing
-                && repeated.contains(&fingerprint(invocation))
-        };
-        let mut best: FxHashMap<Identity<'_>, [Option<&Invocation>; 3]> = FxHashMap::default();
-        if !repeated.is_empty() {
-            for position in 0..3 {
-                for invocation in all(position).filter(|invocation| may_repeat(invocation)) {
-                    let slot = &mut best.entry(Identity::of(invocation)).or_default()[position];
-                    if slot.is_none_or(|other| invocation.cmp_completeness(other) == Ordering::Greater) {
-                        *slot = Some(invocation);
-                    }
+        let stores: Vec<&HourStore> = stores.iter().map(|store| &**store).collect();
+        duplicates += close_part(hour, &stores, &loaded, failed, (pass, passes), keep);
+    }
+    Ok(duplicates)
+}
+
+/// Whether an invocation counts, and its turn is now.
+fn is_wanted(invocation: &Invocation, failed: &FxHashSet<u32>, (pass, passes): (u64, u64)) -> bool {
+    (passes == 1 || partition(invocation, passes) == pass) && !failed.contains(&invocation.object)
+}
+
+/// One pass: the part of the requests whose turn it is, those of the file already `loaded`.
+fn close_part(
+    hour: UtcHour,
+    stores: &[&HourStore],
+    loaded: &[Vec<Invocation>; 3],
+    failed: &FxHashSet<u32>,
+    part: (u64, u64),
+    keep: &mut dyn FnMut(&Invocation),
+) -> u64 {
+    let hours = hours_around(hour);
+    let mut duplicates = 0;
+    let all = |position: usize| {
+        let kept = stores.iter().flat_map(move |store| store.kept(hours[position]));
+        kept.filter(|invocation| is_wanted(invocation, failed, part)).chain(&loaded[position])
+    };
+    let count = count_around(hour, stores) / part.1;
+    let repeated = repeated_fingerprints((0..3).flat_map(all), count);
+    let may_repeat = |invocation: &Invocation| {
+        !repeated.is_empty()
+            && invocation.request_id != RequestId::Missing
+            && repeated.contains(&fingerprint(invocation))
+    };
+    let mut best: FxHashMap<Identity<'_>, [Option<&Invocation>; 3]> = FxHashMap::default();
+    if !repeated.is_empty() {
+        for position in 0..3 {
+            for invocation in all(position).filter(|invocation| may_repeat(invocation)) {
+                let slot = &mut best.entry(Identity::of(invocation)).or_default()[position];
+                if slot.is_none_or(|other| invocation.cmp_completeness(other) == Ordering::Greater) {
+                    *slot = Some(invocation);
                 }
             }
         }
-        for invocation in all(1) {
-            let copies = if may_repeat(invocation) { best.get(&Identity::of(invocation)) } else { None };
-            let stays = copies.is_none_or(|&[before, own, after]| {
-                let better = |other: Option<&Invocation>| {
-                    other.is_some_and(|other| other.cmp_completeness(invocation) == Ordering::Greater)
-                };
-                // Equal in everything means it is the very same place of the same object.
-                own.is_some_and(|own| std::ptr::eq(own, invocation)) && !better(before) && !better(after)
-            });
-            if stays {
-                keep(invocation);
-            } else {
-                duplicates += 1;
-            }
+    }
+    for invocation in all(1) {
+        let copies = if may_repeat(invocation) { best.get(&Identity::of(invocation)) } else { None };
+        let stays = copies.is_none_or(|&[before, own, after]| {
+            let better = |other: Option<&Invocation>| {
+                other.is_some_and(|other| other.cmp_completeness(invocation) == Ordering::Greater)
+            };
+            // Equal in everything means it is the very same place of the same object.
+            own.is_some_and(|own| std::ptr::eq(own, invocation)) && !better(before) && !better(after)
+        });
+        if stays {
+            keep(invocation);
+        } else {
+            duplicates += 1;
         }
     }
-    Ok(duplicates)
+    duplicates
 }
 
 /// The fingerprints that occur more than once. Nearly every request is there once: only those that may not be

@@ -28,7 +28,7 @@ pub use plan::{ListOptions, Plan, Planned, Range, Role};
 pub use progress::Progress;
 pub use reference::Reference;
 pub use resolve::{PayloadRoot, Resolve};
-pub use run::{CellSink, ScanOptions, scan};
+pub use run::{Cell, CellSink, ScanOptions, scan};
 pub use source::Source;
 pub use survey::{Survey, SurveyOptions, survey};
 

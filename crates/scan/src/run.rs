@@ -20,8 +20,8 @@ use crate::join::{Fragment, JoinKey, Joined, Joiner};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
     CHUNK_BYTES, CHUNK_OBJECTS, CHUNKS_IN_FLIGHT_PER_THREAD, CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD,
-    HOURS_AHEAD_REMOTE, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_REMOTE, RECORDS_WAITING_FOR_PAYLOADS,
-    RETIRED_MEMORY_SHARE, SLACK_HOURS,
+    HOURS_AHEAD_REMOTE, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_REMOTE, READ_HOURS_MEMORY_SHARE,
+    RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS,
 };
 use crate::plan::{Plan, Role};
 use crate::read::{Batch, Message, Outcome, Reader, Report, Run, is_stray, note_place};
@@ -56,19 +56,29 @@ pub struct ScanOptions {
 }
 
 /// Takes closed hours.
-pub trait CellSink {
-    /// An hour begins. An hour that was given before is replaced.
-    fn open(&mut self, hour: UtcHour);
-    /// An hour is about to be given anew, because strays belong to it: what follows until it closes is what was
-    /// given for it the first time, so that it can be taken out of sums. Then the hour is opened again.
-    fn retract(&mut self, hour: UtcHour) {
-        self.open(hour);
-    }
-    /// An invocation of the open hour that stays; in no promised order. `coverage` is its entry in
+///
+/// Several hours may be open at once, each on a thread of its own; they are closed one after the other, ascending,
+/// but for hours that are given anew.
+pub trait CellSink: Sync {
+    /// An hour while it is given.
+    type Cell: Cell;
+
+    /// An hour begins.
+    fn open(&self, hour: UtcHour) -> Self::Cell;
+    /// The hour is complete. It is in no sum yet, or was taken out before.
+    fn close(&mut self, cell: Self::Cell);
+    /// Takes an hour out of all sums, because strays belong to it: this is what was given for it the first time.
+    /// What it is now is closed next.
+    fn retract(&mut self, cell: Self::Cell);
+}
+
+/// An hour that is being given.
+pub trait Cell: Send {
+    /// An invocation of the hour that stays; in no promised order. `coverage` is its entry in
     /// [`Plan::coverage`].
     fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>);
-    /// The open hour is complete.
-    fn close(&mut self, hour: UtcHour);
+    /// That was all: what can be done without the others is done here.
+    fn seal(&mut self) {}
 }
 
 /// Reads everything that is planned, and gives out every hour of the range that holds anything.
@@ -76,11 +86,11 @@ pub trait CellSink {
 /// # Errors
 /// Where the run cannot go on: the temporary file fails, or an object changed between two readings. What is
 /// wrong with single objects is in the ledger instead.
-pub fn scan(
+pub fn scan<S: CellSink>(
     mut plan: Plan,
     sources: &[Source],
     options: &ScanOptions,
-    sink: &mut dyn CellSink,
+    sink: &mut S,
     progress: &Progress,
 ) -> Result<(Plan, Ledger), Error> {
     let ledger = std::mem::take(&mut plan.ledger);
@@ -123,6 +133,7 @@ pub fn scan(
         sink,
         progress,
         reader: &reader,
+        readers: &readers,
         resolvers: resolvers.as_ref(),
         ledger,
         open: store(2),
@@ -132,9 +143,11 @@ pub fn scan(
         fragments: BTreeMap::new(),
         failed: FxHashSet::default(),
         skipped: FxHashSet::default(),
+        read_through: UtcHour(i64::MIN / 2),
         closed_through: UtcHour(i64::MIN / 2),
         reopen: BTreeSet::new(),
         pass: Pass::First,
+        in_flight: 0,
         retires: options.retired_bytes_max > 0,
         compactor: Compactor::default(),
         panicked: false,
@@ -164,13 +177,14 @@ enum Pass {
     },
 }
 
-struct Scanning<'a> {
+struct Scanning<'a, S> {
     plan: &'a Plan,
     sources: &'a [Source],
     options: &'a ScanOptions,
-    sink: &'a mut dyn CellSink,
+    sink: &'a mut S,
     progress: &'a Progress,
     reader: &'a Reader<'a>,
+    readers: &'a rayon::ThreadPool,
     resolvers: Option<&'a rayon::ThreadPool>,
     ledger: Ledger,
     /// Records that lie in or beside their own hour's folder.
@@ -184,18 +198,22 @@ struct Scanning<'a> {
     fragments: BTreeMap<UtcHour, FxHashMap<JoinKey, Vec<Fragment>>>,
     failed: FxHashSet<u32>,
     skipped: FxHashSet<u32>,
+    /// All hours up to this one could be closed: all that can touch them is read.
+    read_through: UtcHour,
     /// All hours up to this one are closed.
     closed_through: UtcHour,
     /// Hours that strays belong to, with their neighbours.
     reopen: BTreeSet<UtcHour>,
     pass: Pass,
+    /// Admissions of the reader that are not done.
+    in_flight: usize,
     /// Closed hours are kept, so that strays into them need no second reading.
     retires: bool,
     compactor: Compactor,
     panicked: bool,
 }
 
-impl<'a> Scanning<'a> {
+impl<'a, S: CellSink> Scanning<'a, S> {
     fn run<'s>(&mut self, scope: &rayon::Scope<'s>) -> Result<(), Error>
     where
         'a: 's,
@@ -245,18 +263,17 @@ impl<'a> Scanning<'a> {
             let threads = self.options.threads.max(1);
             (threads * CHUNKS_IN_FLIGHT_PER_THREAD, threads + HOURS_AHEAD)
         };
-        let mut in_flight = 0usize;
         loop {
             // The hours that reading may touch now; in order, so the oldest unfinished ones.
             let last_allowed = unfinished.keys().nth(hours_ahead).copied();
-            while in_flight < in_flight_max
+            while self.in_flight < in_flight_max
                 && let Some(&number) = waiting.first()
                 && last_allowed.is_none_or(|last| self.hour_of(number) <= last)
             {
                 let count = if one_by_one { 1 } else { self.chunk(waiting) };
                 let (chunk, rest) = waiting.split_at(count);
                 waiting = rest;
-                in_flight += 1;
+                self.in_flight += 1;
                 let reader = self.reader;
                 if one_by_one {
                     let planned = &self.plan.objects[number as usize];
@@ -267,7 +284,7 @@ impl<'a> Scanning<'a> {
                 let send = send.clone();
                 scope.spawn(move |_| reader.work(&send));
             }
-            if in_flight == 0 {
+            if self.in_flight == 0 {
                 return Ok(());
             }
             let Ok(message) = receive.recv() else {
@@ -280,7 +297,7 @@ impl<'a> Scanning<'a> {
                 }
                 Message::Done(report) => *report,
             };
-            in_flight -= 1;
+            self.in_flight -= 1;
             let (objects, hour) = (report.objects, report.batch.folder);
             self.settle(report)?;
             let left =
@@ -488,7 +505,7 @@ impl<'a> Scanning<'a> {
         self.joiner.advance(frontier, &mut joined);
         self.take_joined(joined)?;
         let slack = if self.resolvers.is_some() { CLOSING_HOURS_SPLIT } else { CLOSING_HOURS };
-        self.close_through(UtcHour(frontier.0 - slack))
+        self.read_through(UtcHour(frontier.0 - slack))
     }
 
     fn finish_joining(&mut self) -> Result<(), Error> {
@@ -567,6 +584,36 @@ impl<'a> Scanning<'a> {
         Ok(())
     }
 
+    /// Nothing more will be read that touches hours up to `last`. They are closed when their memory is needed, or
+    /// else in the end, by all threads: until then a stray into one of them is no stray.
+    fn read_through(&mut self, last: UtcHour) -> Result<(), Error> {
+        self.read_through = self.read_through.max(last);
+        if !self.retires || matches!(self.pass, Pass::Again { .. }) {
+            return self.close_through(last);
+        }
+        let limit = self.memory_of_read_hours();
+        while let Some(hour) = self.next_to_close()
+            && self.open.bytes_through(last) + self.aside.bytes_through(last) > limit
+        {
+            self.close_through(hour)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that hours may take of which all is read, closed or not.
+    fn memory_of_read_hours(&self) -> usize {
+        self.options.memory_bytes / READ_HOURS_MEMORY_SHARE
+    }
+
+    /// The first hour that could be closed.
+    fn next_to_close(&self) -> Option<UtcHour> {
+        let (from, to) = self.plan.range.hours();
+        let first = UtcHour(self.closed_through.0 + 1).max(from);
+        let last = self.read_through.min(UtcHour(to.0 - 1));
+        let held = self.open.hours().chain(self.aside.hours());
+        held.filter(|&hour| first <= hour && hour <= last).min()
+    }
+
     /// Closes every hour up to `last` that holds anything and is not closed yet.
     fn close_through(&mut self, last: UtcHour) -> Result<(), Error> {
         if last <= self.closed_through {
@@ -587,18 +634,55 @@ impl<'a> Scanning<'a> {
         let end = UtcHour(last.0 + 1).min(to);
         let held = self.open.hours().chain(self.aside.hours());
         let hours: BTreeSet<UtcHour> = held.filter(|&hour| first <= hour && hour < end).collect();
-        for hour in hours {
-            self.close(hour, false)?;
-            self.leave_behind(hour)?;
+        let hours: Vec<UtcHour> = hours.into_iter().collect();
+        let is_last = self.in_flight == 0;
+        // In groups, so that not all of what they are reduced to is held at once.
+        for group in hours.chunks(if is_last { self.options.threads.max(1) * 2 } else { 1 }) {
+            self.close_all(group)?;
+            if let Some(&hour) = group.last() {
+                self.leave_behind(hour)?;
+            }
         }
         self.leave_behind(last)
+    }
+
+    /// Closes hours: those that lie in memory at once, by all threads, where there are several.
+    fn close_all(&mut self, hours: &[UtcHour]) -> Result<(), Error> {
+        let is_resident = |hour: &UtcHour| self.open.is_resident(*hour) && self.aside.is_resident(*hour);
+        if hours.len() < 2 || !hours.iter().all(is_resident) {
+            return hours.iter().try_for_each(|&hour| self.close(hour, false));
+        }
+        let Scanning { open, aside, failed, sink, plan, .. } = self;
+        let (stores, sink, failed, plan) = ([&*open, &*aside], &**sink, &*failed, *plan);
+        let given: Vec<_> = self.readers.install(|| {
+            let give = |&hour: &UtcHour| {
+                let mut giving = Giving { hour, sink, plan, cell: None };
+                let duplicates =
+                    cells::close_resident(hour, &stores, failed, &mut |invocation| giving.give(invocation));
+                giving.end(duplicates)
+            };
+            hours.par_iter().map(give).collect()
+        });
+        for (&hour, given) in hours.iter().zip(given) {
+            self.book_closed(hour, given);
+        }
+        Ok(())
+    }
+
+    fn book_closed(&mut self, hour: UtcHour, given: Option<(S::Cell, u64)>) {
+        if let Some((cell, duplicates)) = given {
+            self.sink.close(cell);
+            self.ledger.duplicates.insert(hour, duplicates);
+        }
+        self.progress.hour_closed();
     }
 
     /// What lies before `hour` is not needed any more, unless strays turn up.
     fn leave_behind(&mut self, hour: UtcHour) -> Result<(), Error> {
         self.retires &= self.open.spilled_bytes() <= self.options.retired_bytes_max;
         if self.retires {
-            let memory = self.options.memory_bytes / RETIRED_MEMORY_SHARE;
+            // While there is more to read, they are kept in memory only as long as they are not closed.
+            let memory = if self.in_flight == 0 { self.memory_of_read_hours() } else { 0 };
             self.open.retire_before(hour, memory).map_err(|cause| self.spill_error(cause))
         } else {
             self.open.drop_before(hour);
@@ -607,43 +691,25 @@ impl<'a> Scanning<'a> {
     }
 
     fn close(&mut self, hour: UtcHour, with_strays: bool) -> Result<(), Error> {
-        if let Some(duplicates) = self.give(hour, with_strays, |sink| sink.open(hour))? {
-            self.ledger.duplicates.insert(hour, duplicates);
-        }
-        self.progress.hour_closed();
+        let given = self.give(hour, with_strays)?;
+        self.book_closed(hour, given);
         Ok(())
     }
 
-    /// Gives out what stays of an hour after `open`, and says how many copies do not. Of an hour in which there is
-    /// nothing but what failed objects handed over, nobody hears.
-    fn give(
-        &mut self,
-        hour: UtcHour,
-        with_strays: bool,
-        open: impl FnOnce(&mut dyn CellSink),
-    ) -> Result<Option<u64>, Error> {
-        let Scanning { open: own, aside, strays, failed, sink, plan, .. } = self;
-        let mut stores = vec![own, aside];
+    /// What stays of an hour, and how many copies do not. Of an hour in which there is nothing but what failed
+    /// objects handed over, nobody hears.
+    fn give(&mut self, hour: UtcHour, with_strays: bool) -> Result<Option<(S::Cell, u64)>, Error> {
+        let Scanning { open, aside, strays, failed, sink, plan, .. } = self;
+        let mut stores = vec![open, aside];
         if with_strays {
             stores.push(strays);
         }
-        let mut open = Some(open);
-        let duplicates = cells::close(hour, &mut stores, failed, &mut |invocation| {
-            if let Some(open) = open.take() {
-                open(*sink);
-            }
-            let stream = plan.objects[invocation.object as usize].stream;
-            sink.invocation(invocation, plan.stream_coverage[stream as usize]);
-        })
-        .map_err(|cause| Error::Spill { directory: self.options.temporary.display().to_string(), cause })?;
-        if let Some(open) = open {
-            if duplicates == 0 {
-                return Ok(None);
-            }
-            open(self.sink);
-        }
-        self.sink.close(hour);
-        Ok(Some(duplicates))
+        let mut giving = Giving { hour, sink: &**sink, plan, cell: None };
+        let duplicates =
+            cells::close(hour, &mut stores, failed, &mut |invocation| giving.give(invocation)).map_err(
+                |cause| Error::Spill { directory: self.options.temporary.display().to_string(), cause },
+            )?;
+        Ok(giving.end(duplicates))
     }
 
     /// Opens again the hours that strays belong to.
@@ -689,7 +755,9 @@ impl<'a> Scanning<'a> {
     fn close_again(&mut self, hour: UtcHour) -> Result<(), Error> {
         let was_given = self.ledger.duplicates.contains_key(&hour);
         if was_given {
-            self.give(hour, false, |sink| sink.retract(hour))?;
+            if let Some((cell, _)) = self.give(hour, false)? {
+                self.sink.retract(cell);
+            }
         }
         // A neighbour in which nothing lies was not given out before, and is not now.
         if was_given || self.strays.holds(hour) { self.close(hour, true) } else { Ok(()) }
@@ -697,5 +765,32 @@ impl<'a> Scanning<'a> {
 
     fn spill_error(&self, cause: std::io::Error) -> Error {
         Error::Spill { directory: self.options.temporary.display().to_string(), cause }
+    }
+}
+
+/// An hour on its way to the sink.
+struct Giving<'a, S: CellSink> {
+    hour: UtcHour,
+    sink: &'a S,
+    plan: &'a Plan,
+    cell: Option<S::Cell>,
+}
+
+impl<S: CellSink> Giving<'_, S> {
+    fn give(&mut self, invocation: &Invocation) {
+        let cell = self.cell.get_or_insert_with(|| self.sink.open(self.hour));
+        let stream = self.plan.objects[invocation.object as usize].stream;
+        cell.invocation(invocation, self.plan.stream_coverage[stream as usize]);
+    }
+
+    /// The hour with its copies that were dropped; `None` if there is nothing to tell.
+    fn end(self, duplicates: u64) -> Option<(S::Cell, u64)> {
+        let mut cell = match self.cell {
+            None if duplicates == 0 => return None,
+            None => self.sink.open(self.hour),
+            Some(cell) => cell,
+        };
+        cell.seal();
+        Some((cell, duplicates))
     }
 }

@@ -3,23 +3,37 @@
 mod support;
 
 use borehole_record::DocumentKind;
+use borehole_scan::ScanOptions;
 use proptest::prelude::*;
 use support::world::{Doc, File, Line, Place, World, found, truth, world};
 use support::{options, run_with};
 
 fn check(world: &World) -> support::Outcome {
-    let outcome = run_with(&world.sources(0, 0), world.range(), &options()).expect("the run goes through");
+    check_with(world, &options())
+}
+
+fn check_with(world: &World, options: &ScanOptions) -> support::Outcome {
+    let outcome = run_with(&world.sources(0, 0), world.range(), options).expect("the run goes through");
     assert_eq!(found(&outcome), truth(world));
     outcome
 }
 
+/// Hours close as soon as they can, and are kept in the file or not at all.
+fn eager(retired_bytes_max: u64) -> ScanOptions {
+    ScanOptions { memory_bytes: 2_000, retired_bytes_max, ..options() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 750, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn cells_and_books_are_those_of_the_rules(world in world()) {
         let outcome = run_with(&world.sources(0, 0), world.range(), &options()).expect("the run goes through");
         prop_assert_eq!(found(&outcome), truth(&world));
+        for retired_bytes_max in [0, u64::MAX] {
+            let outcome = run_with(&world.sources(0, 0), world.range(), &eager(retired_bytes_max));
+            prop_assert_eq!(found(&outcome.expect("the run goes through")), truth(&world));
+        }
     }
 }
 
@@ -66,10 +80,14 @@ fn a_stray_that_comes_after_its_hour_closed_opens_it_again() {
     let late = aws(45, vec![doc(30, 0, 0, 2)]);
     let beside = aws(30, vec![doc(30, 0, 0, 1), Doc { request: Some(2), ..doc(30, 1, 0, 2) }]);
     let files = quiet.into_iter().skip(1).chain([beside, late]).collect();
-    let outcome = check(&all(files));
-    assert_eq!(outcome.hours[&support::hour(30)].len(), 2);
-    assert_eq!(outcome.ledger.duplicates_total(), 1);
-    assert!(outcome.given[&support::hour(30)] > 1, "the test must meet a closed hour");
+    let world = all(files);
+    let closes_late = (options(), false);
+    for (options, opens_again) in [closes_late, (eager(0), true), (eager(u64::MAX), true)] {
+        let outcome = check_with(&world, &options);
+        assert_eq!(outcome.hours[&support::hour(30)].len(), 2);
+        assert_eq!(outcome.ledger.duplicates_total(), 1);
+        assert_eq!(outcome.given[&support::hour(30)] > 1, opens_again, "the test must meet a closed hour");
+    }
 }
 
 #[test]

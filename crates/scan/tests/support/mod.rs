@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use borehole_record::{DecodeOptions, Invocation, Timestamp, UtcDay, UtcHour};
 use borehole_scan::{
-    CellSink, Error, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions, Source,
-    scan,
+    Cell, CellSink, Error, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions,
+    Source, scan,
 };
 use borehole_store::{
     Body, Listed, Object, ReadFailure, Ready, Receipt, Restore, StorageClass, Store, Version,
@@ -293,40 +293,53 @@ pub(crate) fn options() -> ScanOptions {
 #[derive(Default)]
 struct Cells {
     hours: BTreeMap<UtcHour, Vec<(Invocation, Option<u32>)>>,
-    open: Option<UtcHour>,
     given: BTreeMap<UtcHour, u64>,
-    retracted: Option<Vec<(Invocation, Option<u32>)>>,
+}
+
+/// An hour that is being given.
+struct Hour {
+    hour: UtcHour,
+    invocations: Vec<(Invocation, Option<u32>)>,
+    is_sealed: bool,
+}
+
+impl Cell for Hour {
+    fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
+        assert_eq!(UtcHour::of(invocation.timestamp), self.hour, "an invocation belongs to its own hour");
+        assert!(!self.is_sealed, "nothing comes after the end");
+        self.invocations.push((invocation.clone(), coverage));
+    }
+
+    fn seal(&mut self) {
+        assert!(!self.is_sealed, "an hour ends once");
+        self.is_sealed = true;
+    }
 }
 
 impl CellSink for Cells {
-    fn open(&mut self, hour: UtcHour) {
-        assert_eq!(self.open.replace(hour), None, "one hour is open at a time");
-        self.hours.insert(hour, Vec::new());
-        *self.given.entry(hour).or_default() += 1;
+    type Cell = Hour;
+
+    fn open(&self, hour: UtcHour) -> Hour {
+        Hour { hour, invocations: Vec::new(), is_sealed: false }
     }
 
-    fn retract(&mut self, hour: UtcHour) {
-        assert_eq!(self.open.replace(hour), None, "one hour is open at a time");
-        self.retracted = self.hours.insert(hour, Vec::new());
-        assert!(self.retracted.is_some(), "only what was given is taken back");
+    fn close(&mut self, cell: Hour) {
+        assert!(cell.is_sealed);
+        *self.given.entry(cell.hour).or_default() += 1;
+        assert!(
+            self.hours.insert(cell.hour, cell.invocations).is_none(),
+            "given twice, and never taken back"
+        );
     }
 
-    fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
-        let hour = self.open.expect("an hour is open");
-        assert_eq!(UtcHour::of(invocation.timestamp), hour, "an invocation belongs to its own hour");
-        self.hours.get_mut(&hour).expect("open").push((invocation.clone(), coverage));
-    }
-
-    fn close(&mut self, hour: UtcHour) {
-        assert_eq!(self.open.take(), Some(hour));
-        if let Some(before) = self.retracted.take() {
-            let sorted = |mut given: Vec<(Invocation, Option<u32>)>| {
-                given.sort_by_key(|(invocation, _)| (invocation.object, invocation.offset));
-                given
-            };
-            let again = self.hours.get(&hour).cloned().unwrap_or_default();
-            assert_eq!(sorted(again), sorted(before), "an hour is taken back as it was given");
-        }
+    fn retract(&mut self, cell: Hour) {
+        assert!(cell.is_sealed);
+        let sorted = |mut given: Vec<(Invocation, Option<u32>)>| {
+            given.sort_by_key(|(invocation, _)| (invocation.object, invocation.offset));
+            given
+        };
+        let before = self.hours.remove(&cell.hour).expect("only what was given is taken back");
+        assert_eq!(sorted(cell.invocations), sorted(before), "an hour is taken back as it was given");
     }
 }
 
@@ -422,7 +435,6 @@ pub(crate) fn run_noting(
         Plan::list(sources, range, ListOptions { keep_lines, payloads: true, any_key: true }, &progress)?;
     let mut cells = Cells::default();
     let (plan, ledger) = scan(plan, sources, options, &mut cells, &progress)?;
-    assert_eq!(cells.open, None);
     for hour in cells.hours.values_mut() {
         hour.sort_by_key(|(invocation, _)| (invocation.object, invocation.offset));
     }

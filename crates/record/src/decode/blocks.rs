@@ -133,6 +133,7 @@ where
 }
 
 /// A [`Balance`] in the form in which a loop keeps it in registers.
+#[derive(Clone, Copy)]
 struct Walk {
     depth: u64,
     depth_max: u64,
@@ -200,7 +201,9 @@ impl Walk {
         // Outside of strings a backslash is not JSON, and escapes nothing. The first such is found here: up to
         // it, all was understood.
         if text.backslashes & !inside != 0 {
-            return self.bytes(bytes, at, length);
+            let (walk, end) = self.bytes(bytes, at, length);
+            *self = walk;
+            return end;
         }
         let brackets = (classes.brackets)(block);
         let opening = brackets.opening & !inside;
@@ -229,7 +232,7 @@ impl Walk {
 
     /// Goes from mark to mark through a block in which the value may end or become too deep: unescaped quotes,
     /// and brackets outside of strings. The index of its last byte, if it ends.
-    #[inline]
+    #[inline(always)]
     fn marks(&mut self, quotes: u64, opening: u64, closing: u64) -> Option<u32> {
         let mut brackets = opening | closing;
         if self.depth == 0 {
@@ -244,12 +247,8 @@ impl Walk {
             let (bracket, rest) = split_lowest(brackets);
             brackets = rest;
             if opening & bracket != 0 {
-                self.depth += 1;
-                self.depth_max = self.depth_max.max(self.depth);
-                continue;
-            }
-            self.depth = self.depth.saturating_sub(1);
-            if self.depth == 0 {
+                self.open();
+            } else if self.close() {
                 return Some(bracket.trailing_zeros());
             }
         }
@@ -257,42 +256,47 @@ impl Walk {
     }
 
     /// Takes `length` bytes at `at` one by one. The index after the value, if that ends here.
+    ///
+    /// By value, since what a call can reach does not stay in registers.
     #[cold]
     #[inline(never)]
-    fn bytes(&mut self, bytes: &[u8], at: usize, length: usize) -> Option<usize> {
-        let end = at + length;
-        for at in at..end {
-            let byte = bytes[at];
+    fn bytes(mut self, bytes: &[u8], at: usize, length: usize) -> (Self, Option<usize>) {
+        for (index, &byte) in bytes.iter().enumerate().skip(at).take(length) {
             if self.in_string != 0 {
                 if self.carry != 0 {
                     self.carry = 0;
                 } else if byte == b'\\' {
-                    self.surrogates |= opens_surrogate(&bytes[at..]);
+                    self.surrogates |= opens_surrogate(&bytes[index..]);
                     self.carry = 1;
                 } else if byte == b'"' {
                     self.in_string = 0;
                     if self.depth == 0 {
-                        return Some(at + 1);
+                        return (self, Some(index + 1));
                     }
                 }
                 continue;
             }
             match byte {
                 b'"' => self.in_string = u64::MAX,
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    self.depth_max = self.depth_max.max(self.depth);
-                }
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(at + 1);
-                    }
-                }
+                b'{' | b'[' => self.open(),
+                b'}' | b']' if self.close() => return (self, Some(index + 1)),
                 _ => {}
             }
         }
-        None
+        (self, None)
+    }
+
+    #[inline(always)]
+    fn open(&mut self) {
+        self.depth += 1;
+        self.depth_max = self.depth_max.max(self.depth);
+    }
+
+    /// Whether the value ends with this bracket.
+    #[inline(always)]
+    fn close(&mut self) -> bool {
+        self.depth = self.depth.saturating_sub(1);
+        self.depth == 0
     }
 }
 

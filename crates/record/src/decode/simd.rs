@@ -237,9 +237,13 @@ mod portable {
         // Moves bit 8i to bit 56 + i.
         const GATHER: u64 = 0x0102_0408_1020_4080;
         let (words, _) = bytes.as_chunks();
-        words.iter().enumerate().fold(0, |mask, (index, &word)| {
-            let byte = (marks(u64::from_le_bytes(word)) >> 7).wrapping_mul(GATHER) >> 56;
-            mask | byte << (8 * index)
+        let marks = |&word: &[u8; 8]| marks(u64::from_le_bytes(word));
+        // Nearly always there are none, which is told sooner than where they are.
+        if words.iter().fold(0, |any, word| any | marks(word)) == 0 {
+            return 0;
+        }
+        words.iter().enumerate().fold(0, |mask, (index, word)| {
+            mask | (marks(word) >> 7).wrapping_mul(GATHER) >> 56 << (8 * index)
         })
     }
 }

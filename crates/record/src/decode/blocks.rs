@@ -238,7 +238,8 @@ impl Walk {
         if self.depth == 0 {
             // The value has not begun, or is a string.
             let (first, rest) = if self.in_string != 0 { (0, quotes) } else { split_lowest(quotes) };
-            let bracket_first = brackets != 0 && (first == 0 || brackets.trailing_zeros() < first.trailing_zeros());
+            let bracket_first =
+                brackets != 0 && (first == 0 || brackets.trailing_zeros() < first.trailing_zeros());
             if self.in_string != 0 || !bracket_first {
                 return (rest != 0).then(|| rest.trailing_zeros());
             }
@@ -326,7 +327,11 @@ impl Escapes {
         let after = (first_bits << 1) | ODD_BITS;
         let starts_and_ends = after.wrapping_sub(first_bits) ^ ODD_BITS;
         let starts = starts_and_ends & backslashes;
-        Escapes { starts, escaped: starts_and_ends ^ (backslashes | carry), carry: starts >> (BLOCK_BYTES - 1) }
+        Escapes {
+            starts,
+            escaped: starts_and_ends ^ (backslashes | carry),
+            carry: starts >> (BLOCK_BYTES - 1),
+        }
     }
 
     /// 1 if the byte at this index of the block, or the first after it, is escaped, else 0.

@@ -18,6 +18,8 @@ mod frame;
 mod lex;
 mod payload;
 mod simd;
+#[cfg(test)]
+mod skip_laws;
 mod sniff;
 mod strict;
 mod wrappers;

@@ -180,7 +180,9 @@ const BRACKET_FOLD: u8 = 0x20;
 
 /// Words of eight bytes: what every machine can do.
 mod portable {
-    use super::{BRACKET_FOLD, Balance, Block, BracketMasks, Classes, NEAR_BYTES, StringEnd, TextMasks, blocks};
+    use super::{
+        BRACKET_FOLD, Balance, Block, BracketMasks, Classes, NEAR_BYTES, StringEnd, TextMasks, blocks,
+    };
 
     loops!();
 
@@ -255,7 +257,9 @@ mod sse2 {
         __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     };
 
-    use super::{BRACKET_FOLD, Balance, Block, BracketMasks, Classes, NEAR_BYTES, StringEnd, TextMasks, blocks};
+    use super::{
+        BRACKET_FOLD, Balance, Block, BracketMasks, Classes, NEAR_BYTES, StringEnd, TextMasks, blocks,
+    };
 
     loops!("sse2");
 
@@ -339,8 +343,8 @@ mod sse2 {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_cmpeq_epi8,
-        _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8,
+        _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
     };
 
     use super::{BRACKET_FOLD, Balance, Block, BracketMasks, Classes, StringEnd, TextMasks, blocks};

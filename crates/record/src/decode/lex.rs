@@ -241,6 +241,10 @@ pub(super) fn is_number(text: &[u8]) -> bool {
 
 /// Reads the text of a valid JSON number without rounding, whatever its form: `5`, `5.0`, `50e-1`, `1e400`.
 pub(super) fn integer(number: &[u8]) -> Integer {
+    // What nearly all counts are: digits that fit.
+    if number.len() < 20 && number.iter().all(u8::is_ascii_digit) {
+        return Integer::Known(number.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')));
+    }
     let (negative, digits) = match number.strip_prefix(b"-") {
         Some(digits) => (true, digits),
         None => (false, number),

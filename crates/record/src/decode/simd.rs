@@ -1,4 +1,4 @@
-//! Blocks of 64 bytes by the vector instructions of the machine: the one place with `unsafe` in this room.
+//! Blocks of 64 bytes by the vector instructions of the machine: with `inflate` the only place of unsafe code.
 //!
 //! In: JSON text, valid or not. Out: where strings and values end, by the loops of `blocks`. Always: every
 //! [`Backend`] gives the same outcome (held to a plain model by `skip_laws`, also under Miri and the fuzz target

@@ -832,3 +832,93 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Events of a stream, `@` where a text stands that no fact is read from.
+    const EVENTS: [&str; 17] = [
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
+        r#"{"delta":{"text":"@","type":"text_delta"},"index":1}"#,
+        r#"{"delta":{"type":"input_json_delta","partial_json":"@"}}"#,
+        r#"{"type":"content_block_start","content_block":{"type":"text","text":"@"}}"#,
+        r#"{"type":"content_block_start","content_block":{"type":"tool_use","name":"@","input":{}}}"#,
+        r#"{"delta":{"stop_reason":"end_turn","stop_sequence":"@"}}"#,
+        r#"{"delta":{"stop_reason":"tool_use"},"p":"@"}"#,
+        r#"{"messageStop":{"stopReason":"max_tokens","p":"@"}}"#,
+        r#"{"amazon-bedrock-invocationMetrics":{"inputTokenCount":7,"invocationLatency":3},"p":"@"}"#,
+        r#"{"amazon-bedrock-invocationMetrics":{"outputTokenCount":"@","firstByteLatency":5}}"#,
+        r#"{"amazon-bedrock-invocationMetrics":"@"}"#,
+        r#"{"delta":"@","delta":{"stop_reason":"second"}}"#,
+        r#"{"p":"@","messageStop":{"stopReason":"stop_sequence"}}"#,
+        r#"{"p":["@"]}"#,
+        r#"{"p":"@"}"#,
+        r#""@""#,
+        r#"{"p":"@","\u0070":"""#,
+    ];
+
+    const TEXTS: [&str; 9] = [
+        "",
+        "a",
+        "\\n",
+        "\\\"}}",
+        "\\\\",
+        "}},{",
+        "\\ud83d",
+        "Zürich",
+        "of more than the thirty-two bytes of the first look",
+    ];
+
+    fn events() -> impl Strategy<Value = Vec<String>> {
+        let event = (prop::sample::select(&EVENTS), 1..4usize, prop::sample::select(&TEXTS), any::<bool>());
+        prop::collection::vec(event, 0..7).prop_map(|events| {
+            let mut written = Vec::new();
+            for (event, repeats, text, is_same) in events {
+                for repeat in 0..repeats {
+                    let text = if is_same { text } else { TEXTS[(text.len() + repeat) % TEXTS.len()] };
+                    written.push(event.replace('@', text));
+                }
+            }
+            written
+        })
+    }
+
+    /// The facts of an array of events, and whether there may be surrogates.
+    fn read(events: &[String]) -> Option<(OutputFacts, bool)> {
+        let json = format!("[{}]", events.join(","));
+        let (facts, end) = OutputFacts::at(json.as_bytes(), 0, 2)?;
+        assert!(end.beyond_ascii || json[..end.after].is_ascii());
+        assert_eq!(end.after, json.len());
+        Some((facts, end.surrogates))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_event_that_repeats_the_last_but_for_a_text_has_its_facts(events in events()) {
+            // With a number of its own no event begins like the one before.
+            let numbered = |(number, event): (usize, &String)| event.replacen('{', &format!("{{\"n\":{number},"), 1);
+            let apart: Vec<String> = events.iter().enumerate().map(numbered).collect();
+            let apart = apart.iter().map(|event| if event.starts_with('"') { format!(" {event}") } else { event.clone() });
+            prop_assert_eq!(read(&events), read(&apart.collect::<Vec<_>>()));
+        }
+    }
+
+    #[test]
+    fn the_last_metrics_and_stop_reason_count_after_many_texts() {
+        let delta = |text: &str| EVENTS[0].replace('@', text);
+        let mut events: Vec<String> = (0..50).map(|number| delta(&"text ".repeat(number))).collect();
+        events.insert(20, EVENTS[8].to_owned());
+        events.insert(40, EVENTS[5].to_owned());
+        events.push(EVENTS[9].replace("\"@\"", "11"));
+        let (facts, surrogates) = read(&events).unwrap();
+        assert_eq!(facts.usage, Usage { output: Count::known(11), ..Usage::default() });
+        assert_eq!((facts.latency_ms, facts.first_byte_ms), (Count::UNKNOWN, Count::known(5)));
+        assert_eq!(facts.stop_reason.as_deref(), Some("end_turn"));
+        assert_eq!((facts.kinds, surrogates), (ContentKinds::TEXT, false));
+    }
+}

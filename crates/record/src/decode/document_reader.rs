@@ -67,6 +67,7 @@ impl DocumentReader {
                 length: body.end - body.start,
                 json: document.get(body.start as usize..body.end as usize),
                 surrogates: true,
+                beyond_ascii: true,
                 facts: None,
             })
         });
@@ -128,7 +129,13 @@ impl DocumentReader {
 }
 
 fn kept_body(body: &FoundBody) -> Body<'_> {
-    Body { length: body.end - body.start, json: body.kept.as_deref(), surrogates: true, facts: None }
+    Body {
+        length: body.end - body.start,
+        json: body.kept.as_deref(),
+        surrogates: true,
+        beyond_ascii: true,
+        facts: None,
+    }
 }
 
 fn finish(fields: Fields, offset: u64, bodies: [Option<Body<'_>>; 4]) -> Verdict {

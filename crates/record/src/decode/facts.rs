@@ -1,13 +1,15 @@
 //! What a body tells about its call: usage, latency, max_tokens, stop reason, service tier, content kinds.
 //!
 //! In: the JSON text of one input or output body, of any provider. Out: [`InputFacts`], [`OutputFacts`]. Always:
-//! each byte is passed once; of two equal keys the first wins; a body that is not JSON where it is looked at
-//! has no facts. Absent: the texts of a body. Where each fact stands is docs/rules.md, section 2.
+//! each byte is passed once, and what no fact stands in is passed in blocks; of two equal keys the first wins; a
+//! body that is not JSON where it is looked at has no facts. Absent: the texts of a body. Where each fact stands
+//! is docs/rules.md, section 2.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::fields::{FIELD_BYTES_MAX, TOKENS_MAX, Value, measure, whole};
-use super::lex::{Balance, DEPTH_MAX, is_blank, is_number, skip_blanks, string_end, unescape};
+use super::lex::{Balance, DEPTH_MAX, StringEnd, is_blank, is_number, skip_blanks, string_end, unescape};
 use crate::invocation::{ContentKinds, Count};
 
 /// Facts of an input body.
@@ -79,6 +81,8 @@ pub(super) struct BodyEnd {
     pub(super) after: usize,
     /// A `\ud…` escape may occur in it.
     pub(super) surrogates: bool,
+    /// A byte beyond ASCII may occur in it: else it need not be checked for UTF-8.
+    pub(super) beyond_ascii: bool,
 }
 
 /// A body that plain text makes is told by its kind alone.
@@ -229,7 +233,9 @@ fn block(cursor: &mut Cursor<'_>) -> ContentKinds {
     let mut seen = 0;
     while let Some(key) = cursor.key() {
         match &*key {
-            b"type" if first(&mut seen, 0) => by_type = cursor.text().map(|name| kind_of_type(&name)),
+            b"type" if first(&mut seen, 0) => {
+                by_type = cursor.borrowed_text().map(|name| kind_of_type(&name))
+            }
             name => cursor.kind_if_present(kind_of_key(name), &mut by_key),
         }
     }
@@ -424,7 +430,13 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
     let mut facts = OutputFacts::default();
     let mut delta_stop = None;
     let mut message_stop = None;
+    let mut last = None;
     cursor.elements(|cursor| {
+        if cursor.repeats(&last) {
+            return;
+        }
+        let start = cursor.at;
+        cursor.text_skipped = None;
         if !cursor.open(b'{') {
             cursor.skip();
             return;
@@ -443,13 +455,16 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
                     message_stop = cursor.member_text(b"stopReason").or(message_stop.take());
                 }
                 b"content_block" if first(&mut seen, 3) => {
-                    if let Some(name) = cursor.member_text(b"type") {
-                        facts.kinds.insert(kind_of_type(&name));
-                    }
+                    cursor.member(b"type", |cursor| {
+                        if let Some(name) = cursor.borrowed_text() {
+                            facts.kinds.insert(kind_of_type(&name));
+                        }
+                    });
                 }
                 _ => cursor.skip(),
             }
         }
+        last = cursor.text_skipped.clone().map(|text| Pattern { start, text, end: cursor.at });
     });
     facts.stop_reason = delta_stop.or(message_stop);
     facts
@@ -496,6 +511,17 @@ fn delta(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) -> Option<Box<str>> 
     stop_reason
 }
 
+/// An element of an array around one text that was skipped: indices into the body.
+///
+/// Most events of a stream differ from the one before in nothing but such a text. The bytes before and after it
+/// being the same, such an event has the same facts, whatever the text is.
+struct Pattern {
+    start: usize,
+    /// The text, without its quotes.
+    text: Range<usize>,
+    end: usize,
+}
+
 /// Walks JSON forward, once. After anything that is not JSON it is broken and yields nothing more.
 struct Cursor<'a> {
     json: &'a [u8],
@@ -504,25 +530,72 @@ struct Cursor<'a> {
     depth: u32,
     is_broken: bool,
     surrogates: bool,
+    beyond_ascii: bool,
+    /// Where the last string stood that was passed unseen.
+    text_skipped: Option<Range<usize>>,
 }
 
 impl<'a> Cursor<'a> {
     fn new(json: &'a [u8], at: usize, depth: u32) -> Self {
-        Cursor { json, at, depth, is_broken: false, surrogates: false }
+        Cursor {
+            json,
+            at,
+            depth,
+            is_broken: false,
+            surrogates: false,
+            beyond_ascii: false,
+            text_skipped: None,
+        }
     }
 
     fn end(&self) -> Option<BodyEnd> {
-        (!self.is_broken).then_some(BodyEnd { after: self.at, surrogates: self.surrogates })
+        let Cursor { at: after, surrogates, beyond_ascii, .. } = *self;
+        (!self.is_broken).then_some(BodyEnd { after, surrogates, beyond_ascii })
+    }
+
+    /// Nothing comes after this.
+    #[cold]
+    fn break_off(&mut self) {
+        self.is_broken = true;
+        self.at = self.json.len();
     }
 
     /// The first byte of the next value, `None` where there is none.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
-        if self.is_broken {
-            return None;
+        let next = *self.json.get(self.at)?;
+        // Bodies are nearly always written without blanks.
+        if next > b' ' {
+            return Some(next);
         }
         self.at = skip_blanks(self.json, self.at);
         self.json.get(self.at).copied()
+    }
+
+    /// Passes the next element if it is the `last` one but for its text.
+    #[inline]
+    fn repeats(&mut self, last: &Option<Pattern>) -> bool {
+        let Some(Pattern { start, text, end }) = last else { return false };
+        let (json, at) = (self.json, self.at);
+        let (before, after) = (&json[*start..text.start], &json[text.end + 1..*end]);
+        if !json[at..].starts_with(before) {
+            return false;
+        }
+        let Some(text_end) = string_end(json, at + before.len()) else { return false };
+        if !json[text_end.after..].starts_with(after) {
+            return false;
+        }
+        self.pass_string(text_end);
+        self.at += after.len();
+        true
+    }
+
+    /// Moves to the end of a string.
+    #[inline]
+    fn pass_string(&mut self, end: StringEnd) {
+        self.at = end.after;
+        self.surrogates |= end.surrogates;
+        self.beyond_ascii |= end.beyond_ascii;
     }
 
     /// Enters the next value if it opens with this bracket.
@@ -532,11 +605,20 @@ impl<'a> Cursor<'a> {
         }
         self.at += 1;
         self.depth += 1;
-        self.is_broken |= self.depth > DEPTH_MAX;
+        self.check_depth(0);
         true
     }
 
+    /// Breaks where `inner` levels below the position are too deep.
+    #[inline]
+    fn check_depth(&mut self, inner: u64) {
+        if u64::from(self.depth) + inner > u64::from(DEPTH_MAX) {
+            self.break_off();
+        }
+    }
+
     /// Leaves an object or array if its closing bracket is next, else passes the comma.
+    #[inline]
     fn close(&mut self, bracket: u8) -> bool {
         let mut next = self.peek();
         if next == Some(b',') {
@@ -560,7 +642,7 @@ impl<'a> Cursor<'a> {
         }
         let (content, escapes) = self.string()?;
         if self.peek() != Some(b':') {
-            self.is_broken = true;
+            self.break_off();
             return None;
         }
         self.at += 1;
@@ -569,7 +651,7 @@ impl<'a> Cursor<'a> {
         }
         let mut key = Vec::new();
         if unescape(content, &mut key).is_err() {
-            self.is_broken = true;
+            self.break_off();
             return None;
         }
         Some(Cow::Owned(key))
@@ -587,51 +669,70 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes the next string: its content as written, and whether there are escapes in it.
+    #[inline]
     fn string(&mut self) -> Option<(&'a [u8], bool)> {
         if self.peek() == Some(b'"') {
             let from = self.at + 1;
             if let Some(end) = string_end(self.json, from) {
-                self.at = end.after;
-                self.surrogates |= end.surrogates;
+                self.pass_string(end);
                 return Some((&self.json[from..end.after - 1], end.escapes));
             }
         }
-        self.is_broken = true;
+        self.break_off();
         None
     }
 
     /// Passes the next value.
+    #[inline]
     fn skip(&mut self) {
         match self.peek() {
             Some(b'"') => {
-                self.string();
-            }
-            Some(b'{' | b'[') => {
-                let mut balance = Balance::default();
-                match balance.advance(&self.json[self.at..]) {
-                    Some(length) => self.at += length,
-                    None => self.is_broken = true,
+                let from = self.at + 1;
+                if self.string().is_some() {
+                    self.text_skipped = Some(from..self.at - 1);
                 }
-                self.surrogates |= balance.surrogates;
-                self.is_broken |= u64::from(self.depth) + balance.depth_max > u64::from(DEPTH_MAX);
             }
-            _ => {
-                let rest = &self.json[self.at..];
-                let ends = |&byte: &u8| is_blank(byte) || b",:{}[]\"".contains(&byte);
-                let length = rest.iter().position(ends).unwrap_or(rest.len());
-                self.at += length;
-                self.is_broken |= length == 0;
-            }
+            Some(b'{' | b'[') => self.skip_brackets(),
+            _ => self.skip_scalar(),
         }
+    }
+
+    fn skip_brackets(&mut self) {
+        if let Some(b'}' | b']') = self.json.get(self.at + 1) {
+            self.at += 2;
+            self.check_depth(1);
+            return;
+        }
+        let mut balance = Balance::default();
+        match balance.advance(&self.json[self.at..]) {
+            Some(length) => self.at += length,
+            None => self.break_off(),
+        }
+        self.surrogates |= balance.surrogates;
+        self.beyond_ascii |= balance.beyond_ascii;
+        self.check_depth(balance.depth_max);
+    }
+
+    fn skip_scalar(&mut self) {
+        let rest = &self.json[self.at..];
+        let ends =
+            |byte: u8| matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"') || is_blank(byte);
+        let length = rest.iter().position(|&byte| ends(byte)).unwrap_or(rest.len());
+        if length == 0 {
+            self.break_off();
+            return;
+        }
+        self.beyond_ascii |= !rest[..length].is_ascii();
+        self.at += length;
     }
 
     /// Passes the next value: its text if it is a number.
     fn number(&mut self) -> Value<'a> {
-        self.peek();
+        let is_scalar = !matches!(self.peek(), Some(b'"' | b'{' | b'['));
         let from = self.at;
         self.skip();
         let text = &self.json[from..self.at];
-        if is_number(text) { Value::Number(text) } else { Value::Null }
+        if is_scalar && is_number(text) { Value::Number(text) } else { Value::Null }
     }
 
     /// Passes the next value: a token count, if it is one.
@@ -646,25 +747,34 @@ impl<'a> Cursor<'a> {
 
     /// Passes the next value: its text, if it is a string that a report can print.
     fn text(&mut self) -> Option<Box<str>> {
+        self.borrowed_text().map(Box::from)
+    }
+
+    /// As [`Cursor::text`], for whoever does not keep it.
+    fn borrowed_text(&mut self) -> Option<Cow<'a, str>> {
         if self.peek() != Some(b'"') {
             self.skip();
             return None;
         }
         let (content, escapes) = self.string()?;
+        if !escapes {
+            let content = Some(content).filter(|content| content.len() <= FIELD_BYTES_MAX)?;
+            return std::str::from_utf8(content).ok().map(Cow::Borrowed);
+        }
         let mut text = Vec::new();
-        let text = match escapes {
-            false => content,
-            true => unescape(content, &mut text).ok().map(|()| &*text)?,
-        };
+        unescape(content, &mut text).ok()?;
         if text.len() > FIELD_BYTES_MAX {
             return None;
         }
-        std::str::from_utf8(text).ok().map(Box::from)
+        String::from_utf8(text).ok().map(Cow::Owned)
     }
 
     /// Passes the next value: whether it is anything but null.
     fn is_present(&mut self) -> bool {
-        self.peek();
+        if self.peek() != Some(b'n') {
+            self.skip();
+            return true;
+        }
         let from = self.at;
         self.skip();
         &self.json[from..self.at] != b"null"
@@ -720,5 +830,95 @@ impl<'a> Cursor<'a> {
                 _ => self.skip(),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Events of a stream, `@` where a text stands that no fact is read from.
+    const EVENTS: [&str; 17] = [
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
+        r#"{"delta":{"text":"@","type":"text_delta"},"index":1}"#,
+        r#"{"delta":{"type":"input_json_delta","partial_json":"@"}}"#,
+        r#"{"type":"content_block_start","content_block":{"type":"text","text":"@"}}"#,
+        r#"{"type":"content_block_start","content_block":{"type":"tool_use","name":"@","input":{}}}"#,
+        r#"{"delta":{"stop_reason":"end_turn","stop_sequence":"@"}}"#,
+        r#"{"delta":{"stop_reason":"tool_use"},"p":"@"}"#,
+        r#"{"messageStop":{"stopReason":"max_tokens","p":"@"}}"#,
+        r#"{"amazon-bedrock-invocationMetrics":{"inputTokenCount":7,"invocationLatency":3},"p":"@"}"#,
+        r#"{"amazon-bedrock-invocationMetrics":{"outputTokenCount":"@","firstByteLatency":5}}"#,
+        r#"{"amazon-bedrock-invocationMetrics":"@"}"#,
+        r#"{"delta":"@","delta":{"stop_reason":"second"}}"#,
+        r#"{"p":"@","messageStop":{"stopReason":"stop_sequence"}}"#,
+        r#"{"p":["@"]}"#,
+        r#"{"p":"@"}"#,
+        r#""@""#,
+        r#"{"p":"@","\u0070":"""#,
+    ];
+
+    const TEXTS: [&str; 9] = [
+        "",
+        "a",
+        "\\n",
+        "\\\"}}",
+        "\\\\",
+        "}},{",
+        "\\ud83d",
+        "Zürich",
+        "of more than the thirty-two bytes of the first look",
+    ];
+
+    fn events() -> impl Strategy<Value = Vec<String>> {
+        let event = (prop::sample::select(&EVENTS), 1..4usize, prop::sample::select(&TEXTS), any::<bool>());
+        prop::collection::vec(event, 0..7).prop_map(|events| {
+            let mut written = Vec::new();
+            for (event, repeats, text, is_same) in events {
+                for repeat in 0..repeats {
+                    let text = if is_same { text } else { TEXTS[(text.len() + repeat) % TEXTS.len()] };
+                    written.push(event.replace('@', text));
+                }
+            }
+            written
+        })
+    }
+
+    /// The facts of an array of events, and whether there may be surrogates.
+    fn read(events: &[String]) -> Option<(OutputFacts, bool)> {
+        let json = format!("[{}]", events.join(","));
+        let (facts, end) = OutputFacts::at(json.as_bytes(), 0, 2)?;
+        assert!(end.beyond_ascii || json[..end.after].is_ascii());
+        assert_eq!(end.after, json.len());
+        Some((facts, end.surrogates))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_event_that_repeats_the_last_but_for_a_text_has_its_facts(events in events()) {
+            // With a number of its own no event begins like the one before.
+            let numbered = |(number, event): (usize, &String)| event.replacen('{', &format!("{{\"n\":{number},"), 1);
+            let apart: Vec<String> = events.iter().enumerate().map(numbered).collect();
+            let apart = apart.iter().map(|event| if event.starts_with('"') { format!(" {event}") } else { event.clone() });
+            prop_assert_eq!(read(&events), read(&apart.collect::<Vec<_>>()));
+        }
+    }
+
+    #[test]
+    fn the_last_metrics_and_stop_reason_count_after_many_texts() {
+        let delta = |text: &str| EVENTS[0].replace('@', text);
+        let mut events: Vec<String> = (0..50).map(|number| delta(&"text ".repeat(number))).collect();
+        events.insert(20, EVENTS[8].to_owned());
+        events.insert(40, EVENTS[5].to_owned());
+        events.push(EVENTS[9].replace("\"@\"", "11"));
+        let (facts, surrogates) = read(&events).unwrap();
+        assert_eq!(facts.usage, Usage { output: Count::known(11), ..Usage::default() });
+        assert_eq!((facts.latency_ms, facts.first_byte_ms), (Count::UNKNOWN, Count::known(5)));
+        assert_eq!(facts.stop_reason.as_deref(), Some("end_turn"));
+        assert_eq!((facts.kinds, surrogates), (ContentKinds::TEXT, false));
     }
 }

@@ -28,6 +28,7 @@ struct SkippedBody {
     start: usize,
     end: usize,
     surrogates: bool,
+    beyond_ascii: bool,
     facts: Option<BodyFacts>,
 }
 
@@ -65,6 +66,7 @@ impl FastReader {
                 length: (body.end - body.start) as u64,
                 json: Some(&bytes[body.start..body.end]),
                 surrogates: body.surrogates,
+                beyond_ascii: body.beyond_ascii,
                 facts: body.facts,
             })
         });
@@ -154,19 +156,21 @@ impl FastReader {
                 start,
                 end: end.after,
                 surrogates: end.surrogates,
+                beyond_ascii: end.beyond_ascii,
                 facts: Some(facts),
             });
         }
         if !matches!(bytes.get(start)?, b'"' | b'{' | b'[') {
             let end = value_end(bytes, start)?;
-            return Some(SkippedBody { start, end, surrogates: false, facts: None });
+            return Some(SkippedBody { start, end, surrogates: false, beyond_ascii: true, facts: None });
         }
         let mut balance = Balance::default();
         let end = start + balance.advance(&bytes[start..])?;
         if balance.depth_max + u64::from(depth) > u64::from(DEPTH_MAX) {
             return None;
         }
-        Some(SkippedBody { start, end, surrogates: balance.surrogates, facts: None })
+        let Balance { surrogates, beyond_ascii, .. } = balance;
+        Some(SkippedBody { start, end, surrogates, beyond_ascii, facts: None })
     }
 }
 

@@ -4,7 +4,7 @@
 //! quote that no backslash escapes, and brackets count outside strings only, whatever their kind; every code
 //! path finds the same ends because all of them ask here. Absent: any idea of what a record is.
 
-use memchr::memchr2;
+use super::simd::{Backend, near_text};
 
 /// Deepest nesting that a document may have; the root object is at depth 1.
 pub(super) const DEPTH_MAX: u32 = 512;
@@ -24,7 +24,7 @@ pub(super) fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// Where a string ended, and what was seen on the way.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct StringEnd {
     /// Index just after the closing quote.
     pub(super) after: usize,
@@ -32,22 +32,23 @@ pub(super) struct StringEnd {
     pub(super) escapes: bool,
     /// A `\ud…` escape occurred, so there may be a lone surrogate.
     pub(super) surrogates: bool,
+    /// A byte beyond ASCII may have occurred, here or shortly after the end.
+    pub(super) beyond_ascii: bool,
 }
 
 /// The end of the string whose content starts at `from`, just after its opening quote.
 #[inline]
 pub(super) fn string_end(bytes: &[u8], from: usize) -> Option<StringEnd> {
-    let mut end = StringEnd { after: from, escapes: false, surrogates: false };
-    loop {
-        let at = end.after + find_quote_or_backslash(bytes.get(end.after..)?)?;
-        if bytes[at] == b'"' {
-            end.after = at + 1;
-            return Some(end);
-        }
-        end.escapes = true;
-        end.surrogates |= opens_surrogate(&bytes[at..]);
-        end.after = at + 2;
+    // Keys and most values are shorter than a call of the loop costs.
+    let Some(near) = bytes.get(from..).and_then(<[u8]>::first_chunk) else {
+        return Backend::best().string_end(bytes, from);
+    };
+    let (hits, beyond_ascii) = near_text(near);
+    let length = hits.trailing_zeros() as usize;
+    if near.get(length) == Some(&b'"') {
+        return Some(StringEnd { after: from + length + 1, escapes: false, surrogates: false, beyond_ascii });
     }
+    Backend::best().string_end(bytes, from)
 }
 
 /// The index after the value that starts at `at`: a string, a bracketed value, or a run of other bytes.
@@ -66,124 +67,33 @@ pub(super) fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// Whether `escape`, which starts with a backslash, is `\ud…`: half of a surrogate pair, or a Hangul syllable.
 #[inline]
-fn opens_surrogate(escape: &[u8]) -> bool {
+pub(super) fn opens_surrogate(escape: &[u8]) -> bool {
     escape.len() > 2 && escape[1] == b'u' && escape[2] | 0x20 == b'd'
 }
 
 /// Follows strings and brackets across any cut of the input, and tells where depth returns to zero.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Balance {
-    depth: u64,
-    /// The deepest nesting so far.
+    pub(super) depth: u64,
+    /// The deepest nesting so far: exact above half of [`DEPTH_MAX`], at or below that it may be too high, but
+    /// not above the half.
     pub(super) depth_max: u64,
     /// The position is inside a string.
     pub(super) in_string: bool,
-    /// The last byte was a backslash inside a string.
-    escaped: bool,
+    /// The last byte was a backslash inside a string that escapes the next.
+    pub(super) escaped: bool,
     /// A `\ud…` escape occurred; exact only where the value was given in one piece.
     pub(super) surrogates: bool,
+    /// A byte beyond ASCII may have occurred, in the value or shortly after its end.
+    pub(super) beyond_ascii: bool,
 }
 
 impl Balance {
     /// Takes the next bytes. `Some(length)` as soon as the value that began with the first byte ever given is
     /// complete, `length` bytes into `bytes`; else all of `bytes` was taken.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            if self.in_string {
-                if self.escaped {
-                    if at == bytes.len() {
-                        return None;
-                    }
-                    self.escaped = false;
-                    at += 1;
-                }
-                at += find_quote_or_backslash(&bytes[at..])?;
-                if bytes[at] == b'\\' {
-                    self.surrogates |= opens_surrogate(&bytes[at..]);
-                    self.escaped = true;
-                    at += 1;
-                    continue;
-                }
-                at += 1;
-                self.in_string = false;
-                if self.depth == 0 {
-                    return Some(at);
-                }
-            }
-            at += find_structure(&bytes[at..])?;
-            match bytes[at] {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    self.depth_max = self.depth_max.max(self.depth);
-                }
-                _ => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(at + 1);
-                    }
-                }
-            }
-            at += 1;
-        }
+        Backend::best().balance(self, bytes)
     }
-}
-
-const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
-
-/// The high bit of each byte of `word` that equals `byte`. Bits above the lowest one set may be wrong, the
-/// lowest never is: a borrow only runs upwards from a true hit.
-#[inline]
-fn equal_bytes(word: u64, byte: u8) -> u64 {
-    let difference = word ^ (EVERY_BYTE * u64::from(byte));
-    difference.wrapping_sub(EVERY_BYTE) & !difference & (EVERY_BYTE << 7)
-}
-
-#[inline]
-fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    let chunk: [u8; 8] = bytes.get(at..at + 8)?.try_into().ok()?;
-    Some(u64::from_le_bytes(chunk))
-}
-
-/// The first quote or backslash.
-#[inline]
-fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    // Keys and most values are shorter than a call of the vector search costs.
-    const SHORT_BYTES: usize = 24;
-    let mut at = 0;
-    while at < SHORT_BYTES {
-        let Some(word) = word_at(bytes, at) else { break };
-        let hits = equal_bytes(word, b'"') | equal_bytes(word, b'\\');
-        if hits != 0 {
-            return Some(at + hits.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    memchr2(b'"', b'\\', &bytes[at..]).map(|found| at + found)
-}
-
-/// The first quote or bracket.
-#[inline]
-fn find_structure(bytes: &[u8]) -> Option<usize> {
-    let is_structure = |byte: u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
-    // Nearly all gaps between two strings are one colon or comma.
-    const GAP_BYTES: usize = 4;
-    let near = bytes.len().min(GAP_BYTES);
-    if let Some(found) = bytes[..near].iter().position(|&byte| is_structure(byte)) {
-        return Some(found);
-    }
-    let mut at = near;
-    while let Some(word) = word_at(bytes, at) {
-        // The two kinds of brackets differ in this bit alone.
-        let folded = word | (EVERY_BYTE * 0x20);
-        let hits = equal_bytes(word, b'"') | equal_bytes(folded, b'{') | equal_bytes(folded, b'}');
-        if hits != 0 {
-            return Some(at + hits.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    bytes[at..].iter().position(|&byte| is_structure(byte)).map(|found| at + found)
 }
 
 /// A JSON string's content could not be unescaped.
@@ -331,6 +241,10 @@ pub(super) fn is_number(text: &[u8]) -> bool {
 
 /// Reads the text of a valid JSON number without rounding, whatever its form: `5`, `5.0`, `50e-1`, `1e400`.
 pub(super) fn integer(number: &[u8]) -> Integer {
+    // What nearly all counts are: digits that fit.
+    if number.len() < 20 && number.iter().all(u8::is_ascii_digit) {
+        return Integer::Known(number.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')));
+    }
     let (negative, digits) = match number.strip_prefix(b"-") {
         Some(digits) => (true, digits),
         None => (false, number),

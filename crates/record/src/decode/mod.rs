@@ -9,6 +9,7 @@
 //! documents, `document_reader` has one read by `fast` or else `strict`, which give the used `fields`; `facts`
 //! looks into bodies.
 
+mod blocks;
 mod document_reader;
 mod facts;
 mod fast;
@@ -16,6 +17,9 @@ mod fields;
 mod frame;
 mod lex;
 mod payload;
+mod simd;
+#[cfg(test)]
+mod skip_laws;
 mod sniff;
 mod strict;
 mod wrappers;

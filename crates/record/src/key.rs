@@ -65,23 +65,38 @@ impl<'a> Key<'a> {
     /// Reads a key. Never fails: what fits no layout is [`Key::Other`].
     #[must_use]
     pub fn parse(key: &'a [u8]) -> Key<'a> {
-        let name = rsplit_once(key, b'/').map_or(key, |(_, name)| name);
-        if name == PERMISSION_MARKER {
-            Key::PermissionMarker
-        } else if key.ends_with(b"/") {
-            Key::FolderMarker
-        } else if name == WRITE_TEST_MARKER {
-            Key::WriteTestMarker
-        } else if is_hidden(key) || is_temporary(name) {
-            Key::TempFile
-        } else {
-            parse_aws(key)
-                .or_else(|| parse_split_document(key))
-                .or_else(|| parse_split_payload(key))
-                .or_else(|| parse_bare_payload(key))
-                .unwrap_or(Key::Other)
-        }
+        let (folder, name) = split_name(key);
+        Folder::parse(folder).key(folder, name)
     }
+}
+
+/// Reads keys one after the other: in a run of keys of one folder, all but the first cost no more than their names.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The folder of the last key, with its final `/`.
+    path: Vec<u8>,
+    folder: Folder,
+}
+
+impl Keys {
+    /// As [`Key::parse`].
+    pub fn parse<'a>(&mut self, key: &'a [u8]) -> Key<'a> {
+        let (path, name) = split_name(key);
+        if path != self.path {
+            self.path.clear();
+            self.path.extend_from_slice(path);
+            self.folder = Folder::parse(path);
+        }
+        self.folder.key(path, name)
+    }
+}
+
+/// The request id in the key of one of the four documents of the `split` layout, where it is known to be one of this
+/// kind: of a [`Key::SplitDocument`] its `request_id`, at the cost of the name alone.
+#[must_use]
+pub fn request_id(key: &[u8], kind: DocumentKind) -> Option<&str> {
+    let (_, ending, _) = SPLIT_DOCUMENTS.into_iter().find(|(_, _, of)| *of == kind)?;
+    id_before(split_name(key).1, ending)
 }
 
 const PERMISSION_MARKER: &[u8] = b"amazon-bedrock-logs-permission-check";
@@ -105,9 +120,109 @@ fn has_record_suffix(name: &[u8]) -> bool {
     RECORD_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// Whether any component starts with a point.
-fn is_hidden(key: &[u8]) -> bool {
-    key.starts_with(b".") || memmem::find(key, b"/.").is_some()
+/// What a folder's key, with its final `/`, says of all that lies directly in it; of no folder the key is empty.
+/// Holds lengths, not names: it comes with the key that it was read from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Folder {
+    /// Whether any component starts with a point.
+    is_hidden: bool,
+    layout: Layout,
+    /// Whatever fits no layout by its name is a payload of this hour: it lies below a `YYYY/MM/DD/HH/data/`.
+    bare_payloads: Option<UtcHour>,
+}
+
+/// The part of a layout that ends in a folder. A folder is at most one.
+#[derive(Clone, Copy, Debug, Default)]
+enum Layout {
+    #[default]
+    None,
+    AwsRecords {
+        prefix_bytes: usize,
+        region_bytes: usize,
+        hour: UtcHour,
+    },
+    AwsPayloads {
+        hour: UtcHour,
+    },
+    SplitDocuments {
+        prefix_bytes: usize,
+        hour: UtcHour,
+        kind: DocumentKind,
+        /// How the names end.
+        ending: &'static str,
+    },
+    SplitPayload {
+        prefix_bytes: usize,
+        day: UtcDay,
+    },
+}
+
+impl Folder {
+    fn parse(path: &[u8]) -> Self {
+        let layout = aws_layout(path).or_else(|| split_layout(path)).or_else(|| split_payload_layout(path));
+        Folder {
+            is_hidden: path.starts_with(b".") || memmem::find(path, b"/.").is_some(),
+            layout: layout.unwrap_or_default(),
+            bare_payloads: bare_payloads(path),
+        }
+    }
+
+    /// What a name in this folder, whose key is `path`, is.
+    fn key<'a>(&self, path: &'a [u8], name: &'a [u8]) -> Key<'a> {
+        if name == PERMISSION_MARKER {
+            Key::PermissionMarker
+        } else if name.is_empty() && !path.is_empty() {
+            Key::FolderMarker
+        } else if name == WRITE_TEST_MARKER {
+            Key::WriteTestMarker
+        } else if self.is_hidden || name.starts_with(b".") || is_temporary(name) {
+            Key::TempFile
+        } else {
+            let in_layout = self.key_in_layout(path, name);
+            in_layout.or(self.bare_payloads.map(|hour| Key::AwsPayload { hour })).unwrap_or(Key::Other)
+        }
+    }
+
+    fn key_in_layout<'a>(&self, path: &'a [u8], name: &'a [u8]) -> Option<Key<'a>> {
+        match self.layout {
+            Layout::None => None,
+            Layout::AwsRecords { prefix_bytes, region_bytes, hour } => {
+                if !has_record_suffix(name) {
+                    return None;
+                }
+                let (prefix, layout) = path.split_at_checked(prefix_bytes)?;
+                let (account, from_third) = layout.get(AWS_FIRST.len()..)?.split_at_checked(ACCOUNT_WIDTH)?;
+                let region = from_third.get(AWS_THIRD.len()..)?.get(..region_bytes)?;
+                let (account, region) =
+                    (std::str::from_utf8(account).ok()?, std::str::from_utf8(region).ok()?);
+                Some(Key::AwsRecord { prefix, account, region, hour })
+            }
+            Layout::AwsPayloads { hour } => Some(Key::AwsPayload { hour }),
+            Layout::SplitDocuments { prefix_bytes, hour, kind, ending } => {
+                let request_id = id_before(name, ending)?;
+                Some(Key::SplitDocument { prefix: path.get(..prefix_bytes)?, hour, kind, request_id })
+            }
+            Layout::SplitPayload { prefix_bytes, day } => {
+                if strip_json_suffix(name)? != b"payload" {
+                    return None;
+                }
+                let id = path.get(prefix_bytes + DAY_WIDTH + 1..)?.strip_suffix(b"/")?;
+                let request_id = std::str::from_utf8(id).ok()?;
+                Some(Key::SplitPayload { prefix: path.get(..prefix_bytes)?, day, request_id })
+            }
+        }
+    }
+}
+
+/// Splits a key into its folder, with the final `/` (or empty), and its name.
+fn split_name(key: &[u8]) -> (&[u8], &[u8]) {
+    key.split_at(memchr::memrchr(b'/', key).map_or(0, |at| at + 1))
+}
+
+/// The id in `<id><ending>.json[.gz]`.
+fn id_before<'a>(name: &'a [u8], ending: &str) -> Option<&'a str> {
+    let id = strip_json_suffix(name)?.strip_suffix(ending.as_bytes())?;
+    std::str::from_utf8(id).ok().filter(|id| !id.is_empty())
 }
 
 /// `name.tmp`, or a download that was cut short: the AWS tools write to `name.json.gz.6A1f03bC` and rename.
@@ -124,46 +239,42 @@ fn is_temporary(name: &[u8]) -> bool {
         && has_record_suffix(whole_name)
 }
 
-/// `[prefix/]AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/…`
-fn parse_aws(key: &[u8]) -> Option<Key<'_>> {
-    let root = last_aws_root(key)?;
+/// `[prefix/]AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/[data/…]`
+fn aws_layout(path: &[u8]) -> Option<Layout> {
+    let root = last_aws_root(path)?;
     let (region, from_date) = split_once(root.rest, b'/')?;
-    let region = region_name(region)?;
+    let region_bytes = region_name(region)?.len();
     let (date, from_slash) = from_date.split_at_checked(HOUR_WIDTH)?;
     let (hour, _) = folder_span(date)?;
-    let below_hour = from_slash.strip_prefix(b"/")?;
-    if let Some((folder, name)) = split_once(below_hour, b'/') {
-        return (folder == PAYLOAD_FOLDER && !name.is_empty()).then_some(Key::AwsPayload { hour });
+    match split_once(from_slash.strip_prefix(b"/")?, b'/') {
+        None => Some(Layout::AwsRecords { prefix_bytes: root.prefix.len(), region_bytes, hour }),
+        Some((folder, _)) => (folder == PAYLOAD_FOLDER).then_some(Layout::AwsPayloads { hour }),
     }
-    has_record_suffix(below_hour).then_some(Key::AwsRecord {
-        prefix: root.prefix,
-        account: root.account,
-        region,
-        hour,
-    })
 }
 
 /// What stands around `AWSLogs/<account>/BedrockModelInvocationLogs/`.
 struct AwsRoot<'a> {
     prefix: &'a [u8],
-    account: &'a str,
     rest: &'a [u8],
 }
 
+const AWS_FIRST: &[u8] = b"AWSLogs/";
+const AWS_THIRD: &[u8] = b"/BedrockModelInvocationLogs/";
+
+/// Width of an account's number.
+const ACCOUNT_WIDTH: usize = 12;
+
 /// The last place in the key where the fixed part of the aws layout stands.
 fn last_aws_root(key: &[u8]) -> Option<AwsRoot<'_>> {
-    const FIRST: &[u8] = b"AWSLogs/";
-    const THIRD: &[u8] = b"/BedrockModelInvocationLogs/";
     let mut end = key.len();
-    while let Some(at) = memmem::rfind(&key[..end], FIRST) {
+    while let Some(at) = memmem::rfind(&key[..end], AWS_FIRST) {
         let (prefix, from_first) = key.split_at(at);
         if (prefix.is_empty() || prefix.ends_with(b"/"))
-            && let Some((account, from_third)) = from_first[FIRST.len()..].split_at_checked(12)
+            && let Some((account, from_third)) = from_first[AWS_FIRST.len()..].split_at_checked(ACCOUNT_WIDTH)
             && account.iter().all(u8::is_ascii_digit)
-            && let Some(rest) = from_third.strip_prefix(THIRD)
+            && let Some(rest) = from_third.strip_prefix(AWS_THIRD)
         {
-            let account = std::str::from_utf8(account).ok()?;
-            return Some(AwsRoot { prefix, account, rest });
+            return Some(AwsRoot { prefix, rest });
         }
         end = at;
     }
@@ -178,42 +289,33 @@ fn region_name(component: &[u8]) -> Option<&str> {
     if fits { std::str::from_utf8(component).ok() } else { None }
 }
 
-/// `[prefix/]YYYY/MM/DD/HH/<folder>/<id>-<kind>.json[.gz]`
-fn parse_split_document(key: &[u8]) -> Option<Key<'_>> {
-    let (folder_path, name) = rsplit_once(key, b'/')?;
-    let (hour_path, folder) = rsplit_once(folder_path, b'/')?;
+/// `[prefix/]YYYY/MM/DD/HH/<folder>/`, which holds `<id>-<kind>.json[.gz]`
+fn split_layout(path: &[u8]) -> Option<Layout> {
+    let (hour_path, folder) = rsplit_once(path.strip_suffix(b"/")?, b'/')?;
     let (_, ending, kind) = SPLIT_DOCUMENTS.into_iter().find(|(name, _, _)| *name == folder)?;
     let (prefix, date) = split_tail(hour_path, HOUR_WIDTH)?;
     let (hour, _) = folder_span(date)?;
-    let request_id = std::str::from_utf8(strip_json_suffix(name)?).ok()?.strip_suffix(ending)?;
-    (!request_id.is_empty()).then_some(Key::SplitDocument { prefix, hour, kind, request_id })
+    Some(Layout::SplitDocuments { prefix_bytes: prefix.len(), hour, kind, ending })
 }
 
-/// `[prefix/]YYYY/MM/DD/<id>/payload.json[.gz]`
-fn parse_split_payload(key: &[u8]) -> Option<Key<'_>> {
-    let (id_path, name) = rsplit_once(key, b'/')?;
-    if strip_json_suffix(name)? != b"payload" {
-        return None;
-    }
-    let (day_path, request_id) = rsplit_once(id_path, b'/')?;
+/// `[prefix/]YYYY/MM/DD/<id>/`, which holds `payload.json[.gz]`
+fn split_payload_layout(path: &[u8]) -> Option<Layout> {
+    let (day_path, request_id) = rsplit_once(path.strip_suffix(b"/")?, b'/')?;
     let (prefix, date) = split_tail(day_path, DAY_WIDTH)?;
     let (first_hour, _) = folder_span(date)?;
     let day = UtcDay(first_hour.0.div_euclid(24));
-    let request_id = std::str::from_utf8(request_id).ok()?;
-    (!request_id.is_empty()).then_some(Key::SplitPayload { prefix, day, request_id })
+    (!request_id.is_empty()).then_some(Layout::SplitPayload { prefix_bytes: prefix.len(), day })
 }
 
 /// `[prefix/]YYYY/MM/DD/HH/data/…`: payloads whose keys lack the first part of the aws layout.
-fn parse_bare_payload(key: &[u8]) -> Option<Key<'_>> {
+fn bare_payloads(path: &[u8]) -> Option<UtcHour> {
     const FOLDER: &[u8] = b"/data/";
-    let mut end = key.len();
-    while let Some(at) = memmem::rfind(&key[..end], FOLDER) {
-        let is_object = key.len() > at + FOLDER.len();
-        if is_object
-            && let Some((_, date)) = split_tail(&key[..at], HOUR_WIDTH)
+    let mut end = path.len();
+    while let Some(at) = memmem::rfind(&path[..end], FOLDER) {
+        if let Some((_, date)) = split_tail(&path[..at], HOUR_WIDTH)
             && let Some((hour, _)) = folder_span(date)
         {
-            return Some(Key::AwsPayload { hour });
+            return Some(hour);
         }
         // The match before may share its last slash with this one's first: `/data/data/`.
         end = at + 1;

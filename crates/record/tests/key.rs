@@ -1,6 +1,8 @@
 //! The key grammar against tables of cases and generated keys: the rules of docs/rules.md, section 1.
 
-use borehole_record::key::{DateTail, Grain, date_tail, folder_range, leads_to_records, payload_day};
+use borehole_record::key::{
+    DateTail, Grain, Keys, date_tail, folder_range, leads_to_records, payload_day, request_id,
+};
 use borehole_record::{DocumentKind, Key, Timestamp, UtcDay, UtcHour};
 use proptest::prelude::*;
 
@@ -401,7 +403,56 @@ fn the_folder_of_a_payload_lies_in_a_day() {
     }
 }
 
+/// Parts of which keys are made that are one layout or nearly one.
+fn parts() -> impl Strategy<Value = String> {
+    let folder = prop_oneof![
+        Just("AWSLogs"),
+        Just("111122223333"),
+        Just("BedrockModelInvocationLogs"),
+        Just("us-east-1"),
+        Just("2024"),
+        Just("2024/03/11"),
+        Just("2024/03/11/07"),
+        Just("07"),
+        Just("data"),
+        Just("requests"),
+        Just("metadata"),
+        Just("AWSLogs/111122223333/BedrockModelInvocationLogs/us-east-1"),
+        Just(".hidden"),
+        Just(""),
+    ];
+    let name = prop_oneof![
+        Just(""),
+        Just("x.json.gz"),
+        Just("x.json.gz.6A1f03bC"),
+        Just("id-request.json"),
+        Just("id-metadata.json.gz"),
+        Just("-request.json"),
+        Just("payload.json"),
+        Just("amazon-bedrock-logs-permission-check"),
+        Just("aws-logs-write-test"),
+        Just("x"),
+        Just(".x"),
+    ];
+    (proptest::collection::vec(folder, 0..6), name).prop_map(|(folders, name)| {
+        folders.iter().map(|folder| format!("{folder}/")).collect::<String>() + name
+    })
+}
+
 proptest! {
+    #[test]
+    fn keys_read_one_after_the_other_are_what_each_is_alone(keys in proptest::collection::vec(parts(), 1..12)) {
+        let mut reader = Keys::default();
+        // Each twice: the second time its folder is known already.
+        for key in keys.iter().flat_map(|key| [key, key]) {
+            let alone = Key::parse(key.as_bytes());
+            prop_assert_eq!(&reader.parse(key.as_bytes()), &alone);
+            if let Key::SplitDocument { kind, request_id: expected, .. } = alone {
+                prop_assert_eq!(request_id(key.as_bytes(), kind), Some(expected));
+            }
+        }
+    }
+
     #[test]
     fn aws_keys_parse_back(
         prefix in prefix(),

@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
+use borehole_record::key::Keys;
 use borehole_record::{DocumentKind, Key, Timestamp, UtcHour, key};
 use borehole_store::{EscapedKey, Listed, Object, ReadFailure};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -117,22 +118,34 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of keys that name an hour, and perhaps an account and a Region.
-    fn with_hours(source: u32, prefix: &[u8], names: Option<(&str, &str)>) -> Self {
-        let (account, region) = names.unzip();
+    fn new(source: u32, named: Named<'_>) -> Self {
+        let Named { prefix, account, region, has_hours } = named;
         Stream {
             source,
             prefix: prefix.into(),
             account: account.map(Box::from),
             region: region.map(Box::from),
-            has_hours: true,
+            has_hours,
         }
     }
 
-    /// The stream of a source's keys that name nothing.
-    fn loose(source: u32) -> Self {
-        Stream { source, prefix: Box::default(), account: None, region: None, has_hours: false }
+    fn is(&self, source: u32, named: Named<'_>) -> bool {
+        let Named { prefix, account, region, has_hours } = named;
+        self.source == source
+            && *self.prefix == *prefix
+            && self.account.as_deref() == account
+            && self.region.as_deref() == region
+            && self.has_hours == has_hours
     }
+}
+
+/// What a key names of its stream. A source's keys that name nothing are one stream.
+#[derive(Clone, Copy, Default)]
+struct Named<'a> {
+    prefix: &'a [u8],
+    account: Option<&'a str>,
+    region: Option<&'a str>,
+    has_hours: bool,
 }
 
 /// What the keys of one account × Region (or of all split roots) cover.
@@ -184,12 +197,36 @@ pub struct Archived {
     pub last: Option<UtcHour>,
 }
 
-/// Files that the listing came across, by device and inode.
+/// What is known while the sources are being listed. Keys come folder by folder: whatever is the same for all of a
+/// folder is found once, and then recognised.
 #[derive(Default)]
-struct Seen {
-    /// Index into the planned objects.
+struct Sorting {
+    keys: Keys,
+    streams: BTreeMap<Stream, u32>,
+    /// The stream of the last object.
+    stream: Option<(Stream, u32)>,
+    /// The last one that went to [`Plan::layout_prefixes`].
+    layout_prefix: Option<(u32, Box<[u8]>)>,
+    /// Files that the listing came across, by device and inode: their index among the planned objects.
     planned: FxHashMap<(u64, u64), usize>,
+    /// Likewise, of what is not read.
     skipped: FxHashSet<(u64, u64)>,
+}
+
+impl Sorting {
+    /// The number of a stream, in the order in which they turned up.
+    fn stream(&mut self, source: u32, named: Named<'_>) -> u32 {
+        match &self.stream {
+            Some((stream, number)) if stream.is(source, named) => *number,
+            _ => {
+                let stream = Stream::new(source, named);
+                let next = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+                let number = *self.streams.entry(stream.clone()).or_insert(next);
+                self.stream = Some((stream, number));
+                number
+            }
+        }
+    }
 }
 
 impl Plan {
@@ -206,14 +243,14 @@ impl Plan {
         let range = combined_range(sources, asked)?;
         let mut plan = Plan { range, ..Plan::default() };
         plan.ledger.keep_lines = options.keep_lines;
-        let mut streams: BTreeMap<Stream, u32> = BTreeMap::new();
-        let mut seen = Seen::default();
+        let mut sorting = Sorting::default();
         for (index, source) in sources.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            plan.list_source(index, source, options, progress, &mut streams, &mut seen)?;
+            plan.list_source(index, source, options, progress, &mut sorting)?;
         }
-        plan.number_streams(streams);
-        plan.objects.sort_unstable_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
+        plan.number_streams(sorting.streams);
+        // A directory lists by key, so that this mostly finds nothing to do.
+        plan.objects.sort_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
         plan.cover();
         plan.set_archived_aside(sources);
         Ok(plan)
@@ -225,8 +262,7 @@ impl Plan {
         source: &Source,
         options: ListOptions,
         progress: &Progress,
-        streams: &mut BTreeMap<Stream, u32>,
-        seen: &mut Seen,
+        sorting: &mut Sorting,
     ) -> Result<(), Error> {
         let (from, to) = self.range.hours();
         // The widest slack any layout needs; what lies further out is never listed.
@@ -271,7 +307,7 @@ impl Plan {
                         denied.get_or_insert(key);
                     }
                 }
-                listed => self.add(index, source, options, listed, streams, seen),
+                listed => self.add(index, source, options, listed, sorting),
             }
         };
         source.store.list(&source.prefix, &mut enter, &mut found)?;
@@ -304,8 +340,7 @@ impl Plan {
         source: &Source,
         options: ListOptions,
         listed: Listed,
-        streams: &mut BTreeMap<Stream, u32>,
-        seen: &mut Seen,
+        sorting: &mut Sorting,
     ) {
         let object = match listed {
             Listed::Object(object) => object,
@@ -326,25 +361,29 @@ impl Plan {
                 });
             }
         };
-        let parsed = Key::parse(&object.key);
+        let parsed = sorting.keys.parse(&object.key);
         if let Some(prefix) = layout_prefix(&parsed, &object.key)
-            && !self.layout_prefixes.contains(&(index, prefix.into()))
+            && !sorting
+                .layout_prefix
+                .as_ref()
+                .is_some_and(|(last, known)| *last == index && **known == *prefix)
         {
+            sorting.layout_prefix = Some((index, prefix.into()));
             self.layout_prefixes.insert((index, prefix.into()));
         }
-        let (stream, role) = match parsed {
+        let (named, role) = match parsed {
             Key::AwsRecord { prefix, account, region, hour } => {
                 if !self.is_near(hour, CLOSING_HOURS) {
                     return;
                 }
-                let names = Some((account, region));
-                (Stream::with_hours(index, prefix, names), Role::Records { hour })
+                let (account, region) = (Some(account), Some(region));
+                (Named { prefix, account, region, has_hours: true }, Role::Records { hour })
             }
             Key::SplitDocument { prefix, hour, kind, .. } => {
                 if !self.is_near(hour, CLOSING_HOURS_SPLIT) {
                     return;
                 }
-                (Stream::with_hours(index, prefix, None), Role::Split { hour, kind })
+                (Named { prefix, has_hours: true, ..Named::default() }, Role::Split { hour, kind })
             }
             // A bucket may hold anything beside the logs, and reading it costs money.
             Key::Other if source.store.is_remote() && !source.is_file && !options.any_key => {
@@ -352,8 +391,8 @@ impl Plan {
                 self.ledger.bytes_listed += object.size.unwrap_or(0);
                 return self.ledger.skip("not_log_layout");
             }
-            Key::Other => (Stream::loose(index), Role::Loose),
-            Key::TempFile if source.is_file => (Stream::loose(index), Role::Loose),
+            Key::Other => (Named::default(), Role::Loose),
+            Key::TempFile if source.is_file => (Named::default(), Role::Loose),
             _ => {
                 let reason = match parsed {
                     Key::AwsPayload { .. } if !options.payloads => return,
@@ -375,7 +414,7 @@ impl Plan {
                     Key::WriteTestMarker => "write_test_marker",
                     _ => "temp_file",
                 };
-                if object.identity.is_some_and(|identity| !seen.skipped.insert(identity)) {
+                if object.identity.is_some_and(|identity| !sorting.skipped.insert(identity)) {
                     return self.ledger.tally.warn("same_file");
                 }
                 self.ledger.objects_listed += 1;
@@ -383,11 +422,10 @@ impl Plan {
                 return self.ledger.skip(reason);
             }
         };
-        let next = u32::try_from(streams.len()).unwrap_or(u32::MAX);
-        let stream = *streams.entry(stream).or_insert(next);
+        let stream = sorting.stream(index, named);
         let planned = Planned { source: index, stream, role, object };
         if let Some(identity) = planned.object.identity {
-            match seen.planned.entry(identity) {
+            match sorting.planned.entry(identity) {
                 Entry::Vacant(entry) => drop(entry.insert(self.objects.len())),
                 Entry::Occupied(entry) => {
                     // The same file under two names or in two overlapping roots: read once, under the name that
@@ -410,6 +448,9 @@ impl Plan {
 
     /// Takes out what only a restore makes readable: those objects have failed before anything is asked.
     fn set_archived_aside(&mut self, sources: &[Source]) {
+        if !self.objects.iter().any(|planned| planned.object.is_archived()) {
+            return;
+        }
         let objects = std::mem::take(&mut self.objects);
         for mut planned in objects {
             let source = &sources[planned.source as usize];
@@ -483,9 +524,12 @@ impl Plan {
         }
         self.stream_coverage =
             self.streams.iter().map(|stream| stream.has_hours.then(|| entries[&names(stream)])).collect();
+        let mut last = None;
         for planned in &self.objects {
             if let (Some(entry), Some(hour)) =
                 (self.stream_coverage[planned.stream as usize], planned.role.hour())
+                // Objects of one folder follow each other.
+                && last.replace((entry, hour)) != Some((entry, hour))
             {
                 self.coverage[entry as usize].hours.insert(hour);
             }

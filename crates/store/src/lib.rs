@@ -331,6 +331,15 @@ pub trait Store: Send + Sync {
     /// Where the object cannot be read to its end, or is not the one that was listed.
     fn read(&self, object: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure>;
 
+    /// Reads all stored bytes of `object` into `buffer`, which is emptied first. For objects that the listing says are
+    /// small: nothing bounds the buffer but the object's size. One buffer for many objects costs no allocation.
+    ///
+    /// # Errors
+    /// As [`Store::read`]; what is in the buffer is then of no use.
+    fn read_whole(&self, object: &Object, buffer: &mut Vec<u8>) -> Result<Receipt, ReadFailure> {
+        read_into(self, object, buffer)
+    }
+
     /// Looks one key up; `None` where there is no such object.
     ///
     /// # Errors
@@ -360,6 +369,19 @@ pub trait Store: Send + Sync {
     fn stopped(&self) -> Option<Error> {
         None
     }
+}
+
+/// Reads all of an object into a buffer, chunk by chunk.
+fn read_into<S: Store + ?Sized>(
+    store: &S,
+    object: &Object,
+    buffer: &mut Vec<u8>,
+) -> Result<Receipt, ReadFailure> {
+    buffer.clear();
+    store.read(object, &mut |chunk| {
+        buffer.extend_from_slice(chunk);
+        true
+    })
 }
 
 /// Shows a key: printable ASCII as it is, every other byte as `\xNN`.

@@ -5,26 +5,43 @@
 //! is no moment between the check and the opening. Where the kernel has no `openat2` (Linux before 5.6, some
 //! sandboxes, every other system), links are not followed at all.
 //! Files are opened without blocking and must be regular; size and time of change are held to the listing
-//! before and after reading. Absent: writing.
+//! when the last byte is read, and where bytes are handed over on the way, also before the first.
+//! Absent: writing.
 
+mod recent;
+mod walk;
+
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::{Error, EscapedKey, Listed, Object, ReadFailure, Receipt, Restore, StorageClass, Store, Version};
+use crate::{
+    Error, EscapedKey, Listed, Object, ReadFailure, Receipt, Restore, StorageClass, Store, Version, read_into,
+};
 
 /// Bytes read at a time: large enough that system calls do not show in a profile, small enough that a reader
 /// per core costs nothing.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Folders within folders: bind-mount loops end here. The `aws` layout nests 9 deep below its prefix.
-const DEPTH_MAX: usize = 32;
-
 /// Longest name that the file systems of Linux and macOS can hold, in bytes.
 const NAME_BYTES_MAX: usize = 255;
+
+/// How every file is opened: without waiting for a writer of a FIFO, and without becoming a terminal's process.
+const READING: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// Numbers of stores: 0 is none.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    /// What [`LocalStore::read`] reads into. Taken out while in use: reading an object may lead to reading another.
+    static CHUNK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A directory on this machine.
 #[derive(Debug)]
@@ -32,6 +49,8 @@ pub struct LocalStore {
     root: OwnedFd,
     path: PathBuf,
     beneath: bool,
+    /// Tells stores apart: a descriptor's number would be given to another one day.
+    number: u64,
 }
 
 impl LocalStore {
@@ -51,7 +70,8 @@ impl LocalStore {
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(error)?;
         // One harmless call tells whether this kernel (or this sandbox) has openat2.
         let beneath = open_resolved(&root, c".", flags).is_ok();
-        Ok(LocalStore { root, path: path.to_path_buf(), beneath })
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Ok(LocalStore { root, path: path.to_path_buf(), beneath, number })
     }
 
     /// As [`LocalStore::open`] on a kernel without `openat2`: no link below the root is followed. For tests.
@@ -76,7 +96,7 @@ impl LocalStore {
             return Err(ReadFailure::Path);
         }
         let name = CString::new(if key.is_empty() { b"." } else { key }).map_err(|_| ReadFailure::Path)?;
-        let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = flags | READING;
         if self.beneath {
             // The kernel may ask for another try when a rename races with the resolution.
             for _ in 0..8 {
@@ -108,113 +128,18 @@ impl LocalStore {
         }
     }
 
+    /// Opens a file that is to be read: the quick way if there is one, else by its whole key. What is known of the
+    /// object is held against what was opened, so both lead to the same bytes or to none.
+    fn open_listed(&self, listed: &Object) -> Result<OwnedFd, ReadFailure> {
+        let quick = if listed.version == Version::Unknown { None } else { recent::open(self, &listed.key) };
+        quick.map_or_else(|| self.open_beneath(&listed.key, OFlags::empty()), Ok)
+    }
+
     /// Whether a link leads out of the root. Only the kernel can tell; without its help, links are not followed
     /// and this is false.
     fn leads_out(&self, key: &[u8]) -> bool {
         let Ok(name) = CString::new(key) else { return false };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        self.beneath && open_resolved(&self.root, &name, flags).err() == Some(Errno::XDEV)
-    }
-
-    /// Walks one folder. `key` has no trailing `/`; `chain` holds the folders above, against link loops.
-    fn walk(
-        &self,
-        key: &mut Vec<u8>,
-        chain: &mut Vec<(u64, u64)>,
-        enter: &mut dyn FnMut(&[u8]) -> bool,
-        found: &mut dyn FnMut(Listed),
-    ) -> Result<(), ReadFailure> {
-        let folder = self.open_beneath(key, OFlags::DIRECTORY)?;
-        let identity = identity(&stat_of(&folder)?);
-        if chain.contains(&identity) {
-            // A loop: what lies in it is listed under its first name.
-            found(Listed::Skipped { key: (&**key).into(), reason: "not_regular_file" });
-            return Ok(());
-        }
-        if chain.len() >= DEPTH_MAX {
-            return Err(ReadFailure::TooDeep);
-        }
-        chain.push(identity);
-        let length = key.len();
-        let entries = Dir::read_from(&folder).map_err(failure)?;
-        let mut outcome = Ok(());
-        for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(errno) => {
-                    outcome = Err(failure(errno));
-                    break;
-                }
-            };
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            key.truncate(length);
-            if length > 0 {
-                key.push(b'/');
-            }
-            key.extend_from_slice(name.to_bytes());
-            self.visit(&folder, name, entry.file_type(), key, chain, enter, found);
-        }
-        key.truncate(length);
-        chain.pop();
-        outcome
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the walk's own state, taken apart so that borrows stay short"
-    )]
-    fn visit(
-        &self,
-        folder: &OwnedFd,
-        name: &CStr,
-        kind: FileType,
-        key: &mut Vec<u8>,
-        chain: &mut Vec<(u64, u64)>,
-        enter: &mut dyn FnMut(&[u8]) -> bool,
-        found: &mut dyn FnMut(Listed),
-    ) {
-        let skipped = |key: &[u8]| Listed::Skipped { key: key.into(), reason: "not_regular_file" };
-        let stat = match kind {
-            FileType::Directory => None,
-            FileType::RegularFile | FileType::Unknown => {
-                match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) => Some(stat),
-                    Err(errno) => {
-                        return found(Listed::Failed { key: (&**key).into(), reason: failure(errno) });
-                    }
-                }
-            }
-            // A link counts as what it leads to, as long as that lies beneath the root.
-            FileType::Symlink => match self.open_beneath(key, OFlags::empty()).and_then(|fd| stat_of(&fd)) {
-                Ok(stat) => Some(stat),
-                Err(reason @ (ReadFailure::Permission | ReadFailure::Io)) => {
-                    return found(Listed::Failed { key: (&**key).into(), reason });
-                }
-                // What lies behind a link out of the root is missing from the listing: that must be seen. A loop
-                // or a dangling link hides nothing.
-                Err(ReadFailure::Path) if self.leads_out(key) => {
-                    return found(Listed::Failed { key: (&**key).into(), reason: ReadFailure::Path });
-                }
-                Err(_) => return found(skipped(key)),
-            },
-            _ => return found(skipped(key)),
-        };
-        let kind = stat.as_ref().map_or(FileType::Directory, |stat| FileType::from_raw_mode(stat.st_mode));
-        match (kind, stat) {
-            (FileType::Directory, _) => {
-                if !enter(key) {
-                    return;
-                }
-                if let Err(reason) = self.walk(key, chain, enter, found) {
-                    found(Listed::Failed { key: (&**key).into(), reason });
-                }
-            }
-            (FileType::RegularFile, Some(stat)) => found(Listed::Object(object(key, &stat))),
-            _ => found(skipped(key)),
-        }
+        self.beneath && open_resolved(&self.root, &name, READING).err() == Some(Errno::XDEV)
     }
 }
 
@@ -244,56 +169,52 @@ impl Store for LocalStore {
         }
         let stat = self.open_beneath(&key, OFlags::empty()).and_then(|fd| stat_of(&fd)).map_err(error)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-            found(Listed::Object(object(&key, &stat)));
+            found(Listed::Object(object(key.into(), &stat)));
             return Ok(());
         }
-        self.walk(&mut key, &mut Vec::new(), enter, found).map_err(error)
+        walk::list(self, &key, enter, found).map_err(error)
     }
 
     fn read(&self, listed: &Object, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
-        let file = self.open_beneath(&listed.key, OFlags::empty())?;
-        let unchanged = |file: &OwnedFd| -> Result<(), ReadFailure> {
-            let stat = stat_of(file)?;
-            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-                return Err(ReadFailure::NotRegularFile);
-            }
-            let now = object(&listed.key, &stat);
-            // Of an object that was never listed nothing is known that could have changed.
-            let is_same = listed.version == Version::Unknown || now.version == listed.version;
-            (is_same && listed.size.is_none_or(|size| now.size == Some(size)))
-                .then_some(())
-                .ok_or(ReadFailure::Changed)
-        };
-        unchanged(&file)?;
+        let file = self.open_listed(listed)?;
+        hold_to_listing(&file, listed)?;
         let size = listed.size.unwrap_or(u64::MAX);
-        // Small objects are the many: their buffer is no larger than they are, plus one byte to see the end.
-        let mut buffer =
-            vec![0; CHUNK_BYTES.min(usize::try_from(size).unwrap_or(CHUNK_BYTES).saturating_add(1))];
-        let mut total = 0u64;
-        loop {
-            match rustix::io::read(&file, &mut buffer[..]) {
-                Ok(0) => break,
-                Ok(count) => {
-                    total += count as u64;
-                    if total > size {
-                        return Err(ReadFailure::Changed);
-                    }
-                    if !take(&buffer[..count]) {
-                        return Ok(receipt(total));
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(failure(errno)),
-            }
+        // Small objects are the many: no more is asked for than they hold, and one byte to see that they grew.
+        let wanted = CHUNK_BYTES.min(usize::try_from(size).unwrap_or(CHUNK_BYTES).saturating_add(1));
+        let mut buffer = CHUNK.take();
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
         }
-        unchanged(&file)?;
+        let handed_over = hand_over(&file, size, &mut buffer[..wanted], take);
+        CHUNK.set(buffer);
+        let Handed { total, stopped } = handed_over?;
+        if stopped {
+            return Ok(receipt(total));
+        }
+        hold_to_listing(&file, listed)?;
         if listed.size.is_none() || total == size { Ok(receipt(total)) } else { Err(ReadFailure::Changed) }
+    }
+
+    fn read_whole(&self, listed: &Object, buffer: &mut Vec<u8>) -> Result<Receipt, ReadFailure> {
+        let Some(size) = listed.size else { return read_into(self, listed, buffer) };
+        buffer.clear();
+        // One byte more, to see that it grew.
+        let wanted = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
+        buffer.try_reserve(wanted).map_err(|_| ReadFailure::Io)?;
+        let file = self.open_listed(listed)?;
+        let filled = fill(&file, wanted, buffer);
+        // Nobody has seen the bytes yet, so that one look afterwards is enough; and what the file has become says
+        // more than why it could not be read.
+        hold_to_listing(&file, listed)?;
+        filled?;
+        let total = buffer.len() as u64;
+        if total == size { Ok(receipt(total)) } else { Err(ReadFailure::Changed) }
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Object>, ReadFailure> {
         match self.open_beneath(key, OFlags::empty()).and_then(|fd| stat_of(&fd)) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Ok(Some(object(key, &stat)))
+                Ok(Some(object(key.into(), &stat)))
             }
             Ok(_) => Err(ReadFailure::NotRegularFile),
             Err(ReadFailure::Vanished) => Ok(None),
@@ -338,14 +259,86 @@ fn identity(stat: &Stat) -> (u64, u64) {
 }
 
 #[allow(clippy::unnecessary_cast, reason = "the width and sign of a time's parts differ by system")]
-fn object(key: &[u8], stat: &Stat) -> Object {
+fn version(stat: &Stat) -> Version {
+    Version::Modified { seconds: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u64 }
+}
+
+fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+fn object(key: Box<[u8]>, stat: &Stat) -> Object {
     Object {
-        key: key.into(),
-        size: Some(u64::try_from(stat.st_size).unwrap_or(0)),
-        version: Version::Modified { seconds: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u64 },
+        key,
+        size: Some(size(stat)),
+        version: version(stat),
         identity: Some(identity(stat)),
         class: StorageClass::Standard,
         restore: Restore::None,
+    }
+}
+
+/// Whether an open file is, and still is, what the listing saw.
+fn hold_to_listing(file: &OwnedFd, listed: &Object) -> Result<(), ReadFailure> {
+    let stat = stat_of(file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(ReadFailure::NotRegularFile);
+    }
+    // Of an object that was never listed nothing is known that could have changed.
+    let is_same = listed.version == Version::Unknown || version(&stat) == listed.version;
+    let is_same = is_same && listed.size.is_none_or(|listed| size(&stat) == listed);
+    if is_same { Ok(()) } else { Err(ReadFailure::Changed) }
+}
+
+/// How far the handing over of a file came.
+struct Handed {
+    /// Bytes handed over.
+    total: u64,
+    /// The taker had enough.
+    stopped: bool,
+}
+
+/// Hands a file over until it ends, `size` bytes are handed over, or the taker has enough.
+fn hand_over(
+    file: &OwnedFd,
+    size: u64,
+    buffer: &mut [u8],
+    take: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<Handed, ReadFailure> {
+    let mut total = 0;
+    loop {
+        match rustix::io::read(file, &mut *buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                total += count as u64;
+                if total > size {
+                    return Err(ReadFailure::Changed);
+                }
+                if !take(&buffer[..count]) {
+                    return Ok(Handed { total, stopped: true });
+                }
+                // A file that has grown since shows its size afterwards: nothing need be read to see the end.
+                if total == size {
+                    break;
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(failure(errno)),
+        }
+    }
+    Ok(Handed { total, stopped: false })
+}
+
+/// Reads a file until it ends, or until one byte less than `wanted` is there: a file that has grown since shows its
+/// size afterwards.
+fn fill(file: &OwnedFd, wanted: usize, buffer: &mut Vec<u8>) -> Result<(), ReadFailure> {
+    loop {
+        match rustix::io::read(file, spare_capacity(buffer)) {
+            Ok(0) => return Ok(()),
+            Ok(_) if buffer.len().saturating_add(1) >= wanted => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(failure(errno)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use borehole_record::{Call, Document, Facets, Invocation, RejectReason, RequestId, Tag};
+use borehole_record::{Call, Document, Facets, Invocation, RejectReason, RequestId, Tag, TagText};
 use rustc_hash::FxHashSet;
 
 pub use crate::resolve::Sides;
@@ -30,7 +30,7 @@ impl Compactor {
     /// Where the record lacks what every invocation has: a timestamp or a model.
     pub fn compact(
         &mut self,
-        document: Document,
+        document: Document<'_>,
         sides: Sides,
         object: u32,
         account: Option<&str>,
@@ -47,11 +47,13 @@ impl Compactor {
             inference_region: self.text(document.inference_region.as_deref()),
             service_tier: self.text(document.service_tier.as_deref()),
         };
+        let own = |(key, value): &TagText<'_>| (Box::from(&**key), Box::from(&**value));
+        let tags: Vec<Tag> = document.tags.iter().map(own).collect();
         let facets = Facets {
             call: share(&mut self.calls, call),
             identity: self.text(document.identity.as_deref()),
             stop_reason: self.text(document.stop_reason.as_deref()),
-            tags: self.tags.share(&*document.tags),
+            tags: self.tags.share(&tags),
         };
         Ok(Invocation {
             timestamp,

@@ -4,6 +4,7 @@
 //! and what was handed over before a failure is disowned by it. A panic below is caught here, named by its
 //! object, and never shows what was being read.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -61,7 +62,7 @@ pub(crate) struct Parked {
 
 /// A record and the payloads that were asked for it.
 struct Waiting {
-    document: Document,
+    document: Document<'static>,
     started: Vec<Started>,
 }
 
@@ -152,7 +153,7 @@ impl Reader<'_> {
         let planned = &self.plan.objects[number as usize];
         let mut sink = ObjectSink { tally, found, ..ObjectSink::new(self, number, planned, Some(send)) };
         for waiting in waiting {
-            sink.settle(waiting);
+            sink.settle(waiting.document, &waiting.started);
         }
         sink.end(end)
     }
@@ -308,7 +309,7 @@ impl<'a> ObjectSink<'a> {
         }
     }
 
-    fn record(&mut self, mut document: Document) {
+    fn record(&mut self, document: Document<'_>) {
         if document.other_schema {
             self.tally.other_schema += 1;
             return;
@@ -317,36 +318,38 @@ impl<'a> ObjectSink<'a> {
             // Only how much of the object is sound is asked.
             return;
         }
-        let stream = &self.reader.plan.streams[self.planned.stream as usize];
-        if document.account.is_none() {
-            document.account.clone_from(&stream.account);
-        }
         let reader = self.reader;
+        let stream = &reader.plan.streams[self.planned.stream as usize];
+        // Borrows from the plan as well as from the decoded bytes.
+        let mut document = document;
+        if document.account.is_none() {
+            document.account = stream.account.as_deref().map(Cow::Borrowed);
+        }
         if reader.resolver.is_remote() {
             let pending = self.pending.get_or_insert_with(|| Pending::new(Arc::clone(&reader.feed)));
             // A salvaged object is finished in one go, so nobody has to be told.
             let pending = (!reader.salvage).then_some(&*pending);
             let started = reader.resolver.begin(&document, false, pending);
             if !started.is_empty() {
-                self.waiting.push(Waiting { document, started });
+                self.waiting.push(Waiting { document: document.into_owned(), started });
                 if self.waiting.len() >= RECORDS_WAITING_FOR_PAYLOADS {
                     // Those that were asked for first; by now most of them are here.
                     for waiting in self.waiting.drain(..RECORDS_WAITING_FOR_PAYLOADS / 2).collect::<Vec<_>>()
                     {
-                        self.settle(waiting);
+                        self.settle(waiting.document, &waiting.started);
                     }
                 }
                 return;
             }
         }
-        self.settle(Waiting { document, started: Vec::new() });
+        self.settle(document, &[]);
     }
 
     /// Makes an invocation of a record; waits for its payloads where they are not here.
-    fn settle(&mut self, Waiting { mut document, started }: Waiting) {
+    fn settle(&mut self, mut document: Document<'_>, started: &[Started]) {
         let stream = &self.reader.plan.streams[self.planned.stream as usize];
         let offset = document.offset;
-        let sides = self.reader.resolver.resolve(&mut document, false, &started, &mut self.tally);
+        let sides = self.reader.resolver.resolve(&mut document, false, started, &mut self.tally);
         let invocation = COMPACTOR.with_borrow_mut(|compactor| {
             compactor.compact(
                 document,
@@ -377,7 +380,7 @@ impl<'a> ObjectSink<'a> {
         }
     }
 
-    fn fragment(&mut self, mut document: Document) {
+    fn fragment(&mut self, mut document: Document<'_>) {
         let Role::Split { hour, kind } = self.planned.role else { return };
         let Some(name) = self.request_id else { return };
         let id = RequestId::parse(name);
@@ -388,7 +391,7 @@ impl<'a> ObjectSink<'a> {
         document.request_id = Some(id);
         self.tally.documents_decoded += 1;
         if let Some(send) = self.send {
-            let fragment = Fragment { kind, object: self.number, document: Box::new(document) };
+            let fragment = Fragment { kind, object: self.number, document: Box::new(document.into_owned()) };
             let _ = send.send(Message::Fragment(hour, (self.planned.stream, name.into()), fragment));
         }
     }
@@ -418,7 +421,7 @@ impl<'a> ObjectSink<'a> {
             }
             _ => {
                 for waiting in waiting {
-                    self.settle(waiting);
+                    self.settle(waiting.document, &waiting.started);
                 }
                 Some(self.end(end))
             }
@@ -473,7 +476,7 @@ impl<'a> ObjectSink<'a> {
 }
 
 impl Sink for ObjectSink<'_> {
-    fn document(&mut self, document: Document) {
+    fn document(&mut self, document: Document<'_>) {
         self.found += 1;
         if self.kind == DocumentKind::Record {
             self.tally.documents_decoded += 1;

@@ -1,4 +1,4 @@
-//! One whole document to its meaning: the fast reader where it can, the strict one where it must.
+//! One whole document to its meaning: a fast reader where it can, the strict one where it must.
 //!
 //! In: the bytes of one document, or its pieces where it is too long to be held. Out: a [`Document`] with its
 //! warnings, or a [`RejectReason`]. Absent: where documents begin and end, which is `frame`'s affair.
@@ -14,7 +14,7 @@ use crate::reject::{RejectReason, Warnings};
 
 /// What became of one span.
 pub(super) enum Verdict {
-    Document(Box<Document>, Warnings),
+    Document(Box<Document<'static>>, Warnings),
     Reject(RejectReason),
     /// The span holds no document by its nature.
     Nothing,
@@ -37,7 +37,11 @@ impl DocumentReader {
 
     /// Reads a line that may be one document, blanks after it aside; also the document's length. `None` leaves
     /// it to a closer look.
-    pub(super) fn read_line(&mut self, line: &[u8], offset: u64) -> Option<(Document, Warnings, usize)> {
+    pub(super) fn read_line<'a>(
+        &mut self,
+        line: &'a [u8],
+        offset: u64,
+    ) -> Option<(Document<'a>, Warnings, usize)> {
         if !self.tuning.fast_reader {
             return None;
         }
@@ -48,7 +52,7 @@ impl DocumentReader {
     /// Reads one document.
     pub(super) fn read(&mut self, document: &[u8], offset: u64) -> Verdict {
         if let Some((document, warnings, _)) = self.read_line(document, offset) {
-            return Verdict::Document(Box::new(document), warnings);
+            return Verdict::Document(Box::new(document.into_owned()), warnings);
         }
         let mut reader = StrictReader::new(self.fields(), None);
         reader.push(document);

@@ -1,6 +1,7 @@
 //! The laws of reading: fast = strict = piece by piece, at every cut of the input, and both equal to an
 //! independent parse of the whole with serde_json wherever that accepts the input.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use borehole_record::DocumentKind;
@@ -206,7 +207,7 @@ impl Envelope {
         if document.other_schema {
             return Envelope::OtherSchema;
         }
-        let text = |text: &Option<Box<str>>| text.as_deref().map(String::from);
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(String::from);
         Envelope::Record {
             strings: vec![
                 text(&document.account),

@@ -4,7 +4,7 @@
 //! warnings, or a [`RejectReason`]. Absent: where documents begin and end, which is `frame`'s affair.
 
 use super::fast::FastReader;
-use super::fields::{Body, Fields};
+use super::fields::{Bodies, Body, Fields};
 use super::lex::{is_blank, unescape};
 use super::strict::{FoundBody, StrictReader};
 use super::wrappers::{Element, PERMISSION_NOTICE, classify_element};
@@ -35,24 +35,26 @@ impl DocumentReader {
         DocumentReader { kind, options, tuning, fast: FastReader::new(kind, options), message: Vec::new() }
     }
 
-    /// Reads a line that may be one document, blanks after it aside; also the document's length. `None` leaves
-    /// it to a closer look.
+    /// Reads a line that may be one document, blanks after it aside, into `document`, which must be a new one; the
+    /// document's length, too. `None` leaves it to a closer look.
     pub(super) fn read_line<'a>(
         &mut self,
         line: &'a [u8],
         offset: u64,
-    ) -> Option<(Document<'a>, Warnings, usize)> {
+        document: &mut Document<'a>,
+    ) -> Option<(Warnings, usize)> {
         if !self.tuning.fast_reader {
             return None;
         }
-        let (document, warnings, length) = self.fast.read(line, offset)?;
-        line[length..].iter().all(|&byte| is_blank(byte)).then_some((document, warnings, length))
+        let (warnings, length) = self.fast.read(line, offset, document)?;
+        line[length..].iter().all(|&byte| is_blank(byte)).then_some((warnings, length))
     }
 
     /// Reads one document.
     pub(super) fn read(&mut self, document: &[u8], offset: u64) -> Verdict {
-        if let Some((document, warnings, _)) = self.read_line(document, offset) {
-            return Verdict::Document(Box::new(document.into_owned()), warnings);
+        let mut found = Document::default();
+        if let Some((warnings, _)) = self.read_line(document, offset, &mut found) {
+            return Verdict::Document(Box::new(found.into_owned()), warnings);
         }
         let mut reader = StrictReader::new(self.fields(), None);
         reader.push(document);
@@ -62,6 +64,7 @@ impl DocumentReader {
         };
         let bodies = found.each_ref().map(|body| {
             body.as_ref().map(|body| Body {
+                start: body.start as usize,
                 length: body.end - body.start,
                 json: document.get(body.start as usize..body.end as usize),
                 surrogates: true,
@@ -126,10 +129,16 @@ impl DocumentReader {
 }
 
 fn kept_body(body: &FoundBody) -> Body<'_> {
-    Body { length: body.end - body.start, json: body.kept.as_deref(), surrogates: true, facts: None }
+    Body {
+        start: body.start as usize,
+        length: body.end - body.start,
+        json: body.kept.as_deref(),
+        surrogates: true,
+        facts: None,
+    }
 }
 
-fn finish(fields: Fields, offset: u64, bodies: [Option<Body<'_>>; 4]) -> Verdict {
+fn finish(fields: Fields, offset: u64, bodies: Bodies<'_>) -> Verdict {
     match fields.finish(offset, bodies) {
         Ok((document, warnings)) => Verdict::Document(Box::new(document), warnings),
         Err(reason) => Verdict::Reject(reason),

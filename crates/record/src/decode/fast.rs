@@ -10,7 +10,7 @@ use simd_json::{Buffers, Node, StaticNode, Tape};
 
 use super::DecodeOptions;
 use super::facts::{InputFacts, OutputFacts};
-use super::fields::{BODY_FIELDS, Body, BodyFacts, Field, Fields, Section, Value};
+use super::fields::{BODY_FIELDS, Bodies, Body, BodyFacts, Field, Fields, Section, Value};
 use super::lex::{Balance, DEPTH_MAX, skip_blanks, string_end, value_end};
 use super::plain::PlainReader;
 use crate::document::{Document, DocumentKind};
@@ -26,18 +26,6 @@ pub(super) struct FastReader {
     tape: Tape<'static>,
 }
 
-/// A body that was skipped.
-pub(super) struct SkippedBody {
-    start: usize,
-    /// The index after it.
-    pub(super) end: usize,
-    surrogates: bool,
-    facts: Option<BodyFacts>,
-}
-
-/// By [`BODY_FIELDS`].
-pub(super) type SkippedBodies = [Option<SkippedBody>; BODY_FIELDS.len()];
-
 impl FastReader {
     pub(super) fn new(kind: DocumentKind, options: DecodeOptions) -> Self {
         let plain = PlainReader::new(kind, options.facts);
@@ -51,26 +39,34 @@ impl FastReader {
         }
     }
 
-    /// Reads the document that `bytes` begin with; `offset` is the object's. Also the document's length.
+    /// Reads the document that `bytes` begin with into `document`, which must be a new one; the document's length,
+    /// too. `offset` is that of the document in its object.
     pub(super) fn read<'a>(
         &mut self,
         bytes: &'a [u8],
         offset: u64,
-    ) -> Option<(Document<'a>, Warnings, usize)> {
-        let mut bodies = SkippedBodies::default();
-        let plain = self.plain.read(bytes, offset, &mut bodies);
-        if plain.is_some() { plain } else { self.read_envelope(bytes, offset, bodies) }
+        document: &mut Document<'a>,
+    ) -> Option<(Warnings, usize)> {
+        let mut bodies = Bodies::default();
+        let plain = self.plain.read(bytes, &mut bodies, document);
+        document.offset = offset;
+        if plain.is_some() {
+            return plain;
+        }
+        let (odd, warnings, length) = self.read_envelope(bytes, offset, bodies)?;
+        *document = odd;
+        Some((warnings, length))
     }
 
     /// Reads a document whose envelope is not plain. Bodies that were skipped before are not skipped again.
     #[cold]
-    fn read_envelope(
+    fn read_envelope<'a>(
         &mut self,
-        bytes: &[u8],
+        bytes: &'a [u8],
         offset: u64,
-        mut bodies: SkippedBodies,
+        mut skipped: Bodies<'a>,
     ) -> Option<(Document<'static>, Warnings, usize)> {
-        let mut skipped = std::mem::take(&mut bodies);
+        let mut bodies = Bodies::default();
         let end = self.skip_document(bytes, &mut skipped, &mut bodies)?;
         // What a \u escape stands for is the strict reader's affair: lone surrogates are refused with a reason.
         if memchr::memmem::find(&self.envelope, b"\\u").is_some() {
@@ -85,16 +81,16 @@ impl FastReader {
         if fields.error().is_some() {
             return None;
         }
-        let (document, warnings) = fields.finish(offset, as_bodies(&mut bodies, bytes)).ok()?;
+        let (document, warnings) = fields.finish(offset, bodies).ok()?;
         Some((document, warnings, end))
     }
 
     /// Copies the envelope, with a 0 for each body, and finds the bodies. The index after the document.
-    fn skip_document(
+    fn skip_document<'a>(
         &mut self,
-        bytes: &[u8],
-        skipped: &mut SkippedBodies,
-        bodies: &mut SkippedBodies,
+        bytes: &'a [u8],
+        skipped: &mut Bodies<'a>,
+        bodies: &mut Bodies<'a>,
     ) -> Option<usize> {
         self.envelope.clear();
         if bytes.first() != Some(&b'{') {
@@ -147,14 +143,14 @@ impl FastReader {
                     };
                     // After a body only the end of its member may come; the strict reader knows what to
                     // make of anything else.
-                    let next = skip_blanks(bytes, body.end);
+                    let next = skip_blanks(bytes, body.end());
                     if !matches!(bytes.get(next)?, b',' | b'}') {
                         return None;
                     }
                     self.envelope.extend_from_slice(&bytes[copied..at]);
                     self.envelope.push(b'0');
-                    copied = body.end;
-                    at = body.end;
+                    copied = body.end();
+                    at = copied;
                     bodies[index] = Some(body);
                 }
                 _ => at = skip_envelope_value(bytes, at)?,
@@ -165,22 +161,6 @@ impl FastReader {
     }
 }
 
-/// The bodies for [`Fields::finish`].
-#[inline]
-pub(super) fn as_bodies<'a>(
-    skipped: &mut SkippedBodies,
-    bytes: &'a [u8],
-) -> [Option<Body<'a>>; BODY_FIELDS.len()] {
-    std::mem::take(skipped).map(|body| {
-        body.map(|body| Body {
-            length: (body.end - body.start) as u64,
-            json: Some(&bytes[body.start..body.end]),
-            surrogates: body.surrogates,
-            facts: body.facts,
-        })
-    })
-}
-
 /// Skips the body at `start`, which stands in an object at `depth`, with its facts on the way where they are asked
 /// for; `index` is that of [`BODY_FIELDS`].
 pub(super) fn skip_body(
@@ -189,29 +169,30 @@ pub(super) fn skip_body(
     index: usize,
     depth: u32,
     facts: bool,
-) -> Option<SkippedBody> {
+) -> Option<Body<'_>> {
+    let body = |end: usize, surrogates: bool, facts: Option<BodyFacts>| {
+        let json = bytes.get(start..end)?;
+        Some(Body { start, length: json.len() as u64, json: Some(json), surrogates, facts })
+    };
     let is_input = matches!(BODY_FIELDS[index], Field::InputBody | Field::TopInputBody);
     // The usage of an output body is nearly always asked for: a record without caching lacks two counts.
-    if !is_input || facts {
-        let (facts, end) = if is_input {
-            let (facts, end) = InputFacts::at(bytes, start, depth)?;
-            (BodyFacts::Input(facts), end)
-        } else {
-            let (facts, end) = OutputFacts::at(bytes, start, depth)?;
-            (BodyFacts::Output(facts), end)
-        };
-        return Some(SkippedBody { start, end: end.after, surrogates: end.surrogates, facts: Some(facts) });
+    if !is_input {
+        let (facts, end) = OutputFacts::at(bytes, start, depth)?;
+        return body(end.after, end.surrogates, Some(BodyFacts::Output(facts)));
+    }
+    if facts {
+        let (facts, end) = InputFacts::at(bytes, start, depth)?;
+        return body(end.after, end.surrogates, Some(BodyFacts::Input(facts)));
     }
     if !matches!(bytes.get(start)?, b'"' | b'{' | b'[') {
-        let end = value_end(bytes, start)?;
-        return Some(SkippedBody { start, end, surrogates: false, facts: None });
+        return body(value_end(bytes, start)?, false, None);
     }
     let mut balance = Balance::default();
     let end = start + balance.advance(&bytes[start..])?;
     if balance.depth_max + u64::from(depth) > u64::from(DEPTH_MAX) {
         return None;
     }
-    Some(SkippedBody { start, end, surrogates: balance.surrogates, facts: None })
+    body(end, balance.surrogates, None)
 }
 
 /// The index after a value of the envelope, which simd-json will check.

@@ -196,8 +196,13 @@ pub(super) enum Value<'a> {
     Object,
 }
 
+/// By [`BODY_FIELDS`].
+pub(super) type Bodies<'a> = [Option<Body<'a>>; BODY_FIELDS.len()];
+
 /// One body of a document, outside the envelope.
 pub(super) struct Body<'a> {
+    /// Index of its first byte in the document.
+    pub(super) start: usize,
     /// Length of its JSON value in bytes.
     pub(super) length: u64,
     /// Its JSON text; `None` where it was too long to be kept.
@@ -215,6 +220,11 @@ pub(super) enum BodyFacts {
 }
 
 impl Body<'_> {
+    /// The index after it.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.length as usize
+    }
+
     /// A null body, or nothing but blanks, is no body.
     fn is_absent(&self) -> bool {
         self.length == 0 || self.json == Some(b"null")
@@ -226,16 +236,16 @@ impl Body<'_> {
         })
     }
 
-    fn input_facts(self) -> InputFacts {
-        match (self.facts, self.json) {
+    fn input_facts(&mut self) -> InputFacts {
+        match (self.facts.take(), self.json) {
             (Some(BodyFacts::Input(facts)), _) => facts,
             (_, Some(json)) => InputFacts::of(json),
             _ => InputFacts::default(),
         }
     }
 
-    fn output_facts(self) -> OutputFacts {
-        match (self.facts, self.json) {
+    fn output_facts(&mut self) -> OutputFacts {
+        match (self.facts.take(), self.json) {
             (Some(BodyFacts::Output(facts)), _) => facts,
             (_, Some(json)) => OutputFacts::of(json),
             _ => OutputFacts::default(),
@@ -405,7 +415,7 @@ impl Fields {
     pub(super) fn finish(
         mut self,
         offset: u64,
-        bodies: [Option<Body<'_>>; 4],
+        mut bodies: Bodies<'_>,
     ) -> Result<(Document<'static>, Warnings), RejectReason> {
         if self.document.other_schema && !self.schema_repeats {
             let document = Document { offset, other_schema: true, ..Document::default() };
@@ -422,7 +432,7 @@ impl Fields {
         let Fields { mut document, mut warnings, .. } = self;
         document.offset = offset;
         let paths = [self.input_path, self.output_path];
-        complete(&mut document, &mut warnings, self.seen, paths, bodies, self.options.facts);
+        complete(&mut document, &mut warnings, self.seen, paths, &mut bodies, self.options.facts);
         Ok((document, warnings))
     }
 
@@ -535,7 +545,7 @@ pub(super) fn complete<'a>(
     warnings: &mut Warnings,
     seen: u64,
     [input_path, output_path]: [Option<Cow<'a, str>>; 2],
-    bodies: [Option<Body<'_>>; 4],
+    bodies: &mut Bodies<'_>,
     facts: bool,
 ) {
     // A split document may hold its content at the root.
@@ -546,8 +556,10 @@ pub(super) fn complete<'a>(
     document.has_input |= seen & TOP_INPUT != 0;
     document.has_output |= seen & TOP_OUTPUT != 0;
 
-    let [input, output, top_input, top_output] = bodies.map(|body| body.filter(|body| !body.is_absent()));
-    let (input, output) = (input.or(top_input), output.or(top_output));
+    let present = |body: &&mut Body<'_>| !body.is_absent();
+    let [input, output, top_input, top_output] = bodies.each_mut().map(Option::as_mut);
+    let input = input.filter(present).or_else(|| top_input.filter(present));
+    let output = output.filter(present).or_else(|| top_output.filter(present));
     for body in [&input, &output].into_iter().flatten() {
         if body.has_bad_text() {
             warnings.raise(Warning::Utf8InBody);
@@ -573,7 +585,11 @@ pub(super) fn complete<'a>(
     }
 }
 
-fn place<'a>(body: &Option<Body<'_>>, path: Option<Cow<'a, str>>, warnings: &mut Warnings) -> BodyPlace<'a> {
+fn place<'a>(
+    body: &Option<&mut Body<'_>>,
+    path: Option<Cow<'a, str>>,
+    warnings: &mut Warnings,
+) -> BodyPlace<'a> {
     match (body, path) {
         (None, None) => BodyPlace::Absent,
         (None, Some(path)) => BodyPlace::Reference(path),

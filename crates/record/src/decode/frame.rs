@@ -19,7 +19,7 @@ use super::wrappers::{
     Class, NOTICE_LINE_BYTES_MAX, Opener, classify, is_export_notice, is_wrapper_key, opener,
 };
 use super::{DecodeOptions, DecodeTuning, Sink};
-use crate::document::DocumentKind;
+use crate::document::{Document, DocumentKind};
 use crate::reject::{ObjectFailure, Reject, RejectReason, Warnings};
 
 /// Arrays in arrays that are entered: the rows of an Insights result. What lies deeper is one element.
@@ -477,8 +477,10 @@ impl Framer {
             return Step::Go;
         };
         let line = &self.buffer[self.at..line_end];
+        let mut document = Document::default();
         if line.len() <= self.tuning.document_bytes_max
-            && let Some((mut document, warnings, length)) = self.reader.read_line(line, self.offset(self.at))
+            && let Some((warnings, length)) =
+                self.reader.read_line(line, self.base + self.at as u64, &mut document)
         {
             document.bytes = length as u64;
             self.has_top_span = true;

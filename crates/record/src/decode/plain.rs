@@ -12,8 +12,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::fast::{SkippedBodies, as_bodies, skip_body};
-use super::fields::{BODY_FIELDS, FIELD_BYTES_MAX, FIELDS, Field, Section, TOKENS_MAX, complete};
+use super::fast::skip_body;
+use super::fields::{BODY_FIELDS, Bodies, FIELD_BYTES_MAX, FIELDS, Field, Section, TOKENS_MAX, complete};
 use super::lex::skip_blanks;
 use crate::document::{Document, DocumentKind, Tags};
 use crate::invocation::{Count, RequestId};
@@ -131,25 +131,24 @@ impl PlainReader {
         PlainReader { kind, facts, texts: [Place::default(); FIELDS], numbers: [0; FIELDS], tags }
     }
 
-    /// Reads the document that `bytes` begin with; `offset` is the object's. Also the document's length. Where
-    /// there is none, the bodies that were skipped are in `bodies`, which must be empty before.
+    /// Reads the document that `bytes` begin with into `document`, which must be a new one; the document's length,
+    /// too. Where there is none, the bodies that were skipped are in `bodies`, which must be empty before.
     pub(super) fn read<'a>(
         &mut self,
         bytes: &'a [u8],
-        offset: u64,
-        bodies: &mut SkippedBodies,
-    ) -> Option<(Document<'a>, Warnings, usize)> {
+        bodies: &mut Bodies<'a>,
+        document: &mut Document<'a>,
+    ) -> Option<(Warnings, usize)> {
         let mut walk = Walk::default();
         let end = self.walk(bytes, &mut walk, bodies)?;
-        let mut document = Document { offset, ..Document::default() };
-        let paths = self.fill(bytes, &walk, &mut document)?;
+        let paths = self.fill(bytes, &walk, document)?;
         let mut warnings = Warnings::default();
-        complete(&mut document, &mut warnings, walk.seen, paths, as_bodies(bodies, bytes), self.facts);
-        Some((document, warnings, end))
+        complete(document, &mut warnings, walk.seen, paths, bodies, self.facts);
+        Some((warnings, end))
     }
 
     /// Notes what is used, and finds the end of the document.
-    fn walk(&mut self, bytes: &[u8], walk: &mut Walk, bodies: &mut SkippedBodies) -> Option<usize> {
+    fn walk<'a>(&mut self, bytes: &'a [u8], walk: &mut Walk, bodies: &mut Bodies<'a>) -> Option<usize> {
         // A place has 32 bits for where it starts.
         if bytes.first() != Some(&b'{') || u32::try_from(bytes.len()).is_err() {
             return None;
@@ -175,7 +174,7 @@ impl PlainReader {
                     let depth = if section == Section::Root { 1 } else { 2 };
                     let body = skip_body(bytes, at, index, depth, self.facts)?;
                     walk.chunks[walk.chunk].end = at;
-                    at = body.end;
+                    at = body.end();
                     walk.chunk += 1;
                     walk.chunks[walk.chunk].start = at;
                     bodies[index] = Some(body);

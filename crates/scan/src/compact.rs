@@ -220,3 +220,103 @@ impl<T: ?Sized + Eq + Hash> Shared<T> {
         thing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use borehole_record::Timestamp;
+
+    use super::*;
+
+    fn document() -> Document<'static> {
+        Document {
+            timestamp: Some(Timestamp::from_seconds(0)),
+            model_id: Some("model".into()),
+            ..Document::default()
+        }
+    }
+
+    fn compact(compactor: &mut Compactor, document: Document<'_>) -> Arc<Facets> {
+        let compacted = compactor.compact(document, Sides::default(), 0, Some("key account"), None);
+        compacted.expect("a timestamp and a model").facets
+    }
+
+    #[test]
+    fn facets_hold_every_string_of_the_document_in_its_place() {
+        let tags = [("a", "1"), ("b", "2")];
+        let facets = compact(
+            &mut Compactor::default(),
+            Document {
+                account: Some("account".into()),
+                region: Some("region".into()),
+                operation: Some("operation".into()),
+                error_code: Some("error".into()),
+                inference_region: Some("inference".into()),
+                service_tier: Some("tier".into()),
+                identity: Some("identity".into()),
+                stop_reason: Some("stop".into()),
+                tags: tags.map(|(key, value)| (key.into(), value.into())).into_iter().collect(),
+                ..document()
+            },
+        );
+        let text = |text: &str| Some(Arc::from(text));
+        let call = Call {
+            account: text("account"),
+            region: text("region"),
+            model_id: Arc::from("model"),
+            operation: text("operation"),
+            error_code: text("error"),
+            inference_region: text("inference"),
+            service_tier: text("tier"),
+        };
+        let tags: Vec<Tag> = tags.map(|(key, value)| (key.into(), value.into())).to_vec();
+        let (identity, stop_reason) = (text("identity"), text("stop"));
+        assert_eq!(*facets, Facets { call: Arc::new(call), identity, stop_reason, tags: tags.into() });
+    }
+
+    #[test]
+    fn equal_strings_are_shared_and_no_two_different_sets_are_taken_for_equal() {
+        let tagged = |tags: &[(&'static str, &'static str)]| Document {
+            tags: tags.iter().map(|&(key, value)| (key.into(), value.into())).collect(),
+            ..document()
+        };
+        let different = [
+            document(),
+            Document { account: Some("".into()), ..document() },
+            Document { region: Some("".into()), ..document() },
+            Document { region: Some("ab".into()), operation: Some("c".into()), ..document() },
+            Document { region: Some("a".into()), operation: Some("bc".into()), ..document() },
+            Document { identity: Some("a".into()), ..document() },
+            Document { stop_reason: Some("a".into()), ..document() },
+            tagged(&[("a", "b")]),
+            tagged(&[("a", "")]),
+            tagged(&[("", "a")]),
+            tagged(&[("a", "b"), ("c", "d")]),
+            tagged(&[("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")]),
+        ];
+        let mut compactor = Compactor::default();
+        let first: Vec<_> = different.iter().map(|one| compact(&mut compactor, one.clone())).collect();
+        for (index, one) in different.into_iter().enumerate() {
+            let again = compact(&mut compactor, one);
+            assert!(Arc::ptr_eq(&again, &first[index]), "{again:?} is not shared");
+            assert_eq!(first.iter().filter(|other| ***other == *again).count(), 1, "{again:?}");
+        }
+    }
+
+    #[test]
+    fn the_account_of_the_key_is_the_same_as_that_of_a_record() {
+        let mut compactor = Compactor::default();
+        let by_key = compact(&mut compactor, document());
+        let own = compact(&mut compactor, Document { account: Some("key account".into()), ..document() });
+        assert!(Arc::ptr_eq(&by_key, &own));
+    }
+
+    #[test]
+    fn callers_without_end_do_not_fill_memory() {
+        let mut compactor = Compactor::default();
+        for session in 0..2 * REMEMBERED_MAX + 1 {
+            let identity = Some(format!("session {session}").into());
+            compact(&mut compactor, Document { identity, ..document() });
+        }
+        assert!(compactor.facets.len() <= REMEMBERED_MAX && compactor.strings.0.len() <= REMEMBERED_MAX);
+    }
+}

@@ -68,6 +68,7 @@ impl DocumentReader {
                 length: body.end - body.start,
                 json: document.get(body.start as usize..body.end as usize),
                 surrogates: true,
+                beyond_ascii: true,
                 facts: None,
             })
         });
@@ -134,6 +135,7 @@ fn kept_body(body: &FoundBody) -> Body<'_> {
         length: body.end - body.start,
         json: body.kept.as_deref(),
         surrogates: true,
+        beyond_ascii: true,
         facts: None,
     }
 }

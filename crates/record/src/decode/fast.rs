@@ -172,7 +172,8 @@ pub(super) fn skip_body(
 ) -> Option<Body<'_>> {
     let body = |end: usize, surrogates: bool, facts: Option<BodyFacts>| {
         let json = bytes.get(start..end)?;
-        Some(Body { start, length: json.len() as u64, json: Some(json), surrogates, facts })
+        let length = json.len() as u64;
+        Some(Body { start, length, json: Some(json), surrogates, beyond_ascii: true, facts })
     };
     let is_input = matches!(BODY_FIELDS[index], Field::InputBody | Field::TopInputBody);
     // The usage of an output body is nearly always asked for: a record without caching lacks two counts.

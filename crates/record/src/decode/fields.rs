@@ -209,6 +209,8 @@ pub(super) struct Body<'a> {
     pub(super) json: Option<&'a [u8]>,
     /// A `\ud…` escape may occur in it.
     pub(super) surrogates: bool,
+    /// A byte beyond ASCII may occur in it.
+    pub(super) beyond_ascii: bool,
     /// Its facts, where the reader came by them already.
     pub(super) facts: Option<BodyFacts>,
 }
@@ -232,7 +234,8 @@ impl Body<'_> {
 
     fn has_bad_text(&self) -> bool {
         self.json.is_some_and(|json| {
-            std::str::from_utf8(json).is_err() || self.surrogates && has_lone_surrogate(json)
+            self.beyond_ascii && std::str::from_utf8(json).is_err()
+                || self.surrogates && has_lone_surrogate(json)
         })
     }
 

@@ -507,3 +507,108 @@ fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the plain reader reads the whole of a document.
+    fn is_plain(kind: DocumentKind, document: &str) -> bool {
+        let (mut bodies, mut found) = (Bodies::default(), Document::default());
+        let read = PlainReader::new(kind, true).read(document.as_bytes(), &mut bodies, &mut found);
+        read.is_some_and(|(_, length)| length == document.len())
+    }
+
+    #[test]
+    fn records_as_aws_writes_them_are_plain() {
+        let dump = include_str!("../../../../fixtures/records/ok/aws_ndjson.jsonl");
+        let mut records = 0;
+        for line in dump.lines().filter(|line| !line.trim().is_empty()) {
+            records += 1;
+            assert!(is_plain(DocumentKind::Record, line), "{line}");
+        }
+        assert!(records > 0);
+    }
+
+    #[test]
+    fn every_usual_form_of_a_document_is_plain() {
+        use DocumentKind::{Metadata, Record, Response};
+        let cases = [
+            (Record, r#"{"modelId":"m"}"#),
+            (Record, "{ \"modelId\" : \"m\" ,\r\n\t\"region\" : null }"),
+            (Record, r#"{"identity":{},"input":{"inputTokenCount":0},"output":null}"#),
+            (Record, r#"{"errorCode":"ThrottlingException","input":{"inputBodyJson":"\"}"},"modelId":"m"}"#),
+            (Record, r#"{"requestMetadata":{"b":"2","a":"1","c":null},"modelId":"Zürich"}"#),
+            (Record, r#"{"modelId":"m","unknown":[{"a":[1,true,[]],"b":{}},"x",false,null,{"":0}],"n":12}"#),
+            (Record, r#"{"output":{"outputBodyJson":[{"a":"\u00e9"}],"outputTokenCount":3},"modelId":"m"}"#),
+            (
+                Response,
+                r#"{"status":200,"headers":{"a":["b"]},"outputBodyJson":{"usage":{}},"requestId":"r"}"#,
+            ),
+            (Metadata, r#"{"requestId":"r","latencyMs":12,"serviceTier":{"type":"flex"}}"#),
+            (Metadata, r#"{"requestId":"r","firstByteLatencyMs":1,"serviceTier":"default"}"#),
+        ];
+        for (kind, document) in cases {
+            assert!(is_plain(kind, document), "{document}");
+        }
+    }
+
+    #[test]
+    fn what_is_odd_or_wrong_is_left_to_the_other_readers() {
+        let deep = format!(r#"{{"modelId":"m","x":{}{}}}"#, "[".repeat(33), "]".repeat(33));
+        let long = format!(r#"{{"modelId":"{}"}}"#, "m".repeat(FIELD_BYTES_MAX + 1));
+        let cases = [
+            // Odd, and perhaps a record all the same.
+            r#"{"modelId":"a\/b"}"#,
+            r#"{"model\u0049d":"m"}"#,
+            r#"{"modelId":"m","input":{"inputTokenCount":5.0}}"#,
+            r#"{"modelId":"m","input":{"inputTokenCount":5e0}}"#,
+            r#"{"modelId":"m","input":{"inputTokenCount":-0}}"#,
+            r#"{"modelId":"m","x":1234567890123456}"#,
+            r#"{"modelId":"m","schemaType":"Other"}"#,
+            r#"{"modelId":"m","timestamp":"2024-03-11 07:00:00"}"#,
+            r#"{"modelId":"m","requestMetadata":{"a":1}}"#,
+            &deep,
+            // Refused, for the reason that the strict reader finds.
+            "{}",
+            r#"{"modelId":1}"#,
+            r#"{"modelId":"a","modelId":"b"}"#,
+            r#"{"modelId":"m","requestMetadata":{"a":"1","a":null}}"#,
+            r#"{"modelId":"m","input":{"inputTokenCount":1099511627777}}"#,
+            r#"{"modelId":"m","input":[]}"#,
+            r#"{"modelId":"m","timestamp":"soon"}"#,
+            r#"{"unknown":1}"#,
+            &long,
+            // No JSON.
+            r#"{"modelId":"m",}"#,
+            r#"{"modelId":"m","x":[1,]}"#,
+            r#"{"modelId":"m","x":[}]}"#,
+            r#"{"modelId":"m","x":{"a"}}"#,
+            r#"{"modelId":"m","x":01}"#,
+            r#"{"modelId":"m","x":nulls}"#,
+            r#"{"modelId":"m" "x":1}"#,
+            "{\"modelId\":\"a\tb\"}",
+            r#"{,"modelId":"m"}"#,
+            r#"{"modelId":"m""#,
+            r#"{"modelId":"m"#,
+        ];
+        for document in cases {
+            assert!(!is_plain(DocumentKind::Record, document), "{document}");
+        }
+    }
+
+    #[test]
+    fn plain_text_ends_at_the_first_byte_that_is_not_plain_at_any_distance() {
+        for length in 0..40 {
+            let plain = "é".repeat(length / 2) + &"a".repeat(length % 2);
+            for (stop, is_end) in [("\"", true), ("\\", false), ("\u{1f}", false), ("\n", false), ("", false)]
+            {
+                for tail in ["", "\"\\ and so on, and on, and on"] {
+                    let text = format!("\"{plain}{stop}{tail}");
+                    let expected = (is_end || stop.is_empty() && !tail.is_empty()).then_some(1..length + 1);
+                    assert_eq!(plain_text(text.as_bytes(), 0), expected, "{text:?}");
+                }
+            }
+        }
+    }
+}

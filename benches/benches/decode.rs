@@ -72,7 +72,7 @@ struct Counted {
 }
 
 impl Sink for Counted {
-    fn document(&mut self, document: Document) {
+    fn document(&mut self, document: Document<'_>) {
         black_box(&document);
         self.documents += 1;
     }
@@ -91,7 +91,7 @@ struct Summed {
 }
 
 impl Sink for Summed {
-    fn document(&mut self, document: Document) {
+    fn document(&mut self, document: Document<'_>) {
         self.documents += 1;
         // The order of the documents counts, too.
         self.checksum = checksum(&(self.checksum, document));

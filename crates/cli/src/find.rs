@@ -5,6 +5,7 @@
 //! what a key or a field says without escaping it; copies are all shown; an object that could not be read makes the
 //! answer incomplete. Absent: joining documents, following a reference further than one step.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -197,7 +198,7 @@ struct Hit {
     source: Source,
     object: Object,
     role: Role,
-    document: Document,
+    document: Document<'static>,
     /// Account and Region, the key's where the document has none.
     account: Option<String>,
     region: Option<String>,
@@ -263,15 +264,15 @@ impl Search {
             Key::SplitDocument { request_id, .. } => ids.names(request_id),
             _ => true,
         });
-        let found: Mutex<(Vec<(Planned, Document)>, u64)> = Mutex::default();
-        let visit = |planned: &Planned, document: &Document| {
+        let found: Mutex<(Vec<(Planned, Document<'static>)>, u64)> = Mutex::default();
+        let visit = |planned: &Planned, document: &Document<'_>| {
             let is_split = matches!(planned.role, Role::Split { .. });
             if !is_split && !ids.is(document.request_id.as_ref()) {
                 return;
             }
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             if found.0.len() < DOCUMENTS_MAX {
-                found.0.push((planned.clone(), document.clone()));
+                found.0.push((planned.clone(), document.clone().into_owned()));
             } else {
                 found.1 += 1;
             }
@@ -299,7 +300,7 @@ impl Search {
         });
         let hits = found.into_iter().map(|(planned, document)| {
             let stream = &plan.streams[planned.stream as usize];
-            let either = |own: &Option<Box<str>>, key: &Option<Box<str>>| {
+            let either = |own: &Option<Cow<'_, str>>, key: &Option<Box<str>>| {
                 own.as_deref().or(key.as_deref()).map(str::to_owned)
             };
             Hit {
@@ -612,7 +613,7 @@ fn facts_in_words(hit: &Hit) -> Vec<(&'static str, String)> {
         ),
     )];
     let mut fact = |label, value: Option<String>| facts.extend(value.map(|value| (label, value)));
-    let text = |text: &Option<Box<str>>| text.as_deref().map(cut);
+    let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(cut);
     if document.other_schema {
         fact("schema", Some("another one; no figure counts it".to_owned()));
         return facts;
@@ -705,7 +706,7 @@ fn reference_in_words(found: &LookedUp) -> String {
 }
 
 /// What is stored, as lines behind a bar: a document of an object, or all of it.
-fn stored(store: &dyn Store, object: &Object, document: Option<&Document>) -> String {
+fn stored(store: &dyn Store, object: &Object, document: Option<&Document<'_>>) -> String {
     match stored_text(store, object, document) {
         Ok((text, is_cut)) => {
             let more = if is_cut { "  | … (cut)\n" } else { "" };
@@ -718,7 +719,7 @@ fn stored(store: &dyn Store, object: &Object, document: Option<&Document>) -> St
 fn stored_text(
     store: &dyn Store,
     object: &Object,
-    document: Option<&Document>,
+    document: Option<&Document<'_>>,
 ) -> Result<(String, bool), String> {
     if object.is_archived() {
         return Err("archived: only a restore makes it readable".to_owned());
@@ -735,7 +736,7 @@ fn stored_text(
     }
 }
 
-fn add_stored(value: &mut Value, store: &dyn Store, object: &Object, document: Option<&Document>) {
+fn add_stored(value: &mut Value, store: &dyn Store, object: &Object, document: Option<&Document<'_>>) {
     match stored_text(store, object, document) {
         Ok((text, is_cut)) => {
             value["stored_text"] = text.into();

@@ -349,7 +349,7 @@ impl Listing {
             .map(|id| (id, AtomicBool::new(false)))
             .collect();
         let references = Mutex::new(HashSet::new());
-        let visit = |planned: &Planned, document: &Document| {
+        let visit = |planned: &Planned, document: &Document<'_>| {
             let id = match Key::parse(&planned.object.key) {
                 Key::SplitDocument { request_id, .. } => Some(RequestId::parse(request_id)),
                 _ => document.request_id.clone(),
@@ -359,7 +359,8 @@ impl Listing {
             }
             for place in [&document.input_body, &document.output_body] {
                 if let BodyPlace::Reference(path) = place {
-                    let reference = (path.clone(), document.account.clone());
+                    let account = document.account.as_deref().map(Box::from);
+                    let reference = (Box::from(&**path), account);
                     references.lock().unwrap_or_else(PoisonError::into_inner).insert(reference);
                 }
             }

@@ -117,25 +117,44 @@ impl fmt::Display for RequestId {
 }
 
 fn parse_uuid(text: &[u8]) -> Option<u128> {
-    if text.len() != 36 {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    if [text[8], text[13], text[18], text[23]] != *b"----" {
         return None;
     }
-    let mut bits = 0u128;
-    for (index, &byte) in text.iter().enumerate() {
-        if matches!(index, 8 | 13 | 18 | 23) {
-            if byte != b'-' {
-                return None;
-            }
-            continue;
-        }
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        bits = bits << 4 | u128::from(digit);
+    let four = |at: usize| [text[at], text[at + 1], text[at + 2], text[at + 3]];
+    let eight = |first: [u8; 4], last: [u8; 4]| {
+        u64::from(u32::from_be_bytes(first)) << 32 | u64::from(u32::from_be_bytes(last))
+    };
+    let words = [
+        eight(four(0), four(4)),
+        eight(four(9), four(14)),
+        eight(four(19), four(24)),
+        eight(four(28), four(32)),
+    ];
+    let mut bits = 0;
+    let mut others = 0;
+    for word in words {
+        let (number, other) = hexadecimal(word);
+        bits = bits << 32 | u128::from(number);
+        others |= other;
     }
-    Some(bits)
+    (others == 0).then_some(bits)
+}
+
+/// Eight lower-case hexadecimal digits, the first in the highest byte, as a number; and not 0 where any byte is none.
+#[inline]
+fn hexadecimal(word: u64) -> (u32, u64) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = EACH << 7;
+    // The high bit of each byte that is not less than `bound`, as long as all bytes are ASCII: nothing carries.
+    let reaches = |bound: u8| (word & !HIGH) + EACH * u64::from(0x80 - bound);
+    let digits = reaches(b'0') & !reaches(b'9' + 1);
+    let letters = reaches(b'a') & !reaches(b'f' + 1);
+    let others = (!(digits | letters) | word) & HIGH;
+    let nibbles = (word & (EACH * 0x0F)) + ((letters & HIGH) >> 7) * 9;
+    let pairs = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs | pairs >> 8) & 0x0000_FFFF_0000_FFFF;
+    ((fours | fours >> 16) as u32, others)
 }
 
 /// A set of content kinds that one body held, as seen in its content blocks.
@@ -373,5 +392,51 @@ impl Invocation {
             .then_with(|| self.facets.tags.cmp(&other.facets.tags))
             .then_with(|| self.timestamp.cmp(&other.timestamp))
             .then_with(|| (other.object, other.offset).cmp(&(self.object, self.offset)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same, digit by digit.
+    fn parse_uuid_slowly(text: &[u8]) -> Option<u128> {
+        let hyphens = [8, 13, 18, 23];
+        let is_uuid = text.len() == 36
+            && text.iter().enumerate().all(|(index, byte)| match hyphens.contains(&index) {
+                true => *byte == b'-',
+                false => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            });
+        let digits: String =
+            text.iter().filter(|byte| **byte != b'-').map(|&byte| char::from(byte)).collect();
+        is_uuid.then(|| u128::from_str_radix(&digits, 16).expect("hexadecimal digits"))
+    }
+
+    #[test]
+    fn any_byte_at_any_place_of_an_id_is_judged_as_digit_by_digit() {
+        let id = b"0123abcd-4567-89ef-fedc-ba9876543210";
+        for place in 0..id.len() {
+            for byte in 0..=u8::MAX {
+                let mut text = *id;
+                text[place] = byte;
+                assert_eq!(parse_uuid(&text), parse_uuid_slowly(&text), "{byte:#04x} at {place}");
+            }
+        }
+        assert_eq!(parse_uuid(&id[1..]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_reads_back_as_it_prints(bits: u128) {
+            let id = RequestId::Uuid(bits);
+            prop_assert_eq!(RequestId::parse(&id.to_string()), id);
+        }
+
+        #[test]
+        fn an_id_is_read_as_digit_by_digit(text in "[0-9a-g]{8}(-[0-9a-f]{4}){3}-[0-9a-fA]{12}") {
+            prop_assert_eq!(parse_uuid(text.as_bytes()), parse_uuid_slowly(text.as_bytes()));
+        }
     }
 }

@@ -16,7 +16,7 @@ pub mod reject;
 pub mod time;
 
 pub use decode::{DecodeOptions, ObjectDecoder, ObjectSummary, PayloadDecoder, Sink};
-pub use document::{BodyPlace, Document, DocumentKind, Payload};
+pub use document::{BodyPlace, Document, DocumentKind, Payload, TagText, Tags};
 pub use invocation::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Tag};
 pub use key::Key;
 pub use model::{Model, ProfileMap, Scope};

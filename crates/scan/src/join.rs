@@ -18,7 +18,7 @@ pub(crate) struct Fragment {
     /// Index of the object, in canonical order.
     pub object: u32,
     /// What it holds.
-    pub document: Box<Document>,
+    pub document: Box<Document<'static>>,
 }
 
 /// A joined record.
@@ -29,7 +29,7 @@ pub(crate) struct Joined {
     /// The object of its first document: the invocation document where there is one.
     pub object: u32,
     /// All fields together.
-    pub document: Document,
+    pub document: Document<'static>,
     /// Documents beside the first.
     pub joined: u64,
     /// A document of a kind that another of the same kind outdid.
@@ -179,7 +179,7 @@ impl Anchor {
 }
 
 /// Adds the fields of a later document to a record; true where it says something else than is there.
-fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
+fn absorb<'a>(record: &mut Document<'a>, more: Document<'a>, kind: DocumentKind) -> bool {
     let mut conflict = absorb_counts(record, &more);
     macro_rules! text {
         ($($field:ident),*) => {$(
@@ -195,19 +195,19 @@ fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
         record.latency_ms = more.latency_ms.or(record.latency_ms);
         record.first_byte_ms = more.first_byte_ms.or(record.first_byte_ms);
         if more.service_tier.is_some() {
-            record.service_tier.clone_from(&more.service_tier);
+            record.service_tier = more.service_tier;
         }
         if !more.tags.is_empty() {
-            record.tags.clone_from(&more.tags);
+            record.tags = more.tags;
         }
     } else {
         record.latency_ms = record.latency_ms.or(more.latency_ms);
         record.first_byte_ms = record.first_byte_ms.or(more.first_byte_ms);
         if record.service_tier.is_none() {
-            record.service_tier.clone_from(&more.service_tier);
+            record.service_tier = more.service_tier;
         }
         if record.tags.is_empty() {
-            record.tags.clone_from(&more.tags);
+            record.tags = more.tags;
         }
     }
     text!(
@@ -244,7 +244,7 @@ fn absorb(record: &mut Document, more: Document, kind: DocumentKind) -> bool {
 }
 
 /// A document's own count wins over a body's usage, wherever that stands; two own counts that differ conflict.
-fn absorb_counts(record: &mut Document, more: &Document) -> bool {
+fn absorb_counts(record: &mut Document<'_>, more: &Document<'_>) -> bool {
     let theirs = [more.input_tokens, more.output_tokens, more.cache_read_tokens, more.cache_write_tokens];
     let ours = [
         &mut record.input_tokens,
@@ -265,10 +265,10 @@ fn absorb_counts(record: &mut Document, more: &Document) -> bool {
     conflict
 }
 
-fn merge_body(
-    place: &mut BodyPlace,
+fn merge_body<'a>(
+    place: &mut BodyPlace<'a>,
     bytes: &mut borehole_record::Count,
-    more_place: BodyPlace,
+    more_place: BodyPlace<'a>,
     more_bytes: borehole_record::Count,
 ) {
     match (&*place, more_place) {

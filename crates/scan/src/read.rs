@@ -5,6 +5,7 @@
 //! object, and never shows what was being read. What a thread finds is handed over for several objects at once,
 //! and its memory serves one object after the other.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -141,7 +142,7 @@ pub(crate) struct Parked {
 
 /// A record and the payloads that were asked for it.
 struct Waiting {
-    document: Document,
+    document: Document<'static>,
     started: Vec<Started>,
 }
 
@@ -546,7 +547,7 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
         }
     }
 
-    fn record(&mut self, mut document: Document) {
+    fn record(&mut self, document: Document<'_>) {
         if document.other_schema {
             self.tally.other_schema += 1;
             return;
@@ -554,18 +555,20 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
         if self.output.is_none() {
             return;
         }
-        let stream = &self.reader.plan.streams[self.planned.stream as usize];
-        if document.account.is_none() {
-            document.account.clone_from(&stream.account);
-        }
         let reader = self.reader;
+        let stream = &reader.plan.streams[self.planned.stream as usize];
+        // Borrows from the plan as well as from the decoded bytes.
+        let mut document = document;
+        if document.account.is_none() {
+            document.account = stream.account.as_deref().map(Cow::Borrowed);
+        }
         if reader.resolver.is_remote() {
             let pending = self.pending.get_or_insert_with(|| Pending::new(Arc::clone(&reader.feed)));
             // A salvaged object is finished in one go, so nobody has to be told.
             let pending = (!reader.salvage).then_some(&*pending);
             let started = reader.resolver.begin(&document, false, pending);
             if !started.is_empty() {
-                self.waiting.push(Waiting { document, started });
+                self.waiting.push(Waiting { document: document.into_owned(), started });
                 if self.waiting.len() >= RECORDS_WAITING_FOR_PAYLOADS {
                     // Those that were asked for first; by now most of them are here.
                     let first: Vec<_> = self.waiting.drain(..RECORDS_WAITING_FOR_PAYLOADS / 2).collect();
@@ -580,7 +583,7 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
     }
 
     /// Makes an invocation of a record; waits for its payloads where they are not here.
-    fn settle(&mut self, mut document: Document, started: &[Started]) {
+    fn settle(&mut self, mut document: Document<'_>, started: &[Started]) {
         let stream = &self.reader.plan.streams[self.planned.stream as usize];
         let offset = document.offset;
         let sides = self.reader.resolver.resolve(&mut document, false, started, &mut self.tally);
@@ -617,7 +620,7 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
         output.flush();
     }
 
-    fn fragment(&mut self, mut document: Document) {
+    fn fragment(&mut self, mut document: Document<'_>) {
         let Role::Split { kind, .. } = self.planned.role else { return };
         let Some(name) = self.request_id else { return };
         let id = RequestId::parse(name);
@@ -628,7 +631,7 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
         document.request_id = Some(id);
         self.tally.documents_decoded += 1;
         if let Some(output) = &mut self.output {
-            let fragment = Fragment { kind, object: self.number, document: Box::new(document) };
+            let fragment = Fragment { kind, object: self.number, document: Box::new(document.into_owned()) };
             output.report.batch.fragments.push(((self.planned.stream, name.into()), fragment));
         }
     }
@@ -715,7 +718,7 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
 }
 
 impl Sink for ObjectSink<'_, '_> {
-    fn document(&mut self, document: Document) {
+    fn document(&mut self, document: Document<'_>) {
         self.found += 1;
         if self.kind == DocumentKind::Record {
             self.tally.documents_decoded += 1;

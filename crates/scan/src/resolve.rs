@@ -7,6 +7,7 @@
 //! Payloads in a bucket are asked for ahead ([`Resolver::begin`]), many at once, and read by threads of their own,
 //! which wait for nobody: whoever needs one may then wait for it without holding up another.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -299,7 +300,7 @@ impl<'a> Resolver<'a> {
     /// `pending` hears of each when it is here.
     pub(crate) fn begin(
         &self,
-        document: &Document,
+        document: &Document<'_>,
         split: bool,
         pending: Option<&Arc<Pending>>,
     ) -> Vec<Started> {
@@ -364,7 +365,7 @@ impl<'a> Resolver<'a> {
     /// `started` is what [`Resolver::begin`] returned for it.
     pub(crate) fn resolve(
         &self,
-        document: &mut Document,
+        document: &mut Document<'_>,
         split: bool,
         started: &[Started],
         tally: &mut Tally,
@@ -421,7 +422,7 @@ impl<'a> Resolver<'a> {
 
     /// Where `YYYY/MM/DD/<requestId>/payload.json` of a record without bodies may lie, the likeliest first, and which
     /// side it is read for.
-    fn conventional_keys(&self, document: &Document) -> (Vec<(usize, Vec<u8>)>, Side) {
+    fn conventional_keys(&self, document: &Document<'_>) -> (Vec<(usize, Vec<u8>)>, Side) {
         let lacks_input = document.input_body == BodyPlace::Absent;
         let lacks_output = document.output_body == BodyPlace::Absent;
         let side = if lacks_input { Side::Input } else { Side::Output };
@@ -459,7 +460,7 @@ impl<'a> Resolver<'a> {
     /// Looks for the conventional payload. True where it could have given an absent count and did not.
     fn resolve_conventional(
         &self,
-        document: &mut Document,
+        document: &mut Document<'_>,
         sides: &mut Sides,
         started: &[Started],
         tally: &mut Tally,
@@ -486,7 +487,7 @@ impl<'a> Resolver<'a> {
     /// Counts the outcome and takes over the facts; true where there are none.
     fn settle(
         &self,
-        document: &mut Document,
+        document: &mut Document<'_>,
         outcome: &Fetched,
         side: Side,
         own: bool,
@@ -702,12 +703,12 @@ fn day_folder(day: UtcDay) -> Option<String> {
 }
 
 /// Whether a successful call's record lacks a count that its payload may give.
-fn lacks_count(document: &Document) -> bool {
+fn lacks_count(document: &Document<'_>) -> bool {
     document.error_code.is_none() && !(document.input_tokens.is_known() && document.output_tokens.is_known())
 }
 
 /// Fills what the record lacks; the length of an offloaded body wins over the metadata document's figure.
-fn take_over(document: &mut Document, payload: &Payload, side: Side) {
+fn take_over(document: &mut Document<'_>, payload: &Payload, side: Side) {
     let whole = payload.input_bytes.is_known() && payload.output_bytes.is_known();
     if side == Side::Input || whole {
         if document.input_body != BodyPlace::Inline {
@@ -731,9 +732,14 @@ fn take_over(document: &mut Document, payload: &Payload, side: Side) {
     document.latency_ms = document.latency_ms.or(payload.latency_ms);
     document.first_byte_ms = document.first_byte_ms.or(payload.first_byte_ms);
     if document.stop_reason.is_none() {
-        document.stop_reason.clone_from(&payload.stop_reason);
+        document.stop_reason = payload.stop_reason.as_deref().map(to_owned);
     }
     if document.service_tier.is_none() {
-        document.service_tier.clone_from(&payload.service_tier);
+        document.service_tier = payload.service_tier.as_deref().map(to_owned);
     }
+}
+
+/// Remembered payloads may be forgotten before the document is.
+fn to_owned(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_owned())
 }

@@ -42,7 +42,7 @@ pub fn survey(
     plan: &Plan,
     sources: &[Source],
     options: &SurveyOptions,
-    visit: &(dyn Fn(&Planned, &Document) + Sync),
+    visit: &(dyn Fn(&Planned, &Document<'_>) + Sync),
     progress: &Progress,
 ) -> Result<Survey, Error> {
     let threads = options.threads.max(1);
@@ -111,7 +111,7 @@ struct Surveyor<'a> {
     plan: &'a Plan,
     sources: &'a [Source],
     decode: DecodeOptions,
-    visit: &'a (dyn Fn(&Planned, &Document) + Sync),
+    visit: &'a (dyn Fn(&Planned, &Document<'_>) + Sync),
     progress: &'a Progress,
 }
 
@@ -163,13 +163,13 @@ impl Surveyor<'_> {
 
 struct Visitor<'a> {
     planned: &'a Planned,
-    visit: &'a (dyn Fn(&Planned, &Document) + Sync),
+    visit: &'a (dyn Fn(&Planned, &Document<'_>) + Sync),
     decoded: u64,
     rejected: u64,
 }
 
 impl Sink for Visitor<'_> {
-    fn document(&mut self, document: Document) {
+    fn document(&mut self, document: Document<'_>) {
         self.decoded += 1;
         (self.visit)(self.planned, &document);
     }

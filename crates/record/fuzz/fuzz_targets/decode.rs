@@ -14,14 +14,14 @@ use libfuzzer_sys::fuzz_target;
 /// Every outcome in one value, so that two can be compared.
 #[derive(Default, PartialEq, Debug)]
 struct Outcome {
-    documents: Vec<Document>,
+    documents: Vec<Document<'static>>,
     rejects: Vec<Reject>,
     end: Option<Result<(u64, u64, Warnings), ObjectFailure>>,
 }
 
 impl Sink for Outcome {
-    fn document(&mut self, document: Document) {
-        self.documents.push(document);
+    fn document(&mut self, document: Document<'_>) {
+        self.documents.push(document.into_owned());
     }
 
     fn reject(&mut self, reject: Reject) {

@@ -1,10 +1,10 @@
-//! One whole document to its meaning: the fast reader where it can, the strict one where it must.
+//! One whole document to its meaning: a fast reader where it can, the strict one where it must.
 //!
 //! In: the bytes of one document, or its pieces where it is too long to be held. Out: a [`Document`] with its
 //! warnings, or a [`RejectReason`]. Absent: where documents begin and end, which is `frame`'s affair.
 
 use super::fast::FastReader;
-use super::fields::{Body, Fields};
+use super::fields::{Bodies, Body, Fields};
 use super::lex::{is_blank, unescape};
 use super::strict::{FoundBody, StrictReader};
 use super::wrappers::{Element, PERMISSION_NOTICE, classify_element};
@@ -14,7 +14,7 @@ use crate::reject::{RejectReason, Warnings};
 
 /// What became of one span.
 pub(super) enum Verdict {
-    Document(Box<Document>, Warnings),
+    Document(Box<Document<'static>>, Warnings),
     Reject(RejectReason),
     /// The span holds no document by its nature.
     Nothing,
@@ -41,20 +41,26 @@ impl DocumentReader {
         self.fast.restart(kind);
     }
 
-    /// Reads a line that may be one document, blanks after it aside; also the document's length. `None` leaves
-    /// it to a closer look.
-    pub(super) fn read_line(&mut self, line: &[u8], offset: u64) -> Option<(Document, Warnings, usize)> {
+    /// Reads a line that may be one document, blanks after it aside, into `document`, which must be a new one; the
+    /// document's length, too. `None` leaves it to a closer look.
+    pub(super) fn read_line<'a>(
+        &mut self,
+        line: &'a [u8],
+        offset: u64,
+        document: &mut Document<'a>,
+    ) -> Option<(Warnings, usize)> {
         if !self.tuning.fast_reader {
             return None;
         }
-        let (document, warnings, length) = self.fast.read(line, offset)?;
-        line[length..].iter().all(|&byte| is_blank(byte)).then_some((document, warnings, length))
+        let (warnings, length) = self.fast.read(line, offset, document)?;
+        line[length..].iter().all(|&byte| is_blank(byte)).then_some((warnings, length))
     }
 
     /// Reads one document.
     pub(super) fn read(&mut self, document: &[u8], offset: u64) -> Verdict {
-        if let Some((document, warnings, _)) = self.read_line(document, offset) {
-            return Verdict::Document(Box::new(document), warnings);
+        let mut found = Document::default();
+        if let Some((warnings, _)) = self.read_line(document, offset, &mut found) {
+            return Verdict::Document(Box::new(found.into_owned()), warnings);
         }
         let mut reader = StrictReader::new(self.fields(), None);
         reader.push(document);
@@ -64,6 +70,7 @@ impl DocumentReader {
         };
         let bodies = found.each_ref().map(|body| {
             body.as_ref().map(|body| Body {
+                start: body.start as usize,
                 length: body.end - body.start,
                 json: document.get(body.start as usize..body.end as usize),
                 surrogates: true,
@@ -130,6 +137,7 @@ impl DocumentReader {
 
 fn kept_body(body: &FoundBody) -> Body<'_> {
     Body {
+        start: body.start as usize,
         length: body.end - body.start,
         json: body.kept.as_deref(),
         surrogates: true,
@@ -138,7 +146,7 @@ fn kept_body(body: &FoundBody) -> Body<'_> {
     }
 }
 
-fn finish(fields: Fields, offset: u64, bodies: [Option<Body<'_>>; 4]) -> Verdict {
+fn finish(fields: Fields, offset: u64, bodies: Bodies<'_>) -> Verdict {
     match fields.finish(offset, bodies) {
         Ok((document, warnings)) => Verdict::Document(Box::new(document), warnings),
         Err(reason) => Verdict::Reject(reason),

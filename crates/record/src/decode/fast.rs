@@ -1,4 +1,5 @@
-//! The fast reader: skips the bodies, and gives simd-json the small envelope that is left.
+//! The fast reader: skips the bodies, and reads the small envelope that is left, with `plain` where that can, else
+//! with simd-json.
 //!
 //! In: bytes that begin with a document. Out: its [`Document`] and its length, or nothing at all where anything
 //! is out of the ordinary: then `strict` reads it. Always: what this reader accepts, the strict one accepts
@@ -9,8 +10,9 @@ use simd_json::{Buffers, Node, StaticNode, Tape};
 
 use super::DecodeOptions;
 use super::facts::{InputFacts, OutputFacts};
-use super::fields::{BODY_FIELDS, Body, BodyFacts, Field, Fields, Section, Value};
+use super::fields::{BODY_FIELDS, Bodies, Body, BodyFacts, Field, Fields, Section, Value};
 use super::lex::{Balance, DEPTH_MAX, skip_blanks, string_end, value_end};
+use super::plain::PlainReader;
 use crate::document::{Document, DocumentKind};
 use crate::reject::Warnings;
 
@@ -18,36 +20,60 @@ use crate::reject::Warnings;
 pub(super) struct FastReader {
     kind: DocumentKind,
     options: DecodeOptions,
+    plain: PlainReader,
     envelope: Vec<u8>,
     buffers: Buffers,
     tape: Tape<'static>,
 }
 
-/// A body that was skipped.
-struct SkippedBody {
-    start: usize,
-    end: usize,
-    surrogates: bool,
-    beyond_ascii: bool,
-    facts: Option<BodyFacts>,
-}
-
-type SkippedBodies = [Option<SkippedBody>; BODY_FIELDS.len()];
-
 impl FastReader {
     pub(super) fn new(kind: DocumentKind, options: DecodeOptions) -> Self {
-        FastReader { kind, options, envelope: Vec::new(), buffers: Buffers::default(), tape: Tape::null() }
+        let plain = PlainReader::new(kind, options.facts);
+        FastReader {
+            kind,
+            options,
+            plain,
+            envelope: Vec::new(),
+            buffers: Buffers::default(),
+            tape: Tape::null(),
+        }
     }
 
     /// Goes on with documents of another kind.
     pub(super) fn restart(&mut self, kind: DocumentKind) {
         self.kind = kind;
+        self.plain.restart(kind);
     }
 
-    /// Reads the document that `bytes` begin with; `offset` is the object's. Also the document's length.
-    pub(super) fn read(&mut self, bytes: &[u8], offset: u64) -> Option<(Document, Warnings, usize)> {
-        let mut bodies = SkippedBodies::default();
-        let end = self.skip_document(bytes, &mut bodies)?;
+    /// Reads the document that `bytes` begin with into `document`, which must be a new one; the document's length,
+    /// too. `offset` is that of the document in its object.
+    pub(super) fn read<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        offset: u64,
+        document: &mut Document<'a>,
+    ) -> Option<(Warnings, usize)> {
+        let mut bodies = Bodies::default();
+        let plain = self.plain.read(bytes, &mut bodies, document);
+        document.offset = offset;
+        if plain.is_some() {
+            return plain;
+        }
+        let (odd, warnings, length) = self.read_envelope(bytes, offset, bodies)?;
+        *document = odd;
+        Some((warnings, length))
+    }
+
+    /// Reads a document whose envelope is not plain. Bodies that were skipped before are not skipped again.
+    #[cold]
+    fn read_envelope<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        offset: u64,
+        mut skipped: Bodies<'a>,
+    ) -> Option<(Document<'static>, Warnings, usize)> {
+        let mut bodies = Bodies::default();
+        let end = self.skip_document(bytes, &mut skipped, &mut bodies)?;
         // What a \u escape stands for is the strict reader's affair: lone surrogates are refused with a reason.
         if memchr::memmem::find(&self.envelope, b"\\u").is_some() {
             return None;
@@ -61,21 +87,17 @@ impl FastReader {
         if fields.error().is_some() {
             return None;
         }
-        let bodies = bodies.map(|body| {
-            body.map(|body| Body {
-                length: (body.end - body.start) as u64,
-                json: Some(&bytes[body.start..body.end]),
-                surrogates: body.surrogates,
-                beyond_ascii: body.beyond_ascii,
-                facts: body.facts,
-            })
-        });
         let (document, warnings) = fields.finish(offset, bodies).ok()?;
         Some((document, warnings, end))
     }
 
     /// Copies the envelope, with a 0 for each body, and finds the bodies. The index after the document.
-    fn skip_document(&mut self, bytes: &[u8], bodies: &mut SkippedBodies) -> Option<usize> {
+    fn skip_document<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        skipped: &mut Bodies<'a>,
+        bodies: &mut Bodies<'a>,
+    ) -> Option<usize> {
         self.envelope.clear();
         if bytes.first() != Some(&b'{') {
             return None;
@@ -121,17 +143,20 @@ impl FastReader {
                 Some(field) if field.body_index().is_some() => {
                     let index = field.body_index()?;
                     let depth = if section == Section::Root { 1 } else { 2 };
-                    let body = self.skip_body(bytes, at, index, depth)?;
+                    let body = match skipped[index].take_if(|body| body.start == at) {
+                        Some(body) => body,
+                        None => skip_body(bytes, at, index, depth, self.options.facts)?,
+                    };
                     // After a body only the end of its member may come; the strict reader knows what to
                     // make of anything else.
-                    let next = skip_blanks(bytes, body.end);
+                    let next = skip_blanks(bytes, body.end());
                     if !matches!(bytes.get(next)?, b',' | b'}') {
                         return None;
                     }
                     self.envelope.extend_from_slice(&bytes[copied..at]);
                     self.envelope.push(b'0');
-                    copied = body.end;
-                    at = body.end;
+                    copied = body.end();
+                    at = copied;
                     bodies[index] = Some(body);
                 }
                 _ => at = skip_envelope_value(bytes, at)?,
@@ -140,38 +165,41 @@ impl FastReader {
         self.envelope.extend_from_slice(&bytes[copied..at]);
         Some(at)
     }
+}
 
-    fn skip_body(&self, bytes: &[u8], start: usize, index: usize, depth: u32) -> Option<SkippedBody> {
-        let is_input = matches!(BODY_FIELDS[index], Field::InputBody | Field::TopInputBody);
-        // The usage of an output body is nearly always asked for: a record without caching lacks two counts.
-        if !is_input || self.options.facts {
-            let (facts, end) = if is_input {
-                let (facts, end) = InputFacts::at(bytes, start, depth)?;
-                (BodyFacts::Input(facts), end)
-            } else {
-                let (facts, end) = OutputFacts::at(bytes, start, depth)?;
-                (BodyFacts::Output(facts), end)
-            };
-            return Some(SkippedBody {
-                start,
-                end: end.after,
-                surrogates: end.surrogates,
-                beyond_ascii: end.beyond_ascii,
-                facts: Some(facts),
-            });
-        }
-        if !matches!(bytes.get(start)?, b'"' | b'{' | b'[') {
-            let end = value_end(bytes, start)?;
-            return Some(SkippedBody { start, end, surrogates: false, beyond_ascii: true, facts: None });
-        }
-        let mut balance = Balance::default();
-        let end = start + balance.advance(&bytes[start..])?;
-        if balance.depth_max + u64::from(depth) > u64::from(DEPTH_MAX) {
-            return None;
-        }
-        let Balance { surrogates, beyond_ascii, .. } = balance;
-        Some(SkippedBody { start, end, surrogates, beyond_ascii, facts: None })
+/// Skips the body at `start`, which stands in an object at `depth`, with its facts on the way where they are asked
+/// for; `index` is that of [`BODY_FIELDS`].
+pub(super) fn skip_body(
+    bytes: &[u8],
+    start: usize,
+    index: usize,
+    depth: u32,
+    facts: bool,
+) -> Option<Body<'_>> {
+    let body = |end: usize, surrogates: bool, beyond_ascii: bool, facts: Option<BodyFacts>| {
+        let json = bytes.get(start..end)?;
+        let length = json.len() as u64;
+        Some(Body { start, length, json: Some(json), surrogates, beyond_ascii, facts })
+    };
+    let is_input = matches!(BODY_FIELDS[index], Field::InputBody | Field::TopInputBody);
+    // The usage of an output body is nearly always asked for: a record without caching lacks two counts.
+    if !is_input {
+        let (facts, end) = OutputFacts::at(bytes, start, depth)?;
+        return body(end.after, end.surrogates, end.beyond_ascii, Some(BodyFacts::Output(facts)));
     }
+    if facts {
+        let (facts, end) = InputFacts::at(bytes, start, depth)?;
+        return body(end.after, end.surrogates, end.beyond_ascii, Some(BodyFacts::Input(facts)));
+    }
+    if !matches!(bytes.get(start)?, b'"' | b'{' | b'[') {
+        return body(value_end(bytes, start)?, false, true, None);
+    }
+    let mut balance = Balance::default();
+    let end = start + balance.advance(&bytes[start..])?;
+    if balance.depth_max + u64::from(depth) > u64::from(DEPTH_MAX) {
+        return None;
+    }
+    body(end, balance.surrogates, balance.beyond_ascii, None)
 }
 
 /// The index after a value of the envelope, which simd-json will check.

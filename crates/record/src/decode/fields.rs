@@ -1,15 +1,18 @@
 //! The fields of a document: which paths are used, what their values must be, and what they make together.
 //!
-//! In: the used keys and values of one document in their order, from either reader (`fast`, `strict`), and what
-//! was found out about its bodies. Out: a [`Document`] or the first [`RejectReason`]. Always: AWS's wire
-//! spellings of the envelope stand here and nowhere else; the meaning of a document does not depend on which
-//! reader read it. Absent: lexing, and the inside of bodies.
+//! In: the used keys and values of one document in their order, from `fast` or `strict`, and what was found out
+//! about its bodies. Out: a [`Document`] or the first [`RejectReason`]. Always: AWS's wire spellings of the
+//! envelope stand here and nowhere else; the meaning of a document does not depend on which reader read it. Absent:
+//! lexing, and the inside of bodies. `plain`, which knows one form of each value only, fills in the document
+//! itself, and has [`complete`] do the rest.
+
+use std::borrow::Cow;
 
 use super::DecodeOptions;
 use super::facts::{InputFacts, OutputFacts};
 use super::lex::{Integer, has_lone_surrogate, integer};
 use crate::document::{BodyPlace, Document, DocumentKind};
-use crate::invocation::{Count, RequestId, Tag};
+use crate::invocation::{Count, RequestId};
 use crate::reject::{RejectReason, Warning, Warnings};
 use crate::time::{Timestamp, parse_timestamp};
 
@@ -80,6 +83,9 @@ pub(super) enum Field {
     ResponseBytes,
     Status,
 }
+
+/// How many fields there are.
+pub(super) const FIELDS: usize = Field::Status as usize + 1;
 
 /// The four places of a body. Where both the nested and the top one hold something, the nested one wins.
 pub(super) const BODY_FIELDS: [Field; 4] =
@@ -165,6 +171,12 @@ impl Field {
     pub(super) fn body_index(self) -> Option<usize> {
         BODY_FIELDS.iter().position(|&body| body == self)
     }
+
+    /// The bit that stands for this field in a set of them.
+    #[inline]
+    pub(super) const fn bit(self) -> u64 {
+        1 << self as u32
+    }
 }
 
 /// A value in the envelope, as far as a used field can care.
@@ -184,8 +196,13 @@ pub(super) enum Value<'a> {
     Object,
 }
 
+/// By [`BODY_FIELDS`].
+pub(super) type Bodies<'a> = [Option<Body<'a>>; BODY_FIELDS.len()];
+
 /// One body of a document, outside the envelope.
 pub(super) struct Body<'a> {
+    /// Index of its first byte in the document.
+    pub(super) start: usize,
     /// Length of its JSON value in bytes.
     pub(super) length: u64,
     /// Its JSON text; `None` where it was too long to be kept.
@@ -205,6 +222,11 @@ pub(super) enum BodyFacts {
 }
 
 impl Body<'_> {
+    /// The index after it.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.length as usize
+    }
+
     /// A null body, or nothing but blanks, is no body.
     fn is_absent(&self) -> bool {
         self.length == 0 || self.json == Some(b"null")
@@ -217,16 +239,16 @@ impl Body<'_> {
         })
     }
 
-    fn input_facts(self) -> InputFacts {
-        match (self.facts, self.json) {
+    fn input_facts(&mut self) -> InputFacts {
+        match (self.facts.take(), self.json) {
             (Some(BodyFacts::Input(facts)), _) => facts,
             (_, Some(json)) => InputFacts::of(json),
             _ => InputFacts::default(),
         }
     }
 
-    fn output_facts(self) -> OutputFacts {
-        match (self.facts, self.json) {
+    fn output_facts(&mut self) -> OutputFacts {
+        match (self.facts.take(), self.json) {
             (Some(BodyFacts::Output(facts)), _) => facts,
             (_, Some(json)) => OutputFacts::of(json),
             _ => OutputFacts::default(),
@@ -235,7 +257,6 @@ impl Body<'_> {
 }
 
 /// Collects the fields of one document.
-#[derive(Clone)]
 pub(super) struct Fields {
     kind: DocumentKind,
     options: DecodeOptions,
@@ -244,12 +265,12 @@ pub(super) struct Fields {
     /// There are two `schemaType`: neither of them says what the document is.
     schema_repeats: bool,
     error: Option<RejectReason>,
-    document: Document,
+    document: Document<'static>,
     warnings: Warnings,
-    input_path: Option<Box<str>>,
-    output_path: Option<Box<str>>,
+    input_path: Option<Cow<'static, str>>,
+    output_path: Option<Cow<'static, str>>,
     /// Keys of `requestMetadata` with their values, `None` where the value is no string.
-    tags: Vec<(Box<str>, Option<Box<str>>)>,
+    tags: Vec<(Cow<'static, str>, Option<Cow<'static, str>>)>,
     tags_bytes: usize,
 }
 
@@ -285,16 +306,12 @@ impl Fields {
 
     /// A used key occurred.
     pub(super) fn key(&mut self, field: Field) {
-        let bit = 1 << field as u32;
+        let bit = field.bit();
         if self.seen & bit != 0 {
             self.refuse(RejectReason::DuplicateKey);
             self.schema_repeats |= field == Field::SchemaType;
         }
         self.seen |= bit;
-    }
-
-    fn has_seen(&self, field: Field) -> bool {
-        self.seen >> field as u32 & 1 == 1
     }
 
     /// The value of a used field that is not a body. Where the value opens a section, the members follow.
@@ -401,8 +418,8 @@ impl Fields {
     pub(super) fn finish(
         mut self,
         offset: u64,
-        bodies: [Option<Body<'_>>; 4],
-    ) -> Result<(Document, Warnings), RejectReason> {
+        mut bodies: Bodies<'_>,
+    ) -> Result<(Document<'static>, Warnings), RejectReason> {
         if self.document.other_schema && !self.schema_repeats {
             let document = Document { offset, other_schema: true, ..Document::default() };
             return Ok((document, Warnings::default()));
@@ -415,34 +432,11 @@ impl Fields {
         if let Some(reason) = self.error {
             return Err(reason);
         }
-        self.finish_presence();
-        let [input, output, top_input, top_output] = bodies.map(|body| body.filter(|body| !body.is_absent()));
-        let (input, output) = (input.or(top_input), output.or(top_output));
-        for body in [&input, &output].into_iter().flatten() {
-            if body.has_bad_text() {
-                self.warnings.raise(Warning::Utf8InBody);
-            }
-        }
-        let input_path = self.input_path.take();
-        let output_path = self.output_path.take();
-        let document = &mut self.document;
+        let Fields { mut document, mut warnings, .. } = self;
         document.offset = offset;
-        if let Some(body) = &input {
-            document.input_bytes = Count::known(body.length);
-        }
-        if let Some(body) = &output {
-            document.output_bytes = Count::known(body.length);
-        }
-        document.input_body = place(&input, input_path, &mut self.warnings);
-        document.output_body = place(&output, output_path, &mut self.warnings);
-        let counts_are_known = document.input_tokens.is_known()
-            && document.output_tokens.is_known()
-            && document.cache_read_tokens.is_known()
-            && document.cache_write_tokens.is_known();
-        let input = input.filter(|_| self.options.facts).map(Body::input_facts);
-        let output = output.filter(|_| self.options.facts || !counts_are_known).map(Body::output_facts);
-        self.add_facts(input, output);
-        Ok((self.document, self.warnings))
+        let paths = [self.input_path, self.output_path];
+        complete(&mut document, &mut warnings, self.seen, paths, &mut bodies, self.options.facts);
+        Ok((document, warnings))
     }
 
     fn finish_tags(&mut self) {
@@ -451,53 +445,15 @@ impl Fields {
             self.refuse(RejectReason::DuplicateKey);
         }
         let tags = std::mem::take(&mut self.tags);
-        self.document.tags = tags.into_iter().filter_map(|(key, value)| Some::<Tag>((key, value?))).collect();
+        self.document.tags = tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     }
 
-    /// A split document may hold its content at the root.
-    fn finish_presence(&mut self) {
-        self.document.has_input |= self.has_seen(Field::TopInputBody)
-            || self.has_seen(Field::TopInputPath)
-            || self.has_seen(Field::TopInputTokens);
-        self.document.has_output |= self.has_seen(Field::TopOutputBody)
-            || self.has_seen(Field::TopOutputPath)
-            || self.has_seen(Field::TopOutputTokens);
-    }
-
-    fn add_facts(&mut self, input: Option<InputFacts>, output: Option<OutputFacts>) {
-        let document = &mut self.document;
-        if let Some(facts) = input {
-            document.max_tokens = facts.max_tokens;
-            document.input_kinds = facts.kinds;
-            document.service_tier = document.service_tier.take().or(facts.service_tier);
-        }
-        if let Some(facts) = output {
-            let counts = [
-                (&mut document.input_tokens, facts.usage.input),
-                (&mut document.output_tokens, facts.usage.output),
-                (&mut document.cache_read_tokens, facts.usage.cache_read),
-                (&mut document.cache_write_tokens, facts.usage.cache_write),
-            ];
-            for ((own, usage), from_usage) in counts.into_iter().zip(&mut document.from_usage) {
-                *from_usage = !own.is_known() && usage.is_known();
-                *own = own.or(usage);
-            }
-            if self.options.facts {
-                document.latency_ms = document.latency_ms.or(facts.latency_ms);
-                document.first_byte_ms = document.first_byte_ms.or(facts.first_byte_ms);
-                document.stop_reason = facts.stop_reason;
-                document.output_kinds = facts.kinds;
-                document.service_tier = document.service_tier.take().or(facts.service_tier);
-            }
-        }
-    }
-
-    fn text(&mut self, value: Value<'_>) -> Option<Box<str>> {
+    fn text(&mut self, value: Value<'_>) -> Option<Cow<'static, str>> {
         let reason = match value {
             Value::Null => return None,
             Value::Text(text) if text.len() > FIELD_BYTES_MAX => RejectReason::FieldTooLong,
             Value::Text(text) => match std::str::from_utf8(text) {
-                Ok(text) => return Some(text.into()),
+                Ok(text) => return Some(Cow::Owned(text.to_owned())),
                 Err(_) => RejectReason::FieldUtf8,
             },
             Value::TooLong => RejectReason::FieldTooLong,
@@ -585,7 +541,58 @@ pub(super) fn measure(value: Value<'_>) -> Count {
     whole(value).filter(|&value| value <= MEASURE_MAX).into()
 }
 
-fn place(body: &Option<Body<'_>>, path: Option<Box<str>>, warnings: &mut Warnings) -> BodyPlace {
+/// Adds to a document whose own fields are filled in what follows from its `bodies` (by [`BODY_FIELDS`]), from the
+/// `paths` of the input and the output body, and from which fields were `seen`.
+pub(super) fn complete<'a>(
+    document: &mut Document<'a>,
+    warnings: &mut Warnings,
+    seen: u64,
+    [input_path, output_path]: [Option<Cow<'a, str>>; 2],
+    bodies: &mut Bodies<'_>,
+    facts: bool,
+) {
+    // A split document may hold its content at the root.
+    const TOP_INPUT: u64 =
+        Field::TopInputBody.bit() | Field::TopInputPath.bit() | Field::TopInputTokens.bit();
+    const TOP_OUTPUT: u64 =
+        Field::TopOutputBody.bit() | Field::TopOutputPath.bit() | Field::TopOutputTokens.bit();
+    document.has_input |= seen & TOP_INPUT != 0;
+    document.has_output |= seen & TOP_OUTPUT != 0;
+
+    let present = |body: &&mut Body<'_>| !body.is_absent();
+    let [input, output, top_input, top_output] = bodies.each_mut().map(Option::as_mut);
+    let input = input.filter(present).or_else(|| top_input.filter(present));
+    let output = output.filter(present).or_else(|| top_output.filter(present));
+    for body in [&input, &output].into_iter().flatten() {
+        if body.has_bad_text() {
+            warnings.raise(Warning::Utf8InBody);
+        }
+    }
+    document.input_body = place(&input, input_path, warnings);
+    document.output_body = place(&output, output_path, warnings);
+    if let Some(body) = input {
+        document.input_bytes = Count::known(body.length);
+        if facts {
+            add_input_facts(document, body.input_facts());
+        }
+    }
+    if let Some(body) = output {
+        document.output_bytes = Count::known(body.length);
+        let counts_are_known = document.input_tokens.is_known()
+            && document.output_tokens.is_known()
+            && document.cache_read_tokens.is_known()
+            && document.cache_write_tokens.is_known();
+        if facts || !counts_are_known {
+            add_output_facts(document, body.output_facts(), facts);
+        }
+    }
+}
+
+fn place<'a>(
+    body: &Option<&mut Body<'_>>,
+    path: Option<Cow<'a, str>>,
+    warnings: &mut Warnings,
+) -> BodyPlace<'a> {
     match (body, path) {
         (None, None) => BodyPlace::Absent,
         (None, Some(path)) => BodyPlace::Reference(path),
@@ -595,4 +602,42 @@ fn place(body: &Option<Body<'_>>, path: Option<Box<str>>, warnings: &mut Warning
             BodyPlace::Inline
         }
     }
+}
+
+fn add_input_facts(document: &mut Document<'_>, facts: InputFacts) {
+    document.max_tokens = facts.max_tokens;
+    document.input_kinds = facts.kinds;
+    add_tier(document, facts.service_tier);
+}
+
+/// With `facts` all of them, else only the usage.
+fn add_output_facts(document: &mut Document<'_>, output: OutputFacts, facts: bool) {
+    let counts = [
+        (&mut document.input_tokens, output.usage.input),
+        (&mut document.output_tokens, output.usage.output),
+        (&mut document.cache_read_tokens, output.usage.cache_read),
+        (&mut document.cache_write_tokens, output.usage.cache_write),
+    ];
+    for ((own, usage), from_usage) in counts.into_iter().zip(&mut document.from_usage) {
+        *from_usage = !own.is_known() && usage.is_known();
+        *own = own.or(usage);
+    }
+    if facts {
+        document.latency_ms = document.latency_ms.or(output.latency_ms);
+        document.first_byte_ms = document.first_byte_ms.or(output.first_byte_ms);
+        document.stop_reason = output.stop_reason.map(owned);
+        document.output_kinds = output.kinds;
+        add_tier(document, output.service_tier);
+    }
+}
+
+/// The document's own service tier wins over a body's.
+fn add_tier(document: &mut Document<'_>, tier: Option<Box<str>>) {
+    if document.service_tier.is_none() {
+        document.service_tier = tier.map(owned);
+    }
+}
+
+fn owned(text: Box<str>) -> Cow<'static, str> {
+    Cow::Owned(text.into())
 }

@@ -70,6 +70,15 @@ pub(super) struct FrameSummary {
     pub(super) not_json: bool,
 }
 
+impl FrameSummary {
+    /// Counts a decoded document.
+    fn decoded(&mut self, warnings: &Warnings) {
+        self.documents_found += 1;
+        self.documents_decoded += 1;
+        self.warnings.merge(warnings);
+    }
+}
+
 /// What encloses the position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Context {
@@ -258,25 +267,19 @@ impl Framer {
             if !is_plain {
                 break;
             }
-            let Some((document, warnings, length)) = self.reader.read_line(line, offset) else { break };
+            let mut document = Document::default();
+            let Some((warnings, length)) = self.reader.read_line(line, offset, &mut document) else { break };
             self.note_beginning(true);
-            self.take_line(document, &warnings, length, sink);
+            document.bytes = length as u64;
+            self.has_top_span = true;
+            self.broken_indent = None;
+            self.found.decoded(&warnings);
+            sink.document(document);
             self.last_content = b'}';
             at = line_start + line.len();
         }
         self.base += at as u64;
         at
-    }
-
-    /// Notes a document that is its whole line.
-    fn take_line(&mut self, mut document: Document, warnings: &Warnings, length: usize, sink: &mut dyn Sink) {
-        document.bytes = length as u64;
-        self.has_top_span = true;
-        self.broken_indent = None;
-        self.found.documents_found += 1;
-        self.found.documents_decoded += 1;
-        self.found.warnings.merge(warnings);
-        sink.document(document);
     }
 
     /// Takes the next text.
@@ -565,11 +568,17 @@ impl Framer {
             return Step::Go;
         };
         let line = &self.buffer[self.at..line_end];
+        let mut document = Document::default();
         if line.len() <= self.tuning.document_bytes_max
-            && let Some((document, warnings, length)) = self.reader.read_line(line, self.offset(self.at))
+            && let Some((warnings, length)) =
+                self.reader.read_line(line, self.base + self.at as u64, &mut document)
         {
+            document.bytes = length as u64;
+            self.has_top_span = true;
+            self.broken_indent = None;
+            self.found.decoded(&warnings);
             self.at = line_end;
-            self.take_line(document, &warnings, length, sink);
+            sink.document(document);
             return Step::Go;
         }
         self.begin_document(false);
@@ -847,9 +856,7 @@ impl Framer {
             Verdict::Document(mut document, warnings) => {
                 document.bytes = pending.end - pending.start;
                 self.note_element();
-                self.found.documents_found += 1;
-                self.found.documents_decoded += 1;
-                self.found.warnings.merge(&warnings);
+                self.found.decoded(&warnings);
                 sink.document(*document);
             }
             Verdict::Reject(reason) => self.reject(pending.start, pending.end, reason, sink),

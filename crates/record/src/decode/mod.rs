@@ -2,12 +2,12 @@
 //!
 //! In: an object's bytes as stored, in chunks of any size. Out: [`Document`]s and [`Reject`]s to a [`Sink`], and one
 //! [`ObjectSummary`] or [`ObjectFailure`]. Always: the outcome does not depend on where the chunks were cut,
-//! nor on which of the two readers read a document; memory is bounded whatever comes in. Absent: the caller's
+//! nor on which of the readers read a document; memory is bounded whatever comes in. Absent: the caller's
 //! choice what a failed object's documents are worth.
 //!
 //! The way of a byte: `sniff` tells what the object is, [`crate::gunzip`] unpacks it, `frame` finds the
-//! documents, `document_reader` has one read by `fast` or else `strict`, which give the used `fields`; `facts`
-//! looks into bodies.
+//! documents, `document_reader` has one read by `plain`, else `fast`, else `strict`, which give the used `fields`;
+//! `facts` looks into bodies.
 
 mod blocks;
 mod document_reader;
@@ -17,6 +17,7 @@ mod fields;
 mod frame;
 mod lex;
 mod payload;
+mod plain;
 mod simd;
 #[cfg(test)]
 mod skip_laws;
@@ -59,7 +60,7 @@ pub struct DecodeTuning {
     /// Longest body that is held, of a document that is not, in bytes. Of a longer one the length is known, and
     /// no facts.
     pub body_bytes_max: usize,
-    /// Whether the fast reader is tried before the strict one.
+    /// Whether the fast readers are tried before the strict one.
     pub fast_reader: bool,
 }
 
@@ -74,8 +75,8 @@ impl Default for DecodeTuning {
 
 /// Takes what a decoder finds, in the order of the object's bytes.
 pub trait Sink {
-    /// A document was decoded.
-    fn document(&mut self, document: Document);
+    /// A document was decoded. Its texts are borrowed from bytes that are gone when this returns.
+    fn document(&mut self, document: Document<'_>);
     /// A span was refused.
     fn reject(&mut self, reject: Reject);
 }

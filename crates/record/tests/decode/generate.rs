@@ -149,6 +149,79 @@ pub(crate) fn document() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::strategy::Union::new(members), 0..9).prop_map(|members| object(&members))
 }
 
+/// A text without escapes.
+fn plain_text() -> impl Strategy<Value = String> {
+    let piece =
+        select(vec!["a", "Zürich", "日本", " ", "{", "}", ",", ":", "0123456789abcdef", "inputTokenCount"]);
+    prop::collection::vec(piece, 0..4).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+}
+
+/// A document as AWS writes it, its members in any order: each at most once, all values of the kind that they should
+/// be, and bodies of any kind.
+pub(crate) fn plain_document() -> impl Strategy<Value = String> {
+    let text = || prop_oneof![9 => plain_text(), 1 => Just("null".to_owned())].boxed();
+    let number = || {
+        prop_oneof![9 => (0..1u64 << 41).prop_map(|number| number.to_string()), 1 => Just("null".to_owned())]
+            .boxed()
+    };
+    let time =
+        select(vec!["\"2026-11-08T07:00:00Z\"", "\"2026-11-08T07:00:00.5+01:00\""]).prop_map(String::from);
+    let id = "\"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\"";
+    let schema = select(vec!["\"ModelInvocationLog\"", "null"]).prop_map(String::from);
+    let tags = prop::collection::btree_map(plain_text(), text(), 0..6);
+    let some = |members: Vec<(&'static str, BoxedStrategy<String>)>| {
+        let members: Vec<_> = members
+            .into_iter()
+            .map(|(name, value)| prop::option::weighted(0.7, value.prop_map(move |value| (name, value))))
+            .collect();
+        members.prop_map(|members| members.into_iter().flatten().collect::<Vec<_>>()).prop_shuffle()
+    };
+    let object = |members: Vec<(&'static str, String)>, blanks: bool| {
+        let (comma, colon) = if blanks { (" ,\t", " : ") } else { (",", ":") };
+        let members: Vec<String> =
+            members.iter().map(|(key, value)| format!("\"{key}\"{colon}{value}")).collect();
+        format!("{{{}}}", members.join(comma))
+    };
+    let section = move |members| some(members).prop_map(move |members| object(members, false)).boxed();
+    let input = section(vec![
+        ("inputContentType", text()),
+        ("inputBodyJson", any_value().boxed()),
+        ("inputBodyS3Path", text()),
+        ("inputTokenCount", number()),
+        ("cacheReadInputTokenCount", number()),
+        ("cacheWriteInputTokenCount", number()),
+    ]);
+    let output = section(vec![
+        ("outputContentType", text()),
+        ("outputBodyJson", any_value().boxed()),
+        ("outputBodyS3Path", text()),
+        ("outputTokenCount", number()),
+    ]);
+    let members = some(vec![
+        ("timestamp", time.boxed()),
+        ("accountId", text()),
+        ("region", text()),
+        ("requestId", prop_oneof![4 => id.prop_map(String::from), 1 => text()].boxed()),
+        ("operation", text()),
+        ("modelId", text()),
+        ("errorCode", text()),
+        ("inferenceRegion", text()),
+        ("schemaType", schema.boxed()),
+        ("schemaVersion", text()),
+        ("identity", section(vec![("arn", text()), ("type", text())])),
+        ("requestMetadata", tags.prop_map(|tags| self::object(&Vec::from_iter(tags))).boxed()),
+        ("input", input),
+        ("output", output),
+        ("inputTokenCount", number()),
+        ("outputBodyJson", any_value().boxed()),
+        ("latencyMs", number()),
+        ("status", number()),
+        ("serviceTier", prop_oneof![text(), section(vec![("type", text())])].boxed()),
+        ("headers", any_value().boxed()),
+    ]);
+    (members, any::<bool>()).prop_map(move |(members, blanks)| object(members, blanks))
+}
+
 /// One change to a text.
 #[derive(Clone, Debug)]
 pub(crate) enum Mutation {

@@ -1,6 +1,7 @@
 //! The laws of reading: fast = strict = piece by piece, at every cut of the input, and both equal to an
 //! independent parse of the whole with serde_json wherever that accepts the input.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use borehole_record::DocumentKind;
@@ -8,7 +9,7 @@ use borehole_record::decode::DecodeTuning;
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::generate::{Mutation, TIMES, document, mutation};
+use crate::generate::{Mutation, TIMES, document, mutation, plain_document};
 use crate::support::{Outcome, Reading, decode};
 
 const KINDS: [DocumentKind; 5] = [
@@ -50,7 +51,8 @@ impl fmt::Debug for Text {
 /// Lines of documents, broken here and there.
 fn object() -> impl Strategy<Value = Text> {
     let separator = prop::sample::select(vec!["\n", "\r\n", "\n\n", "", ",\n", " "]);
-    let line = (document(), prop::collection::vec(mutation(), 0..2), separator);
+    let line =
+        (prop_oneof![document(), plain_document()], prop::collection::vec(mutation(), 0..2), separator);
     let form = prop::sample::select(vec![("", ""), ("[", "]"), ("[\n", "\n]\n"), ("{\"Records\":[", "]}")]);
     (prop::collection::vec(line, 0..5), form, prop::collection::vec(mutation(), 0..2)).prop_map(
         |(lines, (before, after), mutations)| {
@@ -78,6 +80,17 @@ proptest! {
         let cut = Reading { chunk_bytes, ..reading };
         prop_assert_eq!(&decode(&text, cut), &outcome);
         prop_assert_eq!(&decode(&text, strict(Reading { chunk_bytes: 1, ..reading })), &outcome);
+    }
+
+    #[test]
+    fn a_plain_document_and_what_nearly_is_one_are_read_as_the_strict_reader_reads_them(
+        document in plain_document(),
+        mutations in prop::collection::vec(mutation(), 0..2),
+        reading in reading(),
+    ) {
+        let mut text = document.into_bytes();
+        mutations.iter().for_each(|mutation| mutation.apply(&mut text));
+        prop_assert_eq!(decode(&text, strict(reading)), decode(&text, reading));
     }
 
     #[test]
@@ -206,7 +219,7 @@ impl Envelope {
         if document.other_schema {
             return Envelope::OtherSchema;
         }
-        let text = |text: &Option<Box<str>>| text.as_deref().map(String::from);
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(String::from);
         Envelope::Record {
             strings: vec![
                 text(&document.account),

@@ -1,5 +1,7 @@
 //! What the decoder tests share: one call that decodes an object, and the readable form of its outcome.
 
+use std::borrow::Cow;
+
 use borehole_record::decode::DecodeTuning;
 use borehole_record::{
     BodyPlace, ContentKinds, Count, DecodeOptions, Document, DocumentKind, ObjectDecoder, ObjectFailure,
@@ -37,7 +39,7 @@ impl Default for Reading {
 /// All that came out of one object.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(crate) struct Outcome {
-    pub(crate) documents: Vec<Document>,
+    pub(crate) documents: Vec<Document<'static>>,
     pub(crate) rejects: Vec<Reject>,
     /// True for a document, false for a reject, in the order in which they came.
     pub(crate) order: Vec<bool>,
@@ -48,8 +50,8 @@ pub(crate) struct Outcome {
 }
 
 impl Sink for Outcome {
-    fn document(&mut self, document: Document) {
-        self.documents.push(document);
+    fn document(&mut self, document: Document<'_>) {
+        self.documents.push(document.into_owned());
         self.order.push(true);
     }
 
@@ -171,10 +173,10 @@ fn document_json(document: &Document) -> Value {
             json.insert(name.into(), value);
         }
     };
-    let text = |text: &Option<Box<str>>| text.as_deref().map(Value::from);
+    let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(Value::from);
     let count = |count: Count| count.get().map(Value::from);
     let kinds = |kinds: ContentKinds| (!kinds.is_empty()).then(|| kinds.names().collect());
-    let place = |place: &BodyPlace| match place {
+    let place = |place: &BodyPlace<'_>| match place {
         BodyPlace::Absent => None,
         BodyPlace::Inline => Some("inline".into()),
         BodyPlace::Reference(path) => Some(json!({"reference": path})),

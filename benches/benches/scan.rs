@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use borehole_benches::{Corpus, Shape, Size, checksum, tell};
 use borehole_record::{Invocation, UtcHour};
-use borehole_scan::CellSink;
+use borehole_scan::{Cell, CellSink};
 use criterion::{Criterion, Throughput};
 
 const THREADS: [usize; 2] = [1, 2];
@@ -55,12 +55,21 @@ fn verify(corpus: &Corpus, threads: usize) -> u64 {
 /// Takes hours and keeps nothing, so that nothing but the scan is measured.
 struct Discarded;
 
-impl CellSink for Discarded {
-    fn open(&mut self, _hour: UtcHour) {}
-
+impl Cell for Discarded {
     fn invocation(&mut self, invocation: &Invocation, _coverage: Option<u32>) {
         black_box(invocation);
     }
+}
 
-    fn close(&mut self, _hour: UtcHour) {}
+impl CellSink for Discarded {
+    type Cell = Discarded;
+
+    fn open(&self, _hour: UtcHour) -> Discarded {
+        Discarded
+    }
+
+    fn close(&mut self, _cell: Discarded) {}
+
+    fn retract(&mut self, _cell: Discarded) {}
+}
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use borehole_record::gunzip::{Gunzip, is_gzip};
 use borehole_record::{DecodeOptions, Invocation, Key, UtcHour};
 use borehole_scan::limits::DECODED_BYTES_MAX;
-use borehole_scan::{CellSink, ListOptions, Plan, Progress, Range, Resolve, ScanOptions, Source};
+use borehole_scan::{Cell, CellSink, ListOptions, Plan, Progress, Range, Resolve, ScanOptions, Source};
 use borehole_store::{Listed, LocalStore, Object, Store};
 use borehole_synth::{Layout, Options, Profile, TRUTH_FILE};
 use serde_json::Value;
@@ -160,7 +160,7 @@ impl Corpus {
     }
 
     /// Runs a scan over the dump as `analyze` does by default, except for the number of threads.
-    pub fn scan(&self, threads: usize, sink: &mut dyn CellSink) {
+    pub fn scan<S: CellSink>(&self, threads: usize, sink: &mut S) {
         let name = self.path().to_str().expect("a temporary directory has a plain name");
         let sources = [Source::open(name).expect("the corpus can be opened")];
         let progress = Progress::default();
@@ -199,21 +199,33 @@ impl Corpus {
 #[derive(Default)]
 struct Kept {
     hours: BTreeMap<UtcHour, Vec<Invocation>>,
-    open: Vec<Invocation>,
+}
+
+/// An hour that is given out.
+struct Hour {
+    hour: UtcHour,
+    invocations: Vec<Invocation>,
+}
+
+impl Cell for Hour {
+    fn invocation(&mut self, invocation: &Invocation, _coverage: Option<u32>) {
+        self.invocations.push(invocation.clone());
+    }
 }
 
 impl CellSink for Kept {
-    fn open(&mut self, _hour: UtcHour) {
-        self.open.clear();
+    type Cell = Hour;
+
+    fn open(&self, hour: UtcHour) -> Hour {
+        Hour { hour, invocations: Vec::new() }
     }
 
-    fn invocation(&mut self, invocation: &Invocation, _coverage: Option<u32>) {
-        self.open.push(invocation.clone());
+    fn close(&mut self, cell: Hour) {
+        self.hours.insert(cell.hour, cell.invocations);
     }
 
-    fn close(&mut self, hour: UtcHour) {
-        // In place of what was given before: a stray opens an hour again.
-        self.hours.insert(hour, std::mem::take(&mut self.open));
+    fn retract(&mut self, cell: Hour) {
+        self.hours.remove(&cell.hour);
     }
 }
 

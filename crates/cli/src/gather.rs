@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::Context;
 use borehole_quota::applied::AppliedQuotas;
 use borehole_quota::rules::Rules;
-use borehole_quota::{AttemptBook, Keep};
+use borehole_quota::{AttemptBook, HourBook, Keep};
 use borehole_record::{DecodeOptions, Invocation, ProfileMap, Timestamp, UtcHour};
 use borehole_report::RunInfo;
 use borehole_scan::{
@@ -305,8 +305,6 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         question: &question,
         totals: Totals::new(),
         book: AttemptBook::new(wanted.keep, profiles, wanted.tag),
-        open: None,
-        retracting: false,
         retracted: None,
     };
     let (plan, ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
@@ -413,32 +411,30 @@ pub(crate) fn wrong_file(path: &Path, problem: &dyn std::fmt::Display) -> anyhow
     UsageError { message: format!("{}: {problem}", path.display()), hint: None }.into()
 }
 
-/// Reduces closed hours, one at a time.
+/// Sums up closed hours.
 struct Cells<'a> {
     question: &'a Question,
     totals: Totals,
     book: AttemptBook,
-    open: Option<HourSummary>,
     /// An hour as it was given before, to be replaced.
-    retracting: bool,
     retracted: Option<SealedHour>,
 }
 
-impl CellSink for Cells<'_> {
-    fn open(&mut self, hour: UtcHour) {
-        self.open = Some(HourSummary::new(hour));
-        self.retracting = false;
-        self.book.open(hour);
-    }
+/// An hour that is being reduced.
+struct Cell<'a> {
+    question: &'a Question,
+    reduced: Reduced,
+    book: HourBook,
+}
 
-    fn retract(&mut self, hour: UtcHour) {
-        self.open = Some(HourSummary::new(hour));
-        self.retracting = true;
-        self.book.open(hour);
-    }
+enum Reduced {
+    Open(Box<HourSummary>),
+    Sealed(Box<SealedHour>),
+}
 
+impl borehole_scan::Cell for Cell<'_> {
     fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
-        if let Some(summary) = &mut self.open {
+        if let Reduced::Open(summary) = &mut self.reduced {
             let coverage = coverage.map_or(CoverageId::NONE, CoverageId);
             let outcome = summary.observe(self.question, invocation, coverage);
             let has_time = self.question.include_outliers || !self.question.is_outlier(invocation.timestamp);
@@ -448,19 +444,42 @@ impl CellSink for Cells<'_> {
         }
     }
 
-    fn close(&mut self, _hour: UtcHour) {
-        // What an hour was before it was opened again is replaced by what it is then.
-        self.book.close();
-        if let Some(summary) = self.open.take() {
-            let hour = summary.seal();
-            if self.retracting {
-                self.retracted = Some(hour);
-            } else if let Some(before) = self.retracted.take() {
-                self.totals.replace(before, hour);
-            } else {
-                self.totals.insert(hour);
-            }
+    fn seal(&mut self) {
+        if let Reduced::Open(summary) = &mut self.reduced {
+            let empty = HourSummary::new(summary.hour());
+            self.reduced = Reduced::Sealed(Box::new(std::mem::replace(&mut **summary, empty).seal()));
         }
+    }
+}
+
+impl Reduced {
+    fn sealed(self) -> SealedHour {
+        match self {
+            Reduced::Open(summary) => summary.seal(),
+            Reduced::Sealed(sealed) => *sealed,
+        }
+    }
+}
+
+impl<'a> CellSink for Cells<'a> {
+    type Cell = Cell<'a>;
+
+    fn open(&self, hour: UtcHour) -> Cell<'a> {
+        let reduced = Reduced::Open(Box::new(HourSummary::new(hour)));
+        Cell { question: self.question, reduced, book: self.book.open(hour) }
+    }
+
+    fn close(&mut self, cell: Cell<'a>) {
+        self.book.close(cell.book);
+        let hour = cell.reduced.sealed();
+        match self.retracted.take() {
+            Some(before) => self.totals.replace(before, hour),
+            None => self.totals.insert(hour),
+        }
+    }
+
+    fn retract(&mut self, cell: Cell<'a>) {
+        self.retracted = Some(cell.reduced.sealed());
     }
 }
 

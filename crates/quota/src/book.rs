@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use borehole_record::{
     Call, ContentKinds, Count, Facets, Invocation, Model, ProfileMap, RequestId, UtcHour, UtcMinute,
@@ -43,18 +43,15 @@ pub enum Keep {
 #[derive(Debug)]
 pub struct AttemptBook {
     keep: Keep,
-    profiles: ProfileMap,
-    tag: Option<String>,
+    profiles: Arc<ProfileMap>,
+    tag: Option<Arc<str>>,
     callers: Callers,
     /// From so many on those of whom nothing is kept are forgotten.
     callers_max: usize,
     keys: BTreeMap<QuotaKey, KeyAttempts>,
-    open: Option<OpenHour>,
-    /// The attempts of the open hour. Emptied, not dropped: taking and giving back memory every hour leaves holes
+    /// Memory of hours that are closed. Emptied, not dropped: taking and giving back memory every hour leaves holes
     /// between what is kept.
-    attempts: Vec<OpenAttempt>,
-    /// Their values, packed.
-    values: Packer,
+    spare: Mutex<Vec<(Vec<OpenAttempt>, Packer)>>,
 }
 
 impl AttemptBook {
@@ -64,90 +61,70 @@ impl AttemptBook {
     pub fn new(keep: Keep, profiles: ProfileMap, tag: Option<String>) -> Self {
         AttemptBook {
             keep,
-            profiles,
-            tag,
+            profiles: Arc::new(profiles),
+            tag: tag.map(Arc::from),
             callers: Callers::default(),
             callers_max: CALLERS_MIN,
             keys: BTreeMap::new(),
-            open: None,
-            attempts: Vec::new(),
-            values: Packer::default(),
+            spare: Mutex::default(),
         }
     }
 
-    /// Begins an hour; what was there for it is replaced when it is closed.
-    pub fn open(&mut self, hour: UtcHour) {
-        self.attempts.clear();
-        self.values.clear();
-        self.open = Some(OpenHour {
+    /// Begins an hour. Several may be filled at once, each by a thread of its own.
+    #[must_use]
+    pub fn open(&self, hour: UtcHour) -> HourBook {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (attempts, values) = spare.unwrap_or_default();
+        HourBook {
             hour,
+            profiles: Arc::clone(&self.profiles),
+            tag: self.tag.clone(),
+            callers: Callers::default(),
             numbers: BTreeMap::new(),
             seen: FxHashMap::default(),
             numbers_by_call: FxHashMap::default(),
-        });
+            attempts,
+            values,
+        }
     }
 
-    /// Adds a counted invocation of the open hour.
-    ///
-    /// # Panics
-    /// Without an open hour, or if the invocation is of another: whoever sorted it is wrong.
-    pub fn observe(&mut self, invocation: &Invocation) {
-        let open = self.open.as_mut().expect("an hour is open");
-        assert_eq!(UtcHour::of(invocation.timestamp), open.hour, "an attempt came to another hour");
-        let (number, caller) =
-            open.slot(&invocation.facets, &self.profiles, self.tag.as_deref(), &mut self.callers);
-        let ending = if invocation.is_successful() {
-            Ending::Successful
-        } else if invocation.is_throttled() {
-            Ending::Throttled
-        } else {
-            Ending::Failed
-        };
-        let second = invocation.timestamp.seconds;
-        self.attempts.push(OpenAttempt {
-            request_id: invocation.request_id.clone(),
-            offset: invocation.offset,
-            object: invocation.object,
-            number,
-            values: self.values.len(),
-            // 0 … 3,599, as was checked.
-            second: (second - open.hour.start_seconds()) as u16,
-            input_kinds: invocation.input_kinds,
-            output_kinds: invocation.output_kinds,
-        });
-        let tokens = Tokens::of(invocation);
-        let attempt = Attempt { second, ending, tokens, latency_ms: invocation.latency_ms, caller };
-        pack(&attempt, &mut self.values);
-    }
-
-    /// Ends the open hour.
-    pub fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        for attempts in self.keys.values_mut() {
-            attempts.hours.remove(&open.hour);
+    /// Enters an hour that is complete, in place of what was there for it.
+    pub fn close(&mut self, open: HourBook) {
+        let HourBook { hour, numbers, callers, mut attempts, mut values, .. } = open;
+        for kept in self.keys.values_mut() {
+            kept.hours.remove(&hour);
         }
         let mut keys: Vec<(u32, QuotaKey)> =
-            open.numbers.into_iter().map(|(key, number)| (number, key)).collect();
+            numbers.into_iter().map(|(key, number)| (number, key)).collect();
         keys.sort_unstable_by_key(|(number, _)| *number);
-        self.attempts.sort_unstable_by_key(|attempt| attempt.number);
-        let of_keys = self.attempts.chunk_by_mut(|one, other| one.number == other.number);
+        attempts.sort_unstable_by_key(|attempt| attempt.number);
+        let of_keys = attempts.chunk_by_mut(|one, other| one.number == other.number);
+        let mut known: FxHashMap<CallerId, CallerId> = FxHashMap::default();
         // Each number was given with an attempt, and both are in its order.
         for (attempts, (_, key)) in of_keys.zip(keys) {
-            let hour = Unordered { hour: open.hour, attempts, values: &self.values };
-            let badness = Badness::of(&hour);
+            let unordered = Unordered { hour, attempts, values: &values };
+            let badness = Badness::of(&unordered);
             let kept = self.keys.entry(key).or_default();
-            match self.keep {
-                Keep::All => {
-                    kept.hours.insert(open.hour, HourAttempts::pack(hour, badness));
-                }
-                // Most hours are not kept, and need not be put in order.
-                Keep::Worst(hours) if kept.would_keep(open.hour, badness, hours + SPARE_HOURS) => {
-                    kept.hours.insert(open.hour, HourAttempts::pack(hour, badness));
-                    kept.keep_worst(hours + SPARE_HOURS);
-                }
-                Keep::Worst(_) => {}
+            let most = match self.keep {
+                Keep::All => None,
+                Keep::Worst(hours) => Some(hours + SPARE_HOURS),
+            };
+            // Most hours are not kept, and need not be put in order.
+            if most.is_some_and(|most| !kept.would_keep(hour, badness, most)) {
+                continue;
+            }
+            let mut packed = HourAttempts::pack(unordered, badness);
+            packed.bytes = packed.renumbered(hour, |id| {
+                *known.entry(id).or_insert_with(|| self.callers.intern(callers.get(id)))
+            });
+            kept.hours.insert(hour, packed);
+            if let Some(most) = most {
+                kept.keep_worst(most);
             }
         }
+        attempts.clear();
+        values.clear();
+        self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push((attempts, values));
         if self.keep != Keep::All && self.callers.len() > self.callers_max {
             self.forget_callers();
             self.callers_max = CALLERS_MIN.max(2 * self.callers.len());
@@ -466,14 +443,21 @@ fn unpack(second: i64, unpacker: &mut Unpacker<'_>) -> Attempt {
     Attempt { second, ending, tokens, latency_ms, caller }
 }
 
-/// An hour that is being filled.
+/// The attempts of an hour that is being filled.
 #[derive(Debug)]
-struct OpenHour {
+pub struct HourBook {
     hour: UtcHour,
+    profiles: Arc<ProfileMap>,
+    tag: Option<Arc<str>>,
+    /// Those of this hour, numbered for themselves.
+    callers: Callers,
     numbers: BTreeMap<QuotaKey, u32>,
     seen: FxHashMap<usize, Slot>,
     /// By the address of the facets' call, which lives as long as the slot that it was read for.
     numbers_by_call: FxHashMap<usize, u32>,
+    attempts: Vec<OpenAttempt>,
+    /// Their values, packed.
+    values: Packer,
 }
 
 /// The strings of an invocation, read once an hour.
@@ -510,10 +494,41 @@ impl OpenAttempt {
 /// Most facets remembered; a log whose every record has its own tags shares none of them.
 const SLOTS_MAX: usize = 1 << 14;
 
-impl OpenHour {
+impl HourBook {
+    /// Adds a counted invocation of the hour.
+    ///
+    /// # Panics
+    /// If the invocation is of another hour: whoever sorted it is wrong.
+    pub fn observe(&mut self, invocation: &Invocation) {
+        let second = invocation.timestamp.seconds;
+        assert_eq!(UtcHour::of(invocation.timestamp), self.hour, "an attempt came to another hour");
+        let (number, caller) = self.slot(&invocation.facets);
+        let ending = if invocation.is_successful() {
+            Ending::Successful
+        } else if invocation.is_throttled() {
+            Ending::Throttled
+        } else {
+            Ending::Failed
+        };
+        self.attempts.push(OpenAttempt {
+            request_id: invocation.request_id.clone(),
+            offset: invocation.offset,
+            object: invocation.object,
+            number,
+            values: self.values.len(),
+            // 0 … 3,599, as was checked.
+            second: (second - self.hour.start_seconds()) as u16,
+            input_kinds: invocation.input_kinds,
+            output_kinds: invocation.output_kinds,
+        });
+        let tokens = Tokens::of(invocation);
+        let attempt = Attempt { second, ending, tokens, latency_ms: invocation.latency_ms, caller };
+        pack(&attempt, &mut self.values);
+    }
+
     /// The number of the quota that a call draws on.
-    fn number(&mut self, call: &Call, profiles: &ProfileMap) -> u32 {
-        let model = Model::parse_with(&call.model_id, profiles);
+    fn number(&mut self, call: &Call) -> u32 {
+        let model = Model::parse_with(&call.model_id, &self.profiles);
         let key = QuotaKey {
             account: call.account.clone(),
             region: call.region.clone(),
@@ -525,13 +540,7 @@ impl OpenHour {
     }
 
     /// The number of the quota, and the caller.
-    fn slot(
-        &mut self,
-        facets: &Arc<Facets>,
-        profiles: &ProfileMap,
-        tag: Option<&str>,
-        callers: &mut Callers,
-    ) -> (u32, CallerId) {
+    fn slot(&mut self, facets: &Arc<Facets>) -> (u32, CallerId) {
         let address = Arc::as_ptr(facets).addr();
         if let Some(slot) = self.seen.get(&address) {
             return (slot.number, slot.caller);
@@ -544,14 +553,14 @@ impl OpenHour {
         let number = match self.numbers_by_call.get(&call) {
             Some(&number) => number,
             None => {
-                let number = self.number(&facets.call, profiles);
+                let number = self.number(&facets.call);
                 self.numbers_by_call.insert(call, number);
                 number
             }
         };
-        let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
+        let tag = self.tag.as_ref().and_then(|tag| facets.tags.iter().find(|(name, _)| **name == **tag));
         let tag = tag.map(|(_, value)| Arc::from(&**value));
-        let caller = callers.intern(&Caller { identity: facets.identity.clone(), tag });
+        let caller = self.callers.intern(&Caller { identity: facets.identity.clone(), tag });
         self.seen.insert(address, Slot { _alive: Arc::clone(facets), number, caller });
         (number, caller)
     }
@@ -604,9 +613,9 @@ mod tests {
 
     fn book_of(invocations: &[Invocation]) -> AttemptBook {
         let mut book = AttemptBook::new(Keep::All, ProfileMap::default(), None);
-        book.open(HOUR);
-        invocations.iter().for_each(|invocation| book.observe(invocation));
-        book.close();
+        let mut hour = let mut hour = book.open(HOUR);
+        invocations.iter().for_each(|invocation| hour.observe(invocation));
+        book.close(hour);
         book
     }
 
@@ -656,12 +665,12 @@ mod tests {
     fn an_hour_that_is_closed_again_replaces_what_it_was() {
         let anna = facets("anna", None);
         let mut book = book_of(&[invocation(5, 1, &anna), invocation(6, 2, &anna)]);
-        book.open(HOUR);
-        book.observe(&invocation(5, 1, &anna));
-        book.close();
+        let mut hour = book.open(HOUR);
+        hour.observe(&invocation(5, 1, &anna));
+        book.close(hour);
         assert_eq!(only(&book).count(), 1);
-        book.open(HOUR);
-        book.close();
+        let hour = book.open(HOUR);
+        book.close(hour);
         assert_eq!(book.keys().count(), 0);
     }
 
@@ -671,13 +680,13 @@ mod tests {
         let mut book = AttemptBook::new(Keep::Worst(1), ProfileMap::default(), None);
         for (hour, (served, throttled)) in [(3, 0), (1, 2), (2, 1), (1, 0)].into_iter().enumerate() {
             let name = UtcHour(HOUR.0 + hour as i64);
-            book.open(name);
+            let mut hour = book.open(name);
             for id in 0..served + throttled {
                 let mut invocation = invocation(0, id, if id < served { &anna } else { &refused });
                 invocation.timestamp.seconds = name.start_seconds();
-                book.observe(&invocation);
+                hour.observe(&invocation);
             }
-            book.close();
+            book.close(hour);
         }
         assert!(only(&book).hours.len() > 2, "spare ones stay until the end");
         book.finish();
@@ -691,16 +700,16 @@ mod tests {
         let calls_an_hour = CALLERS_MIN as u128 / 4;
         for hour in 0..12 {
             let name = UtcHour(HOUR.0 + hour);
-            book.open(name);
+            let mut hour = book.open(name);
             for call in 0..calls_an_hour {
                 let session = facets(&format!("session-{hour}-{call}"), None);
                 let mut invocation = invocation(0, call, &session);
                 invocation.timestamp.seconds = name.start_seconds() + (call % 3_600) as i64;
                 // The last hours are the busiest.
                 invocation.input_tokens = Count::known(1_000 * hour as u64);
-                book.observe(&invocation);
+                hour.observe(&invocation);
             }
-            book.close();
+            book.close(hour);
         }
         book.finish();
         assert!(book.callers().len() <= 2 * CALLERS_MIN, "{}", book.callers().len());

@@ -22,6 +22,6 @@ mod key;
 mod share;
 
 pub use attempt::{Attempt, Caller, CallerId, Callers, Ending, ThrottledRequest};
-pub use book::{AttemptBook, Keep, KeyAttempts, KindCounts};
+pub use book::{AttemptBook, HourBook, Keep, KeyAttempts, KindCounts};
 pub use key::QuotaKey;
 pub use share::{ParseShareError, Share};

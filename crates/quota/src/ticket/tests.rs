@@ -343,11 +343,11 @@ fn modality_comes_from_the_bodies_and_tools_are_text() {
     };
     let facets = Arc::new(Facets { call: call.into(), ..Facets::default() });
     let hour = UtcHour(475_000);
-    book.open(hour);
+    let mut open = book.open(hour);
     for (id, input_kinds) in
         [ContentKinds::TOOL_RESULT, ContentKinds::IMAGE, ContentKinds::default()].into_iter().enumerate()
     {
-        book.observe(&Invocation {
+        open.observe(&Invocation {
             timestamp: Timestamp::from_seconds(hour.start_seconds()),
             request_id: RequestId::Uuid(id as u128),
             facets: Arc::clone(&facets),
@@ -370,7 +370,7 @@ fn modality_comes_from_the_bodies_and_tools_are_text() {
             offset: 0,
         });
     }
-    book.close();
+    book.close(open);
     let attempts = book.get(&key(Scope::Geo)).expect("calls of this quota");
     assert_eq!(modality(&attempts.input_kinds()).as_deref(), Some("text+image"));
     assert_eq!(modality(&attempts.output_kinds()), None, "no body was seen");

@@ -154,9 +154,9 @@ pub(crate) fn book_of(calls: &[Call], keep: Keep) -> AttemptBook {
     }
     let mut book = AttemptBook::new(keep, ProfileMap::default(), Some("app".to_owned()));
     for (hour, invocations) in hours {
-        book.open(hour);
-        invocations.iter().for_each(|invocation| book.observe(invocation));
-        book.close();
+        let mut open = book.open(hour);
+        invocations.iter().for_each(|invocation| open.observe(invocation));
+        book.close(open);
     }
     book
 }

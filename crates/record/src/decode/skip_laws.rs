@@ -203,7 +203,8 @@ mod tests {
         for before in (0..140).step_by(step) {
             for run in (0..8).step_by(count(1, 3)).chain((60..70).step_by(step)) {
                 let text =
-                    [&[b'"'], vec![b'a'; before].as_slice(), &vec![b'\\'; run], b"\"}\" tail \""].concat();
+                    [b"\"".as_slice(), vec![b'a'; before].as_slice(), &vec![b'\\'; run], b"\"}\" tail \""]
+                        .concat();
                 hold(&text, 0, before + run / 2);
                 hold(&text, 1, before + run);
                 hold(&[b"{", text.as_slice(), b"}", &[b' '; 64]].concat(), 0, before);

@@ -219,7 +219,7 @@ impl Walk {
         }
         self.in_string = if inside >> (BLOCK_BYTES - 1) == 1 { u64::MAX } else { 0 };
         self.carry = escapes.escaped_at(length);
-        let before_end = end.map_or(u64::MAX, |index| below(index));
+        let before_end = end.map_or(u64::MAX, below);
         if escapes.starts & before_end != 0 {
             self.surrogates |= has_surrogate(bytes, at, block, escapes.starts & before_end, classes);
         }
@@ -314,9 +314,9 @@ struct Escapes {
 impl Escapes {
     /// Tells the backslashes that escape from those that are escaped; `carry` is 1 if the first byte is escaped.
     ///
-    /// In a run of backslashes every other one escapes, beginning with the first. Runs are told apart by the
-    /// parity of their first bit: subtracting it from the odd bits flips all bits of the run that a plain
-    /// alternation would get wrong, as a borrow that ends with the run.
+    /// In a run of backslashes every other one escapes, beginning with the first. A run and the bits above it
+    /// alternate so by themselves where it begins on one parity; where it begins on the other, the borrow of the
+    /// subtraction runs through it and flips them. The arithmetic is simdjson's (`json_escape_scanner`).
     #[inline(always)]
     fn of(backslashes: u64, carry: u64) -> Self {
         const ODD_BITS: u64 = 0xAAAA_AAAA_AAAA_AAAA;

@@ -89,14 +89,13 @@ impl LocalStore {
         &self.path
     }
 
-    /// Opens `key` beneath the root; the empty key is the root itself.
+    /// Opens `key` beneath the root with all of these flags; the empty key is the root itself.
     fn open_beneath(&self, key: &[u8], flags: OFlags) -> Result<OwnedFd, ReadFailure> {
         // The kernel would allow `a/../b`, which stays inside; no key of a listing is spelled like that.
         if !key.is_empty() && key.split(|&byte| byte == b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
             return Err(ReadFailure::Path);
         }
         let name = CString::new(if key.is_empty() { b"." } else { key }).map_err(|_| ReadFailure::Path)?;
-        let flags = flags | READING;
         if self.beneath {
             // The kernel may ask for another try when a rename races with the resolution.
             for _ in 0..8 {
@@ -132,7 +131,7 @@ impl LocalStore {
     /// object is held against what was opened, so both lead to the same bytes or to none.
     fn open_listed(&self, listed: &Object) -> Result<OwnedFd, ReadFailure> {
         let quick = if listed.version == Version::Unknown { None } else { recent::open(self, &listed.key) };
-        quick.map_or_else(|| self.open_beneath(&listed.key, OFlags::empty()), Ok)
+        quick.map_or_else(|| self.open_beneath(&listed.key, READING), Ok)
     }
 
     /// Whether a link leads out of the root. Only the kernel can tell; without its help, links are not followed
@@ -167,7 +166,7 @@ impl Store for LocalStore {
         while key.last() == Some(&b'/') {
             key.pop();
         }
-        let stat = self.open_beneath(&key, OFlags::empty()).and_then(|fd| stat_of(&fd)).map_err(error)?;
+        let stat = self.open_beneath(&key, READING).and_then(|fd| stat_of(&fd)).map_err(error)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             found(Listed::Object(object(key.into(), &stat)));
             return Ok(());
@@ -212,7 +211,7 @@ impl Store for LocalStore {
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Object>, ReadFailure> {
-        match self.open_beneath(key, OFlags::empty()).and_then(|fd| stat_of(&fd)) {
+        match self.open_beneath(key, READING).and_then(|fd| stat_of(&fd)) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 Ok(Some(object(key.into(), &stat)))
             }

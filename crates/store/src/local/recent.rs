@@ -17,11 +17,11 @@ use super::{LocalStore, READING};
 /// payloads in between.
 const FOLDERS_KEPT: usize = 4;
 
-/// What suffices to open files in a folder: no permission to list it is needed.
+/// What suffices to open files in a folder: no permission to list it is needed. `openat2` takes no flag beside these.
 #[cfg(target_os = "linux")]
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
-const FOLDER: OFlags = OFlags::DIRECTORY;
+const FOLDER: OFlags = READING.union(OFlags::DIRECTORY);
 
 thread_local! {
     static RECENT: RefCell<Recent> = RefCell::default();
@@ -39,8 +39,17 @@ struct Kept {
     /// [`LocalStore::number`]; 0 is none.
     store: u64,
     folder: Vec<u8>,
-    /// Opened when a second file in it is asked for: in folders of one file it would only cost.
-    opened: Option<OwnedFd>,
+    state: State,
+}
+
+#[derive(Default)]
+enum State {
+    /// One file was opened in it: in folders of one file, opening the folder would only cost.
+    #[default]
+    Seen,
+    Open(OwnedFd),
+    /// It cannot be opened, and need not be tried again for each of its files.
+    Closed,
 }
 
 /// Opens a file in a folder that this thread has opened files in before.
@@ -61,13 +70,53 @@ pub(super) fn open(store: &LocalStore, key: &[u8]) -> Option<OwnedFd> {
             kept.store = store.number;
             kept.folder.clear();
             kept.folder.extend_from_slice(folder);
-            kept.opened = None;
+            kept.state = State::Seen;
             recent.oldest = (recent.oldest + 1) % FOLDERS_KEPT;
             return None;
         };
-        if kept.opened.is_none() {
-            kept.opened = store.open_beneath(folder, FOLDER).ok();
+        if let State::Seen = kept.state {
+            kept.state = store.open_beneath(folder, FOLDER).map_or(State::Closed, State::Open);
         }
-        kept.opened.as_ref().and_then(open_in)
+        match &kept.state {
+            State::Open(folder) => open_in(folder),
+            State::Seen | State::Closed => None,
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    #[test]
+    fn the_second_file_of_a_folder_is_opened_in_it() {
+        let root = TempDir::new().expect("a directory");
+        std::fs::create_dir_all(root.path().join("a/b")).expect("folders");
+        for name in ["a/b/1", "a/b/2", "top"] {
+            std::fs::write(root.path().join(name), name).expect("a file");
+        }
+        for store in [LocalStore::open(root.path()), LocalStore::open_without_openat2(root.path())] {
+            let store = store.expect("a directory");
+            let is_quick = |key: &str| open(&store, key.as_bytes()).is_some();
+            assert_eq!(["a/b/1", "a/b/2", "a/b/1"].map(is_quick), [false, true, true]);
+            assert!(is_quick("top"), "the root is always open");
+            assert_eq!(["a/b/3", "a/b/..", "a/b/.", "a/b/", "a/b"].map(is_quick), [false; 5]);
+        }
+    }
+
+    #[test]
+    fn no_link_is_followed_and_no_other_store_is_taken_for_this_one() {
+        let root = TempDir::new().expect("a directory");
+        for folder in ["one/a", "other/a"] {
+            std::fs::create_dir_all(root.path().join(folder)).expect("folders");
+            std::fs::write(root.path().join(folder).join("file"), folder).expect("a file");
+        }
+        std::os::unix::fs::symlink("file", root.path().join("one/a/link")).expect("a link");
+        let one = LocalStore::open(&root.path().join("one")).expect("a directory");
+        let other = LocalStore::open(&root.path().join("other")).expect("a directory");
+        assert!(open(&one, b"a/file").is_none() && open(&one, b"a/file").is_some());
+        assert!(open(&one, b"a/link").is_none());
+        assert!(open(&other, b"a/file").is_none(), "nothing of it was opened before");
+    }
 }

@@ -48,10 +48,15 @@ pub struct AttemptBook {
     callers: Callers,
     /// From so many on those of whom nothing is kept are forgotten.
     callers_max: usize,
-    keys: BTreeMap<QuotaKey, KeyAttempts>,
+    /// By key; the numbers are those of `quotas`.
+    numbers: BTreeMap<QuotaKey, u32>,
+    quotas: Vec<Quota>,
+    seen: SeenFacets,
     open: Option<OpenHour>,
-    /// The attempts of the open hour. Emptied, not dropped: taking and giving back memory every hour leaves holes
-    /// between what is kept.
+    // What follows is of the open hour. Emptied, not dropped: taking and giving back memory every hour leaves holes
+    // between what is kept.
+    /// Quotas with attempts in it.
+    active: Vec<OpenQuota>,
     attempts: Vec<OpenAttempt>,
     /// Their values, packed.
     values: Packer,
@@ -68,8 +73,11 @@ impl AttemptBook {
             tag,
             callers: Callers::default(),
             callers_max: CALLERS_MIN,
-            keys: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            quotas: Vec::new(),
+            seen: SeenFacets::default(),
             open: None,
+            active: Vec::new(),
             attempts: Vec::new(),
             values: Packer::default(),
         }
@@ -77,14 +85,12 @@ impl AttemptBook {
 
     /// Begins an hour; what was there for it is replaced when it is closed.
     pub fn open(&mut self, hour: UtcHour) {
+        for open in self.active.drain(..) {
+            self.quotas[open.quota as usize].active = Quota::IDLE;
+        }
         self.attempts.clear();
         self.values.clear();
-        self.open = Some(OpenHour {
-            hour,
-            numbers: BTreeMap::new(),
-            seen: FxHashMap::default(),
-            numbers_by_call: FxHashMap::default(),
-        });
+        self.open = Some(OpenHour { hour, start: hour.start_seconds() });
     }
 
     /// Adds a counted invocation of the open hour.
@@ -92,60 +98,65 @@ impl AttemptBook {
     /// # Panics
     /// Without an open hour, or if the invocation is of another: whoever sorted it is wrong.
     pub fn observe(&mut self, invocation: &Invocation) {
-        let open = self.open.as_mut().expect("an hour is open");
-        assert_eq!(UtcHour::of(invocation.timestamp), open.hour, "an attempt came to another hour");
-        let (number, caller) =
-            open.slot(&invocation.facets, &self.profiles, self.tag.as_deref(), &mut self.callers);
-        let ending = if invocation.is_successful() {
-            Ending::Successful
-        } else if invocation.is_throttled() {
-            Ending::Throttled
-        } else {
-            Ending::Failed
+        let OpenHour { hour, start } = self.open.expect("an hour is open");
+        assert_eq!(UtcHour::of(invocation.timestamp), hour, "an attempt came to another hour");
+        let address = Arc::as_ptr(&invocation.facets).addr();
+        let (quota, caller, ending) = match self.seen.by_address.get(&address) {
+            Some(slot) => (slot.quota, slot.caller, slot.ending),
+            None => self.read(&invocation.facets),
         };
         let second = invocation.timestamp.seconds;
+        // 0 … 3,599, as was checked.
+        let second_of_hour = (second - start) as u16;
+        let tokens = Tokens::of(invocation);
+        let active = self.activate(quota);
+        let open = &mut self.active[active as usize];
+        open.throttled += u64::from(ending == Ending::Throttled);
+        let sum = &mut open.minutes[usize::from(second_of_hour) / UtcMinute::SECONDS as usize];
+        *sum = sum.saturating_add(tokens.raw());
         self.attempts.push(OpenAttempt {
             request_id: invocation.request_id.clone(),
             offset: invocation.offset,
             object: invocation.object,
-            number,
+            active,
             values: self.values.len(),
-            // 0 … 3,599, as was checked.
-            second: (second - open.hour.start_seconds()) as u16,
+            second: second_of_hour,
             input_kinds: invocation.input_kinds,
             output_kinds: invocation.output_kinds,
         });
-        let tokens = Tokens::of(invocation);
         let attempt = Attempt { second, ending, tokens, latency_ms: invocation.latency_ms, caller };
         pack(&attempt, &mut self.values);
     }
 
     /// Ends the open hour.
     pub fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        for attempts in self.keys.values_mut() {
-            attempts.hours.remove(&open.hour);
+        let Some(OpenHour { hour, .. }) = self.open.take() else { return };
+        for quota in &mut self.quotas {
+            quota.attempts.hours.remove(&hour);
         }
-        let mut keys: Vec<(u32, QuotaKey)> =
-            open.numbers.into_iter().map(|(key, number)| (number, key)).collect();
-        keys.sort_unstable_by_key(|(number, _)| *number);
-        self.attempts.sort_unstable_by_key(|attempt| attempt.number);
-        let of_keys = self.attempts.chunk_by_mut(|one, other| one.number == other.number);
-        // Each number was given with an attempt, and both are in its order.
-        for (attempts, (_, key)) in of_keys.zip(keys) {
-            let hour = Unordered { hour: open.hour, attempts, values: &self.values };
-            let badness = Badness::of(&hour);
-            let kept = self.keys.entry(key).or_default();
-            match self.keep {
-                Keep::All => {
-                    kept.hours.insert(open.hour, HourAttempts::pack(hour, badness));
+        // Most hours are not kept, and their attempts need not be put in order.
+        let is_kept: Vec<bool> = self
+            .active
+            .iter()
+            .map(|open| match self.keep {
+                Keep::All => true,
+                Keep::Worst(hours) => {
+                    let kept = &self.quotas[open.quota as usize].attempts;
+                    kept.would_keep(hour, open.badness(), hours + SPARE_HOURS)
                 }
-                // Most hours are not kept, and need not be put in order.
-                Keep::Worst(hours) if kept.would_keep(open.hour, badness, hours + SPARE_HOURS) => {
-                    kept.hours.insert(open.hour, HourAttempts::pack(hour, badness));
-                    kept.keep_worst(hours + SPARE_HOURS);
-                }
-                Keep::Worst(_) => {}
+            })
+            .collect();
+        let mut kept: Vec<&OpenAttempt> =
+            self.attempts.iter().filter(|attempt| is_kept[attempt.active as usize]).collect();
+        // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
+        kept.sort_unstable_by(|a, b| (a.active, a.order()).cmp(&(b.active, b.order())));
+        for attempts in kept.chunk_by(|one, other| one.active == other.active) {
+            let open = &self.active[attempts[0].active as usize];
+            let packed = HourAttempts::pack(hour, attempts, &self.values, open.badness());
+            let quota = &mut self.quotas[open.quota as usize].attempts;
+            quota.hours.insert(hour, packed);
+            if let Keep::Worst(hours) = self.keep {
+                quota.keep_worst(hours + SPARE_HOURS);
             }
         }
         if self.keep != Keep::All && self.callers.len() > self.callers_max {
@@ -157,15 +168,16 @@ impl AttemptBook {
     /// Ends the book: no hour comes any more.
     pub fn finish(&mut self) {
         if let Keep::Worst(hours) = self.keep {
-            self.keys.values_mut().for_each(|attempts| attempts.keep_worst(hours));
+            self.quotas.iter_mut().for_each(|quota| quota.attempts.keep_worst(hours));
         }
     }
 
     /// Forgets callers of whom no attempt is kept: a log may have a session for each call.
     fn forget_callers(&mut self) {
         let callers = std::mem::take(&mut self.callers);
-        for attempts in self.keys.values_mut() {
-            for (&hour, packed) in &mut attempts.hours {
+        self.seen = SeenFacets::default();
+        for quota in &mut self.quotas {
+            for (&hour, packed) in &mut quota.attempts.hours {
                 packed.bytes = packed.renumbered(hour, |id| self.callers.intern(callers.get(id)));
             }
         }
@@ -185,14 +197,84 @@ impl AttemptBook {
 
     /// The quotas with attempts, by key.
     pub fn keys(&self) -> impl Iterator<Item = (&QuotaKey, &KeyAttempts)> {
-        self.keys.iter().filter(|(_, attempts)| !attempts.hours.is_empty())
+        let all = self.numbers.iter().map(|(key, &number)| (key, &self.quotas[number as usize].attempts));
+        all.filter(|(_, attempts)| !attempts.hours.is_empty())
     }
 
     /// The attempts on one quota.
     #[must_use]
     pub fn get(&self, key: &QuotaKey) -> Option<&KeyAttempts> {
-        self.keys.get(key).filter(|attempts| !attempts.hours.is_empty())
+        let attempts = &self.quotas[*self.numbers.get(key)? as usize].attempts;
+        (!attempts.hours.is_empty()).then_some(attempts)
     }
+
+    /// The place of a quota among those with attempts in the open hour.
+    fn activate(&mut self, number: u32) -> u32 {
+        let quota = &mut self.quotas[number as usize];
+        if quota.active == Quota::IDLE {
+            // Fewer than there are quotas.
+            quota.active = self.active.len() as u32;
+            self.active.push(OpenQuota::new(number));
+        }
+        quota.active
+    }
+
+    /// The quota that a call draws on, who made it and how it ended.
+    #[cold]
+    fn read(&mut self, facets: &Arc<Facets>) -> (u32, CallerId, Ending) {
+        if self.seen.by_address.len() == SLOTS_MAX {
+            self.seen = SeenFacets::default();
+        }
+        let call = Arc::as_ptr(&facets.call).addr();
+        let quota = match self.seen.quotas_by_call.get(&call) {
+            Some(&quota) => quota,
+            None => {
+                let quota = self.quota(&facets.call);
+                self.seen.quotas_by_call.insert(call, quota);
+                quota
+            }
+        };
+        let tag = self.tag.as_deref();
+        let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
+        let tag = tag.map(|(_, value)| Arc::from(&**value));
+        let caller = self.callers.intern(&Caller { identity: facets.identity.clone(), tag });
+        let ending = match facets.error_code.as_deref() {
+            None => Ending::Successful,
+            Some("ThrottlingException") => Ending::Throttled,
+            Some(_) => Ending::Failed,
+        };
+        let slot = Slot { _alive: Arc::clone(facets), quota, caller, ending };
+        self.seen.by_address.insert(Arc::as_ptr(facets).addr(), slot);
+        (quota, caller, ending)
+    }
+
+    /// The number of the quota that a call draws on.
+    fn quota(&mut self, call: &Call) -> u32 {
+        let model = Model::parse_with(&call.model_id, &self.profiles);
+        let key = QuotaKey {
+            account: call.account.clone(),
+            region: call.region.clone(),
+            model: model.base.into(),
+            scope: model.scope,
+        };
+        *self.numbers.entry(key).or_insert_with(|| {
+            self.quotas.push(Quota { attempts: KeyAttempts::default(), active: Quota::IDLE });
+            u32::try_from(self.quotas.len() - 1).expect("fewer than 2^32 quotas")
+        })
+    }
+}
+
+/// One quota of a book.
+#[derive(Debug)]
+struct Quota {
+    attempts: KeyAttempts,
+    /// Its place among those with attempts in the open hour, or [`Quota::IDLE`].
+    active: u32,
+}
+
+impl Quota {
+    /// No attempt in the open hour.
+    const IDLE: u32 = u32::MAX;
 }
 
 /// The attempts of one quota.
@@ -301,32 +383,6 @@ struct Badness {
 impl Badness {
     /// By each of these the worst hours are kept.
     const MEASURES: [fn(&Badness) -> u64; 2] = [|hour| hour.throttled, |hour| hour.busiest_minute];
-
-    fn of(hour: &Unordered<'_>) -> Self {
-        let mut throttled = 0;
-        let mut minutes = [0u64; (UtcHour::SECONDS / UtcMinute::SECONDS) as usize];
-        for open in &*hour.attempts {
-            let attempt = hour.attempt(open);
-            throttled += u64::from(attempt.ending == Ending::Throttled);
-            let sum = &mut minutes[usize::from(open.second) / UtcMinute::SECONDS as usize];
-            *sum = sum.saturating_add(attempt.tokens.raw());
-        }
-        Badness { throttled, busiest_minute: minutes.into_iter().max().unwrap_or(0) }
-    }
-}
-
-/// The attempts of one quota in one hour, as they came.
-struct Unordered<'a> {
-    hour: UtcHour,
-    attempts: &'a mut [OpenAttempt],
-    values: &'a Packer,
-}
-
-impl Unordered<'_> {
-    fn attempt(&self, open: &OpenAttempt) -> Attempt {
-        let second = self.hour.start_seconds() + i64::from(open.second);
-        unpack(second, &mut Unpacker::new(self.values.from(open.values)))
-    }
 }
 
 /// Counts by kind of content, in the order of [`ContentKinds::NAMES`].
@@ -344,12 +400,11 @@ struct HourAttempts {
 }
 
 impl HourAttempts {
-    fn pack(hour: Unordered<'_>, badness: Badness) -> Self {
-        // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
-        hour.attempts.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+    /// Of ordered attempts.
+    fn pack(hour: UtcHour, attempts: &[&OpenAttempt], values: &Packer, badness: Badness) -> Self {
         let mut packer = Packer::default();
         let mut packed = HourAttempts {
-            count: hour.attempts.len() as u64,
+            count: attempts.len() as u64,
             badness,
             bytes: Box::default(),
             named: Box::default(),
@@ -357,9 +412,10 @@ impl HourAttempts {
             output_kinds: KindCounts::default(),
         };
         let mut throttles: BTreeMap<UtcMinute, Vec<ThrottledRequest>> = BTreeMap::new();
-        let mut previous = hour.hour.start_seconds();
-        for open in &*hour.attempts {
-            let attempt = hour.attempt(open);
+        let mut previous = hour.start_seconds();
+        for open in attempts {
+            let second = hour.start_seconds() + i64::from(open.second);
+            let attempt = unpack(second, &mut Unpacker::new(values.from(open.values)));
             packer.count((attempt.second - previous).unsigned_abs());
             previous = attempt.second;
             pack(&attempt, &mut packer);
@@ -467,22 +523,51 @@ fn unpack(second: i64, unpacker: &mut Unpacker<'_>) -> Attempt {
 }
 
 /// An hour that is being filled.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct OpenHour {
     hour: UtcHour,
-    numbers: BTreeMap<QuotaKey, u32>,
-    seen: FxHashMap<usize, Slot>,
-    /// By the address of the facets' call, which lives as long as the slot that it was read for.
-    numbers_by_call: FxHashMap<usize, u32>,
+    /// Its first second.
+    start: i64,
 }
 
-/// The strings of an invocation, read once an hour.
+/// Facets remembered from record to record, and from hour to hour.
+#[derive(Default, Debug)]
+struct SeenFacets {
+    by_address: FxHashMap<usize, Slot>,
+    /// By the address of the facets' call, which lives as long as the slot that it was read for.
+    quotas_by_call: FxHashMap<usize, u32>,
+}
+
+/// The strings of an invocation, read once.
 #[derive(Debug)]
 struct Slot {
     /// Keeps the address that the slot is found by from being given to other facets.
     _alive: Arc<Facets>,
-    number: u32,
+    quota: u32,
     caller: CallerId,
+    ending: Ending,
+}
+
+/// A quota with attempts in the open hour.
+#[derive(Debug)]
+struct OpenQuota {
+    quota: u32,
+    throttled: u64,
+    /// Raw tokens by minute.
+    minutes: [u64; (UtcHour::SECONDS / UtcMinute::SECONDS) as usize],
+}
+
+impl OpenQuota {
+    fn new(quota: u32) -> Self {
+        OpenQuota { quota, throttled: 0, minutes: [0; _] }
+    }
+
+    fn badness(&self) -> Badness {
+        Badness {
+            throttled: self.throttled,
+            busiest_minute: self.minutes.iter().copied().max().unwrap_or(0),
+        }
+    }
 }
 
 /// An attempt of the open hour; its values are packed apart, for it is many attempts.
@@ -491,8 +576,8 @@ struct OpenAttempt {
     request_id: RequestId,
     offset: u64,
     object: u32,
-    /// Of its quota.
-    number: u32,
+    /// The place of its quota among those with attempts in the hour.
+    active: u32,
     /// Where its values begin.
     values: usize,
     /// Of the hour.
@@ -509,53 +594,6 @@ impl OpenAttempt {
 
 /// Most facets remembered; a log whose every record has its own tags shares none of them.
 const SLOTS_MAX: usize = 1 << 14;
-
-impl OpenHour {
-    /// The number of the quota that a call draws on.
-    fn number(&mut self, call: &Call, profiles: &ProfileMap) -> u32 {
-        let model = Model::parse_with(&call.model_id, profiles);
-        let key = QuotaKey {
-            account: call.account.clone(),
-            region: call.region.clone(),
-            model: model.base.into(),
-            scope: model.scope,
-        };
-        let next = u32::try_from(self.numbers.len()).expect("fewer than 2^32 quotas in an hour");
-        *self.numbers.entry(key).or_insert(next)
-    }
-
-    /// The number of the quota, and the caller.
-    fn slot(
-        &mut self,
-        facets: &Arc<Facets>,
-        profiles: &ProfileMap,
-        tag: Option<&str>,
-        callers: &mut Callers,
-    ) -> (u32, CallerId) {
-        let address = Arc::as_ptr(facets).addr();
-        if let Some(slot) = self.seen.get(&address) {
-            return (slot.number, slot.caller);
-        }
-        if self.seen.len() == SLOTS_MAX {
-            self.seen.clear();
-            self.numbers_by_call.clear();
-        }
-        let call = Arc::as_ptr(&facets.call).addr();
-        let number = match self.numbers_by_call.get(&call) {
-            Some(&number) => number,
-            None => {
-                let number = self.number(&facets.call, profiles);
-                self.numbers_by_call.insert(call, number);
-                number
-            }
-        };
-        let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
-        let tag = tag.map(|(_, value)| Arc::from(&**value));
-        let caller = callers.intern(&Caller { identity: facets.identity.clone(), tag });
-        self.seen.insert(address, Slot { _alive: Arc::clone(facets), number, caller });
-        (number, caller)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -77,12 +77,13 @@ impl AttemptBook {
         let (attempts, values) = spare.unwrap_or_default();
         HourBook {
             hour,
+            start: hour.start_seconds(),
             profiles: Arc::clone(&self.profiles),
             tag: self.tag.clone(),
             callers: Callers::default(),
             numbers: BTreeMap::new(),
-            seen: FxHashMap::default(),
-            numbers_by_call: FxHashMap::default(),
+            quotas: Vec::new(),
+            seen: SeenFacets::default(),
             attempts,
             values,
         }
@@ -90,38 +91,40 @@ impl AttemptBook {
 
     /// Enters an hour that is complete, in place of what was there for it.
     pub fn close(&mut self, open: HourBook) {
-        let HourBook { hour, numbers, callers, mut attempts, mut values, .. } = open;
+        let HourBook { hour, callers, quotas, mut attempts, mut values, .. } = open;
         for kept in self.keys.values_mut() {
             kept.hours.remove(&hour);
         }
-        let mut keys: Vec<(u32, QuotaKey)> =
-            numbers.into_iter().map(|(key, number)| (number, key)).collect();
-        keys.sort_unstable_by_key(|(number, _)| *number);
-        attempts.sort_unstable_by_key(|attempt| attempt.number);
-        let of_keys = attempts.chunk_by_mut(|one, other| one.number == other.number);
+        let most = match self.keep {
+            Keep::All => None,
+            Keep::Worst(hours) => Some(hours + SPARE_HOURS),
+        };
+        // Most hours are not kept, and their attempts need not be put in order.
+        let is_kept: Vec<bool> = quotas
+            .iter()
+            .map(|quota| {
+                let kept = self.keys.entry(quota.key.clone()).or_default();
+                most.is_none_or(|most| kept.would_keep(hour, quota.badness(), most))
+            })
+            .collect();
+        let mut ordered: Vec<&OpenAttempt> =
+            attempts.iter().filter(|attempt| is_kept[attempt.quota as usize]).collect();
+        // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
+        ordered.sort_unstable_by(|a, b| (a.quota, a.order()).cmp(&(b.quota, b.order())));
         let mut known: FxHashMap<CallerId, CallerId> = FxHashMap::default();
-        // Each number was given with an attempt, and both are in its order.
-        for (attempts, (_, key)) in of_keys.zip(keys) {
-            let unordered = Unordered { hour, attempts, values: &values };
-            let badness = Badness::of(&unordered);
-            let kept = self.keys.entry(key).or_default();
-            let most = match self.keep {
-                Keep::All => None,
-                Keep::Worst(hours) => Some(hours + SPARE_HOURS),
-            };
-            // Most hours are not kept, and need not be put in order.
-            if most.is_some_and(|most| !kept.would_keep(hour, badness, most)) {
-                continue;
-            }
-            let mut packed = HourAttempts::pack(unordered, badness);
-            packed.bytes = packed.renumbered(hour, |id| {
+        for of_quota in ordered.chunk_by(|one, other| one.quota == other.quota) {
+            let quota = &quotas[of_quota[0].quota as usize];
+            let mut caller = |id| {
                 *known.entry(id).or_insert_with(|| self.callers.intern(callers.get(id)))
-            });
+            };
+            let packed = HourAttempts::pack(hour, of_quota, &values, quota.badness(), &mut caller);
+            let kept = self.keys.entry(quota.key.clone()).or_default();
             kept.hours.insert(hour, packed);
             if let Some(most) = most {
                 kept.keep_worst(most);
             }
         }
+        drop(ordered);
         attempts.clear();
         values.clear();
         self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push((attempts, values));
@@ -278,32 +281,6 @@ struct Badness {
 impl Badness {
     /// By each of these the worst hours are kept.
     const MEASURES: [fn(&Badness) -> u64; 2] = [|hour| hour.throttled, |hour| hour.busiest_minute];
-
-    fn of(hour: &Unordered<'_>) -> Self {
-        let mut throttled = 0;
-        let mut minutes = [0u64; (UtcHour::SECONDS / UtcMinute::SECONDS) as usize];
-        for open in &*hour.attempts {
-            let attempt = hour.attempt(open);
-            throttled += u64::from(attempt.ending == Ending::Throttled);
-            let sum = &mut minutes[usize::from(open.second) / UtcMinute::SECONDS as usize];
-            *sum = sum.saturating_add(attempt.tokens.raw());
-        }
-        Badness { throttled, busiest_minute: minutes.into_iter().max().unwrap_or(0) }
-    }
-}
-
-/// The attempts of one quota in one hour, as they came.
-struct Unordered<'a> {
-    hour: UtcHour,
-    attempts: &'a mut [OpenAttempt],
-    values: &'a Packer,
-}
-
-impl Unordered<'_> {
-    fn attempt(&self, open: &OpenAttempt) -> Attempt {
-        let second = self.hour.start_seconds() + i64::from(open.second);
-        unpack(second, &mut Unpacker::new(self.values.from(open.values)))
-    }
 }
 
 /// Counts by kind of content, in the order of [`ContentKinds::NAMES`].
@@ -321,12 +298,17 @@ struct HourAttempts {
 }
 
 impl HourAttempts {
-    fn pack(hour: Unordered<'_>, badness: Badness) -> Self {
-        // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
-        hour.attempts.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+    /// Of ordered attempts, with other numbers for their callers.
+    fn pack(
+        hour: UtcHour,
+        attempts: &[&OpenAttempt],
+        values: &Packer,
+        badness: Badness,
+        caller: &mut dyn FnMut(CallerId) -> CallerId,
+    ) -> Self {
         let mut packer = Packer::default();
         let mut packed = HourAttempts {
-            count: hour.attempts.len() as u64,
+            count: attempts.len() as u64,
             badness,
             bytes: Box::default(),
             named: Box::default(),
@@ -334,9 +316,11 @@ impl HourAttempts {
             output_kinds: KindCounts::default(),
         };
         let mut throttles: BTreeMap<UtcMinute, Vec<ThrottledRequest>> = BTreeMap::new();
-        let mut previous = hour.hour.start_seconds();
-        for open in &*hour.attempts {
-            let attempt = hour.attempt(open);
+        let mut previous = hour.start_seconds();
+        for open in attempts {
+            let second = hour.start_seconds() + i64::from(open.second);
+            let attempt = unpack(second, &mut Unpacker::new(values.from(open.values)));
+            let attempt = Attempt { caller: caller(attempt.caller), ..attempt };
             packer.count((attempt.second - previous).unsigned_abs());
             previous = attempt.second;
             pack(&attempt, &mut packer);
@@ -447,36 +431,64 @@ fn unpack(second: i64, unpacker: &mut Unpacker<'_>) -> Attempt {
 #[derive(Debug)]
 pub struct HourBook {
     hour: UtcHour,
+    /// Its first second.
+    start: i64,
     profiles: Arc<ProfileMap>,
     tag: Option<Arc<str>>,
     /// Those of this hour, numbered for themselves.
     callers: Callers,
+    /// By key; the numbers are those of `quotas`.
     numbers: BTreeMap<QuotaKey, u32>,
-    seen: FxHashMap<usize, Slot>,
-    /// By the address of the facets' call, which lives as long as the slot that it was read for.
-    numbers_by_call: FxHashMap<usize, u32>,
+    quotas: Vec<OpenQuota>,
+    seen: SeenFacets,
     attempts: Vec<OpenAttempt>,
     /// Their values, packed.
     values: Packer,
 }
 
-/// The strings of an invocation, read once an hour.
+/// Facets remembered from record to record.
+#[derive(Default, Debug)]
+struct SeenFacets {
+    by_address: FxHashMap<usize, Slot>,
+    /// By the address of the facets' call, which lives as long as the slot that it was read for.
+    quotas_by_call: FxHashMap<usize, u32>,
+}
+
+/// The strings of an invocation, read once.
 #[derive(Debug)]
 struct Slot {
     /// Keeps the address that the slot is found by from being given to other facets.
     _alive: Arc<Facets>,
-    number: u32,
+    quota: u32,
     caller: CallerId,
+    ending: Ending,
 }
 
-/// An attempt of the open hour; its values are packed apart, for it is many attempts.
+/// A quota in the hour.
+#[derive(Debug)]
+struct OpenQuota {
+    key: QuotaKey,
+    throttled: u64,
+    /// Raw tokens by minute.
+    minutes: [u64; (UtcHour::SECONDS / UtcMinute::SECONDS) as usize],
+}
+
+impl OpenQuota {
+    fn badness(&self) -> Badness {
+        Badness {
+            throttled: self.throttled,
+            busiest_minute: self.minutes.iter().copied().max().unwrap_or(0),
+        }
+    }
+}
+
+/// An attempt of the hour; its values are packed apart, for it is many attempts.
 #[derive(Debug)]
 struct OpenAttempt {
     request_id: RequestId,
     offset: u64,
     object: u32,
-    /// Of its quota.
-    number: u32,
+    quota: u32,
     /// Where its values begin.
     values: usize,
     /// Of the hour.
@@ -500,34 +512,65 @@ impl HourBook {
     /// # Panics
     /// If the invocation is of another hour: whoever sorted it is wrong.
     pub fn observe(&mut self, invocation: &Invocation) {
-        let second = invocation.timestamp.seconds;
         assert_eq!(UtcHour::of(invocation.timestamp), self.hour, "an attempt came to another hour");
-        let (number, caller) = self.slot(&invocation.facets);
-        let ending = if invocation.is_successful() {
-            Ending::Successful
-        } else if invocation.is_throttled() {
-            Ending::Throttled
-        } else {
-            Ending::Failed
+        let address = Arc::as_ptr(&invocation.facets).addr();
+        let (quota, caller, ending) = match self.seen.by_address.get(&address) {
+            Some(slot) => (slot.quota, slot.caller, slot.ending),
+            None => self.read(&invocation.facets),
         };
+        let second = invocation.timestamp.seconds;
+        // 0 … 3,599, as was checked.
+        let second_of_hour = (second - self.start) as u16;
+        let tokens = Tokens::of(invocation);
+        let open = &mut self.quotas[quota as usize];
+        open.throttled += u64::from(ending == Ending::Throttled);
+        let sum = &mut open.minutes[usize::from(second_of_hour) / UtcMinute::SECONDS as usize];
+        *sum = sum.saturating_add(tokens.raw());
         self.attempts.push(OpenAttempt {
             request_id: invocation.request_id.clone(),
             offset: invocation.offset,
             object: invocation.object,
-            number,
+            quota,
             values: self.values.len(),
-            // 0 … 3,599, as was checked.
-            second: (second - self.hour.start_seconds()) as u16,
+            second: second_of_hour,
             input_kinds: invocation.input_kinds,
             output_kinds: invocation.output_kinds,
         });
-        let tokens = Tokens::of(invocation);
         let attempt = Attempt { second, ending, tokens, latency_ms: invocation.latency_ms, caller };
         pack(&attempt, &mut self.values);
     }
 
+    /// The quota that a call draws on, who made it and how it ended.
+    #[cold]
+    fn read(&mut self, facets: &Arc<Facets>) -> (u32, CallerId, Ending) {
+        if self.seen.by_address.len() == SLOTS_MAX {
+            self.seen = SeenFacets::default();
+        }
+        let call = Arc::as_ptr(&facets.call).addr();
+        let quota = match self.seen.quotas_by_call.get(&call) {
+            Some(&quota) => quota,
+            None => {
+                let quota = self.quota(&facets.call);
+                self.seen.quotas_by_call.insert(call, quota);
+                quota
+            }
+        };
+        let tag = self.tag.as_deref();
+        let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
+        let tag = tag.map(|(_, value)| Arc::from(&**value));
+        let caller = self.callers.intern(&Caller { identity: facets.identity.clone(), tag });
+        let ending = match facets.error_code.as_deref() {
+            None => Ending::Successful,
+            Some("ThrottlingException") => Ending::Throttled,
+            Some(_) => Ending::Failed,
+        };
+        let slot = Slot { _alive: Arc::clone(facets), quota, caller, ending };
+        self.seen.by_address.insert(Arc::as_ptr(facets).addr(), slot);
+        (quota, caller, ending)
+    }
+
     /// The number of the quota that a call draws on.
-    fn number(&mut self, call: &Call) -> u32 {
+    fn quota(&mut self, call: &Call) -> u32 {
         let model = Model::parse_with(&call.model_id, &self.profiles);
         let key = QuotaKey {
             account: call.account.clone(),
@@ -535,34 +578,11 @@ impl HourBook {
             model: model.base.into(),
             scope: model.scope,
         };
-        let next = u32::try_from(self.numbers.len()).expect("fewer than 2^32 quotas in an hour");
-        *self.numbers.entry(key).or_insert(next)
-    }
-
-    /// The number of the quota, and the caller.
-    fn slot(&mut self, facets: &Arc<Facets>) -> (u32, CallerId) {
-        let address = Arc::as_ptr(facets).addr();
-        if let Some(slot) = self.seen.get(&address) {
-            return (slot.number, slot.caller);
-        }
-        if self.seen.len() == SLOTS_MAX {
-            self.seen.clear();
-            self.numbers_by_call.clear();
-        }
-        let call = Arc::as_ptr(&facets.call).addr();
-        let number = match self.numbers_by_call.get(&call) {
-            Some(&number) => number,
-            None => {
-                let number = self.number(&facets.call);
-                self.numbers_by_call.insert(call, number);
-                number
-            }
-        };
-        let tag = self.tag.as_ref().and_then(|tag| facets.tags.iter().find(|(name, _)| **name == **tag));
-        let tag = tag.map(|(_, value)| Arc::from(&**value));
-        let caller = self.callers.intern(&Caller { identity: facets.identity.clone(), tag });
-        self.seen.insert(address, Slot { _alive: Arc::clone(facets), number, caller });
-        (number, caller)
+        let next = u32::try_from(self.quotas.len()).expect("fewer than 2^32 quotas in an hour");
+        *self.numbers.entry(key).or_insert_with_key(|key| {
+            self.quotas.push(OpenQuota { key: key.clone(), throttled: 0, minutes: [0; _] });
+            next
+        })
     }
 }
 

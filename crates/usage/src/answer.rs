@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use borehole_record::{ContentKinds, Timestamp, UtcDay, UtcHour, UtcMinute};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::buckets::{BucketCount, SpreadId};
+use crate::buckets::{BucketCount, Scratch, SpreadId};
 use crate::coverage::{CoverageId, CoverageSpan, HourRange, MinuteRange, intersect};
 use crate::figures::{
     Burst, CrossRegion, DayFigures, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads, Ratio,
@@ -37,7 +37,8 @@ pub(crate) const OTHER_MODELS: &str = "__other__";
 pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[CoverageSpan]) -> Figures {
     let hours: Vec<(UtcHour, &KeptHour)> = totals.kept_hours().collect();
     let cells = hours.iter().map(|&(hour, kept)| Member { hour, group: 0, cell: kept.totals() });
-    let everything = gather(&cells.collect::<Vec<_>>(), totals.bucket_counts());
+    let mut scratch = Scratch::default();
+    let everything = gather(&cells.collect::<Vec<_>>(), totals.bucket_counts(&mut scratch));
 
     // A minute is active in the totals if and only if a counted record, not left out as an outlier, is in it.
     let minutes = &everything.timeline.minutes;
@@ -80,7 +81,7 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
             .map(|(key, members)| {
                 let texts = key.iter().map(|&id| desk.names.text(id).map(str::to_owned));
                 let key = by.iter().cloned().zip(texts).collect();
-                let buckets = totals.group_bucket_counts(&members.groups());
+                let buckets = totals.group_bucket_counts(&members.groups(), &mut scratch);
                 desk.group(key, &gather(&members.cells, buckets))
             })
             .collect(),

@@ -158,7 +158,7 @@ impl Measures {
 
 /// Whoever knows the rates.
 pub trait ChargeRules: Send + Sync {
-    /// The rates of a base model at a time.
+    /// The rates of a base model at a time; they hold from the start of a UTC day to its end.
     fn charge(&self, base_model: &str, at: Timestamp) -> Charge;
 }
 

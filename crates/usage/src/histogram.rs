@@ -16,6 +16,9 @@ pub(crate) const VALUE_MAX: u64 = 1 << 40;
 /// Buckets per power of two above the exact part: what 3 significant digits need.
 const HALF: u64 = 1 << 10;
 
+/// How many buckets there are: one more than the number of the last, that of 2^40.
+pub(crate) const BUCKETS: u16 = 30 * HALF as u16 + HALF as u16 + 1;
+
 /// The number of the bucket that holds a value; buckets are numbered without holes from 0.
 #[must_use]
 pub(crate) fn bucket_index(value: u64) -> u16 {
@@ -49,7 +52,10 @@ pub(crate) struct Extent {
 impl Extent {
     /// Adds one value.
     pub(crate) fn record(&mut self, value: u64) {
-        self.merge(&Extent { count: 1, min: value, max: value, sum: u128::from(value) });
+        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.sum += u128::from(value);
     }
 
     /// Adds all values of `other`.
@@ -155,7 +161,7 @@ mod tests {
     fn recorded_values(values: &[u64]) -> (Extent, Vec<BucketCount>) {
         let mut extent = Extent::default();
         values.iter().for_each(|&value| extent.record(value));
-        let mut buckets = values.iter().map(|&value| (SpreadId::named(0).bucket(value), 1)).collect();
+        let mut buckets = values.iter().map(|&value| (SpreadId::named(0).bucket(bucket_index(value)), 1)).collect();
         combine(&mut buckets);
         (extent, buckets)
     }
@@ -172,6 +178,7 @@ mod tests {
         assert_eq!(bucket_lowest(bucket_index(25_008)), 25_008);
         assert_eq!(scale.highest_equivalent(24_992), 25_007);
         assert_eq!(bucket_index(2_047) + 1, bucket_index(2_048));
+        assert_eq!(bucket_index(u64::MAX) + 1, BUCKETS);
     }
 
     #[test]

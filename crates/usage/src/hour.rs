@@ -7,21 +7,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use borehole_record::{
-    Call, Facets, Invocation, Model, RequestId, Scope, Timestamp, UtcDay, UtcHour, UtcMinute, identity,
-};
+use borehole_record::{ContentKinds, Invocation, RequestId, UtcDay, UtcHour, UtcMinute};
 use rustc_hash::FxHashMap;
 
-use crate::buckets::{self, BucketCount};
-use crate::charge::{Charge, Measures};
+use crate::charge::Measures;
 use crate::coverage::CoverageId;
 use crate::figures::ListedRequest;
 use crate::listing::Listing;
-use crate::names::{NameId, Names, Renaming};
-use crate::packed::{Packer, Unpacker};
+use crate::names::{NameId, Names, UsedNames};
+use crate::packed::Unpacker;
 use crate::question::{Dimension, FilterReason, Question};
-use crate::series::{Load, SealedSeries, Series};
-use crate::sums::{Labels, Sums};
+use crate::reading::{Readings, Slot};
+use crate::series::Seconds;
+use crate::strand::{self, Observed, Row, Strand, Tables};
+use crate::sums::Ending;
 use crate::unknowns::{PackedUnknowns, Unknowns};
 
 /// What became of an invocation.
@@ -36,19 +35,60 @@ pub enum Outcome {
 /// An open hour: all that is asked about the records of one UTC hour, second by second.
 ///
 /// Merging is associative and commutative, and an empty summary is its identity. One [`Question`] must be used
-/// for all the summaries of a run.
+/// for all the summaries of a run. One summary can take one hour after the other ([`HourSummary::begin`]): what it
+/// read from strings, and its memory, serve the next hour too.
 #[derive(Clone, Debug)]
 pub struct HourSummary {
     hour: UtcHour,
     names: Names,
-    totals: Cell,
+    readings: Readings,
+    /// Whether the rates of the hour have been found.
+    is_charged: bool,
+    /// Whether the totals are the sum of the groups: where each record is in one group that has everything.
+    derives_totals: bool,
+    /// Numbers of cells; the totals have none, for they are always cell 0.
     groups: FxHashMap<Box<[NameId]>, u32>,
-    /// By the numbers in `groups`.
     cells: Vec<Cell>,
+    strands: Vec<Strand>,
+    /// By cell and inference Region.
+    strand_numbers: FxHashMap<(u32, NameId), u32>,
+    routes: Vec<Route>,
+    /// Those that a slot alone does not decide.
+    route_numbers: FxHashMap<(u32, Branch), u32>,
     tally: Tally,
+    /// By [`FilterReason`], in its order.
+    filtered: [u64; FilterReason::ALL.len()],
     unknowns: Unknowns,
     listing: Listing,
-    seen: SeenFacets,
+    tables: Tables,
+    /// Emptied, to be used again.
+    spare_rows: Vec<Vec<Row>>,
+}
+
+/// One group (or the totals) in an open hour: its strands.
+#[derive(Clone, Default, Debug)]
+struct Cell {
+    strands: Vec<u32>,
+}
+
+/// The number of the totals in [`HourSummary::cells`].
+const TOTALS: u32 = 0;
+
+/// Where the records of a slot go, all of them or those of one branch.
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    slot: u32,
+    strand: u32,
+    /// Records that went here and are not yet under their labels.
+    count: u64,
+}
+
+/// What decides a record's group beside its strings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+struct Branch {
+    minute: Option<u8>,
+    /// By its bit in [`ContentKinds`].
+    kind: Option<u8>,
 }
 
 /// How the records of some hours ended.
@@ -86,13 +126,21 @@ impl HourSummary {
         HourSummary {
             hour,
             names: Names::default(),
-            totals: Cell::default(),
+            readings: Readings::default(),
+            is_charged: false,
+            derives_totals: false,
             groups: FxHashMap::default(),
-            cells: Vec::new(),
+            cells: vec![Cell::default()],
+            strands: Vec::new(),
+            strand_numbers: FxHashMap::default(),
+            routes: Vec::new(),
+            route_numbers: FxHashMap::default(),
             tally: Tally::default(),
+            filtered: Default::default(),
             unknowns: Unknowns::default(),
             listing: Listing::default(),
-            seen: SeenFacets::default(),
+            tables: Tables::default(),
+            spare_rows: Vec::new(),
         }
     }
 
@@ -100,6 +148,26 @@ impl HourSummary {
     #[must_use]
     pub fn hour(&self) -> UtcHour {
         self.hour
+    }
+
+    /// Begins another hour; records that were not sealed are dropped.
+    pub fn begin(&mut self, hour: UtcHour) {
+        self.hour = hour;
+        self.is_charged = false;
+        self.readings.begin(&mut self.names);
+        self.groups.clear();
+        self.cells.clear();
+        self.cells.push(Cell::default());
+        let rows = self.strands.drain(..).map(Strand::into_rows);
+        self.spare_rows.extend(rows.filter(|rows| rows.capacity() > 0));
+        self.spare_rows.truncate(SPARE_ROWS_MAX);
+        self.strand_numbers.clear();
+        self.routes.clear();
+        self.route_numbers.clear();
+        self.tally = Tally::default();
+        self.filtered = Default::default();
+        self.unknowns = Unknowns::default();
+        self.listing = Listing::default();
     }
 
     /// Adds one invocation of this hour; `coverage` says which source's gaps apply to it.
@@ -112,46 +180,44 @@ impl HourSummary {
         if question.is_out_of_range(time) {
             return self.filter(FilterReason::TimeRange);
         }
-        let slot = self.seen.slot(&invocation.facets, question, self.hour, &mut self.names);
-        let facets = &self.seen.slots[slot as usize];
-        if let Some(reason) = facets.refused {
+        let number = match self.readings.find(&invocation.facets) {
+            Some(number) if self.is_charged => number,
+            _ => self.read(question, invocation),
+        };
+        let charge = *self.readings.charge(number);
+        let slot = self.readings.slot(number);
+        if let Some(reason) = slot.refused {
             return self.filter(reason);
         }
-        let labels = facets.labels;
-        let measures = Measures::of(&facets.charge, invocation);
-        self.listing.observe(question, invocation, &facets.model.base, measures.prompt);
-        self.unknowns.observe(facets.unruled_model, facets.unresolved_profile);
+        slot.counted += 1;
+        let (ending, route, totals_route) = (slot.ending, slot.route, slot.totals_route);
 
         let is_outlier = question.is_outlier(time);
-        let is_successful = invocation.is_successful();
-        let is_known = invocation.input_tokens.is_known() && invocation.output_tokens.is_known();
-        self.tally.counted += 1;
         self.tally.outliers += u64::from(is_outlier);
         self.tally.no_request_id += u64::from(invocation.request_id == RequestId::Missing);
-        self.tally.counts_lost += u64::from(invocation.payload_lost && is_successful && !is_known);
+        if invocation.payload_lost && ending == Ending::Successful {
+            let is_known = invocation.input_tokens.is_known() && invocation.output_tokens.is_known();
+            self.tally.counts_lost += u64::from(!is_known);
+        }
+        let measures = Measures::of(&charge, invocation);
+        if question.list.is_some() {
+            let base_model = self.readings.base_model(number);
+            self.listing.observe(question, invocation, base_model, measures.prompt);
+        }
 
-        let second = (!is_outlier || question.include_outliers).then_some(self.second_of_hour(invocation));
-        let observed = Observed {
-            invocation,
-            measures,
-            labels,
-            placed_load: second.map(|second| (second, load_of(invocation, measures))),
-            coverage,
-        };
-        self.totals.observe(&observed, true);
-
+        let has_place = !is_outlier || question.include_outliers;
+        let second = if has_place { self.second_of_hour(invocation) } else { Seconds::NONE };
+        let observed = Observed::new(invocation, measures, ending, second, coverage);
+        if !self.derives_totals {
+            let route = if totals_route == Slot::NOT_YET { self.totals_route(number) } else { totals_route };
+            self.give(&observed, route);
+        }
         if !question.by.is_empty() {
-            let by_minute = question.by.contains(&Dimension::Minute);
-            let minute = by_minute.then(|| (self.second_of_hour(invocation) / 60) as u8);
-            let kinds = invocation.input_kinds.union(invocation.output_kinds);
-            if question.by.contains(&Dimension::ContentKind) && !kinds.is_empty() {
-                for kind in kinds.names() {
-                    let cell = self.cell(question, Route { slot, minute, kind: Some(kind) });
-                    cell.observe(&observed, !by_minute);
-                }
+            // A slot has a route of its own where nothing of the record decides its group.
+            if route != Slot::NOT_YET {
+                self.give(&observed, route);
             } else {
-                let cell = self.cell(question, Route { slot, minute, kind: None });
-                cell.observe(&observed, !by_minute);
+                self.branch(question, &observed, number);
             }
         }
         Outcome::Counted
@@ -161,44 +227,85 @@ impl HourSummary {
     ///
     /// # Panics
     /// If the hours differ: whoever paired them is wrong.
-    pub fn merge(&mut self, other: HourSummary) {
+    pub fn merge(&mut self, mut other: HourSummary) {
         assert_eq!(other.hour, self.hour, "summaries of two hours were merged");
+        self.count_under_names();
+        other.count_under_names();
+        self.derives_totals |= other.derives_totals;
         let renaming = self.names.rename(other.names.texts());
-        self.totals.merge(&other.totals, &renaming);
-        for (key, &index) in &other.groups {
-            let own = self.cell_index(renaming.of_key(key));
-            self.cells[own as usize].merge(&other.cells[index as usize], &renaming);
+        // By the numbers of the other's cells.
+        let mut cells = vec![TOTALS; other.cells.len()];
+        for (key, &cell) in &other.groups {
+            cells[cell as usize] = self.cell(renaming.of_key(key));
+        }
+        let mut keys = vec![(TOTALS, NameId::ABSENT); other.strands.len()];
+        for (&(cell, region), &strand) in &other.strand_numbers {
+            keys[strand as usize] = (cells[cell as usize], renaming.of(region));
+        }
+        for (strand, (cell, region)) in other.strands.into_iter().zip(keys) {
+            let own = self.strand(cell, region, strand.keeps_spreads());
+            self.strands[own as usize].merge(strand, &renaming, &mut self.tables);
         }
         self.tally.merge(&other.tally);
+        for (own, more) in self.filtered.iter_mut().zip(other.filtered) {
+            *own += more;
+        }
         self.unknowns.merge(&other.unknowns, &renaming);
         self.listing.merge(other.listing);
     }
 
     /// Ends the hour: what remains is small, and enough for every figure.
     #[must_use]
-    pub fn seal(self) -> SealedHour {
-        let (names, renaming) = self.names.into_sorted();
-        let groups = self.groups.iter();
-        let mut groups: Vec<SealedGroup> = groups
-            .map(|(key, &index)| SealedGroup {
-                key: renaming.of_key(key),
-                cell: self.cells[index as usize].pack(&renaming),
-            })
-            .collect();
+    pub fn seal(mut self) -> SealedHour {
+        self.finish()
+    }
+
+    /// Ends the hour as [`HourSummary::seal`] does; [`HourSummary::begin`] makes room for another one.
+    #[must_use]
+    pub fn finish(&mut self) -> SealedHour {
+        self.count_under_names();
+        self.strands.iter_mut().for_each(Strand::finish);
+
+        let mut used = UsedNames::none(&self.names);
+        self.groups.keys().flatten().for_each(|&name| used.insert(name));
+        self.strands.iter().flat_map(|strand| strand.sums.names()).for_each(|name| used.insert(name));
+        self.unknowns.names().for_each(|name| used.insert(name));
+        let (names, renaming) = self.names.sorted(&used);
+
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for (key, &cell) in &self.groups {
+            let strands = self.cells[cell as usize].strands.iter();
+            let strands: Vec<&Strand> = strands.map(|&strand| &self.strands[strand as usize]).collect();
+            let cell = strand::pack(&strands, &renaming, &mut self.tables);
+            groups.push(SealedGroup { key: renaming.of_key(key), cell });
+        }
         groups.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let of_totals: Vec<&Strand> = if self.derives_totals {
+            self.strands.iter().collect()
+        } else {
+            let strands = self.cells[TOTALS as usize].strands.iter();
+            strands.map(|&strand| &self.strands[strand as usize]).collect()
+        };
+        let totals = strand::pack(&of_totals, &renaming, &mut self.tables);
+        let mut tally = std::mem::take(&mut self.tally);
+        for (reason, count) in FilterReason::ALL.into_iter().zip(self.filtered) {
+            if count > 0 {
+                tally.filtered.insert(reason.as_str(), count);
+            }
+        }
         SealedHour {
             hour: self.hour,
             names,
-            totals: self.totals.pack(&renaming),
+            totals,
             groups: groups.into_boxed_slice(),
-            tally: self.tally,
+            tally,
             unknowns: self.unknowns.packed(&renaming),
-            listing: self.listing.into_rows(),
+            listing: std::mem::take(&mut self.listing).into_rows(),
         }
     }
 
     fn filter(&mut self, reason: FilterReason) -> Outcome {
-        *self.tally.filtered.entry(reason.as_str()).or_default() += 1;
+        self.filtered[reason as usize] += 1;
         Outcome::Filtered(reason)
     }
 
@@ -207,249 +314,146 @@ impl HourSummary {
         (invocation.timestamp.seconds - self.hour.start_seconds()) as u16
     }
 
-    fn cell(&mut self, question: &Question, route: Route) -> &mut Cell {
-        if let Some(&index) = self.seen.routes.get(&route) {
-            return &mut self.cells[index as usize];
+    /// The slot of an invocation whose facets may be new, or whose hour is.
+    #[cold]
+    fn read(&mut self, question: &Question, invocation: &Invocation) -> u32 {
+        if !self.is_charged {
+            self.is_charged = true;
+            self.readings.charge_at(question, self.hour);
+            let in_no_group_or_many = |dimension: &Dimension| {
+                // Groups by minute keep no distributions.
+                matches!(dimension, Dimension::ContentKind | Dimension::Minute)
+            };
+            self.derives_totals = !question.by.is_empty() && !question.by.iter().any(in_no_group_or_many);
         }
-        let mut key = self.seen.slots[route.slot as usize].key.clone();
+        if let Some(number) = self.readings.find(&invocation.facets) {
+            return number;
+        }
+        if self.readings.is_full() {
+            self.count_under_names();
+            self.routes.clear();
+            self.route_numbers.clear();
+            self.readings.forget_facets();
+        }
+        self.readings.read(&invocation.facets, question, &mut self.names)
+    }
+
+    fn give(&mut self, observed: &Observed<'_>, route: u32) {
+        let route = &mut self.routes[route as usize];
+        route.count += 1;
+        self.strands[route.strand as usize].observe(observed, &mut self.tables);
+    }
+
+    /// Adds an invocation to its group, or to its groups, where its slot has no route.
+    fn branch(&mut self, question: &Question, observed: &Observed<'_>, slot: u32) {
+        let invocation = observed.invocation();
+        let by_minute = question.by.contains(&Dimension::Minute);
+        let minute = by_minute.then(|| (self.second_of_hour(invocation) / 60) as u8);
+        let by_kind = question.by.contains(&Dimension::ContentKind);
+        let kinds = invocation.input_kinds.union(invocation.output_kinds);
+        if by_kind && !kinds.is_empty() {
+            for kind in 0..ContentKinds::NAMES.len() as u8 {
+                if kinds.0 >> kind & 1 == 1 {
+                    let route = self.route(question, slot, Branch { minute, kind: Some(kind) });
+                    self.give(observed, route);
+                }
+            }
+        } else {
+            let route = self.route(question, slot, Branch { minute, kind: None });
+            if !by_minute && !by_kind {
+                self.readings.slot(slot).route = route;
+            }
+            self.give(observed, route);
+        }
+    }
+
+    fn route(&mut self, question: &Question, slot: u32, branch: Branch) -> u32 {
+        if let Some(&route) = self.route_numbers.get(&(slot, branch)) {
+            return route;
+        }
+        let hour_start = self.hour.start_seconds();
+        let facets = self.readings.slot(slot);
+        let region = facets.labels.inference_region;
+        let mut key = facets.key.clone();
         for (part, dimension) in key.iter_mut().zip(&question.by) {
             match dimension {
+                Dimension::Hour => *part = self.names.intern(&self.hour.to_string()),
+                Dimension::Day => {
+                    let day = UtcDay(hour_start.div_euclid(UtcDay::SECONDS));
+                    *part = self.names.intern(&day.to_string());
+                }
                 Dimension::Minute => {
-                    let first_minute = self.hour.start_seconds() / UtcMinute::SECONDS;
-                    let minute = route.minute.map(|minute| UtcMinute(first_minute + i64::from(minute)));
+                    let first_minute = hour_start / UtcMinute::SECONDS;
+                    let minute = branch.minute.map(|minute| UtcMinute(first_minute + i64::from(minute)));
                     *part = self.names.intern_optional(minute.map(|minute| minute.to_string()).as_deref());
                 }
-                Dimension::ContentKind => *part = self.names.intern_optional(route.kind),
+                Dimension::ContentKind => {
+                    let kind = branch.kind.map(|kind| ContentKinds::NAMES[usize::from(kind)]);
+                    *part = self.names.intern_optional(kind);
+                }
                 _ => {}
             }
         }
-        let index = self.cell_index(key);
-        self.seen.routes.insert(route, index);
-        &mut self.cells[index as usize]
+        let cell = self.cell(key);
+        let strand = self.strand(cell, region, branch.minute.is_none());
+        let route = self.add_route(slot, strand);
+        self.route_numbers.insert((slot, branch), route);
+        route
     }
 
-    fn cell_index(&mut self, key: Box<[NameId]>) -> u32 {
+    #[cold]
+    fn totals_route(&mut self, slot: u32) -> u32 {
+        let region = self.readings.slot(slot).labels.inference_region;
+        let strand = self.strand(TOTALS, region, true);
+        let route = self.add_route(slot, strand);
+        self.readings.slot(slot).totals_route = route;
+        route
+    }
+
+    fn add_route(&mut self, slot: u32, strand: u32) -> u32 {
+        self.routes.push(Route { slot, strand, count: 0 });
+        u32::try_from(self.routes.len() - 1).expect("fewer than 2^32 groups in an hour")
+    }
+
+    fn cell(&mut self, key: Box<[NameId]>) -> u32 {
         *self.groups.entry(key).or_insert_with(|| {
             self.cells.push(Cell::default());
             u32::try_from(self.cells.len() - 1).expect("fewer than 2^32 groups in an hour")
         })
     }
-}
 
-/// One counted invocation, as every cell that it belongs to sees it.
-struct Observed<'a> {
-    invocation: &'a Invocation,
-    measures: Measures,
-    labels: Labels,
-    /// Its second of the hour and what it adds there; `None` where its time is left out of every series.
-    placed_load: Option<(u16, Load)>,
-    coverage: CoverageId,
-}
-
-/// What an invocation adds to its second. A failed one is an attempt, and no more.
-fn load_of(invocation: &Invocation, measures: Measures) -> Load {
-    if !invocation.is_successful() {
-        return Load { attempts: 1, ..Load::default() };
+    fn strand(&mut self, cell: u32, region: NameId, keeps_spreads: bool) -> u32 {
+        *self.strand_numbers.entry((cell, region)).or_insert_with(|| {
+            let number = u32::try_from(self.strands.len()).expect("fewer than 2^32 groups in an hour");
+            let rows = self.spare_rows.pop().unwrap_or_default();
+            self.strands.push(Strand::new(region, keeps_spreads, rows));
+            self.cells[cell as usize].strands.push(number);
+            number
+        })
     }
-    let [input, output] = [invocation.input_tokens, invocation.output_tokens];
-    Load {
-        attempts: 1,
-        tokens: input.get().unwrap_or(0).saturating_add(output.get().unwrap_or(0)),
-        settled: measures.settled.unwrap_or(0),
-        reserved: measures.reserved.unwrap_or(0),
-    }
-}
 
-/// One group (or the totals) in one hour.
-#[derive(Clone, Default, Debug)]
-struct Cell {
-    sums: Sums,
-    series: Series,
-    /// Ascending, each once; nearly always one.
-    coverage: Vec<CoverageId>,
-}
-
-impl Cell {
-    /// Adds one invocation.
-    fn observe(&mut self, observed: &Observed<'_>, keep_spreads: bool) {
-        self.sums.observe(observed.invocation, observed.measures, observed.labels, keep_spreads);
-        if let Some((second, load)) = observed.placed_load {
-            self.series.observe(second, load);
+    /// Counts what went by each route and slot under the names of its facets.
+    fn count_under_names(&mut self) {
+        for route in &mut self.routes {
+            let slot = self.readings.slot(route.slot);
+            let count = std::mem::take(&mut route.count);
+            if count > 0 {
+                self.strands[route.strand as usize].sums.count(count, slot.ending, slot.labels);
+            }
         }
-        self.cover(observed.coverage);
-    }
-
-    fn merge(&mut self, other: &Cell, renaming: &Renaming) {
-        self.sums.merge(&other.sums, renaming);
-        self.series.merge(&other.series);
-        other.coverage.iter().for_each(|&id| self.cover(id));
-    }
-
-    fn cover(&mut self, id: CoverageId) {
-        if let Err(position) = self.coverage.binary_search(&id) {
-            self.coverage.insert(position, id);
+        for number in 0..self.readings.count() {
+            let counted = std::mem::take(&mut self.readings.slot(number).counted);
+            if counted > 0 {
+                self.tally.counted += counted;
+                let (unruled_model, unresolved_profile) = self.readings.unknowns(number);
+                self.unknowns.count(unruled_model, unresolved_profile, counted);
+            }
         }
     }
-
-    fn pack(&self, renaming: &Renaming) -> Box<[u8]> {
-        let mut packer = Packer::default();
-        self.sums.pack(renaming, &mut packer);
-        CoverageId::pack(&self.coverage, &mut packer);
-        self.series.seal().pack(&mut packer);
-        buckets::pack(self.sums.bucket_counts(renaming), &mut packer);
-        packer.finish()
-    }
 }
 
-/// The strings of one [`Facets`], read once.
-#[derive(Clone, Debug)]
-struct Slot {
-    /// Keeps the address that the slot is found by from being given to other facets.
-    _alive: Arc<Facets>,
-    model: Arc<Model>,
-    refused: Option<FilterReason>,
-    /// The parts of the group's key that the facets and the hour decide; the others are absent.
-    key: Box<[NameId]>,
-    labels: Labels,
-    /// The rates of the model in this hour.
-    charge: Charge,
-    /// The model of a successful request without a rate; else absent.
-    unruled_model: NameId,
-    /// The application profile where no map resolves it; else absent.
-    unresolved_profile: NameId,
-}
-
-/// What decides an invocation's group.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Route {
-    slot: u32,
-    minute: Option<u8>,
-    kind: Option<&'static str>,
-}
-
-/// From the address of an invocation's facets to its group, so that a record costs two look-ups of integers
-/// and no string is read twice.
-#[derive(Clone, Default, Debug)]
-struct SeenFacets {
-    by_address: FxHashMap<usize, u32>,
-    slots: Vec<Slot>,
-    routes: FxHashMap<Route, u32>,
-    /// By the address of the facets' call, which lives as long as the slot that it was read for.
-    models: FxHashMap<usize, CalledModel>,
-}
-
-/// The model of a call, and its rates in this hour.
-#[derive(Clone, Debug)]
-struct CalledModel {
-    model: Arc<Model>,
-    charge: Charge,
-}
-
-impl CalledModel {
-    fn read(call: &Call, question: &Question, hour: UtcHour) -> Self {
-        let model = Model::parse_with(&call.model_id, &question.profiles);
-        // Rules change with the day: an hour has one of each.
-        let start = Timestamp { seconds: hour.start_seconds(), nanos: 0 };
-        let charge = question.charges.charge(&model.base, question.charges_at.unwrap_or(start));
-        CalledModel { model: Arc::new(model), charge }
-    }
-}
-
-/// Most facets remembered. A log whose every record has its own tags shares none: remembering them all would
-/// keep an hour's strings alive for nothing. At some 300 bytes each this is 5 MB an open hour.
-const SLOTS_MAX: usize = 1 << 14;
-
-impl SeenFacets {
-    fn slot(&mut self, facets: &Arc<Facets>, question: &Question, hour: UtcHour, names: &mut Names) -> u32 {
-        let address = Arc::as_ptr(facets).addr();
-        if let Some(&slot) = self.by_address.get(&address) {
-            return slot;
-        }
-        if self.slots.len() == SLOTS_MAX {
-            *self = SeenFacets::default();
-        }
-        let slot = self.slots.len() as u32;
-        let call = Arc::as_ptr(&facets.call).addr();
-        let called =
-            self.models.entry(call).or_insert_with(|| CalledModel::read(&facets.call, question, hour));
-        self.slots.push(Slot::read(facets, called, question, hour, names));
-        self.by_address.insert(address, slot);
-        slot
-    }
-}
-
-impl Slot {
-    fn read(
-        facets: &Arc<Facets>,
-        called: &CalledModel,
-        question: &Question,
-        hour: UtcHour,
-        names: &mut Names,
-    ) -> Slot {
-        let model = &called.model;
-        let refused = question.filter.refuses(facets, &model.base);
-        let absent =
-            Labels { error: NameId::ABSENT, stop_reason: NameId::ABSENT, inference_region: NameId::ABSENT };
-        let mut slot = Slot {
-            _alive: Arc::clone(facets),
-            model: Arc::clone(model),
-            refused,
-            key: Box::default(),
-            labels: absent,
-            charge: called.charge,
-            unruled_model: NameId::ABSENT,
-            unresolved_profile: NameId::ABSENT,
-        };
-        // Only names of counted records are interned: a sealed hour holds no string that no figure needs.
-        if refused.is_some() {
-            return slot;
-        }
-        slot.key =
-            question.by.iter().map(|dimension| key_part(dimension, facets, model, hour, names)).collect();
-        slot.labels.error = names.intern_optional(facets.error_code.as_deref());
-        slot.labels.inference_region = names.intern_optional(facets.inference_region.as_deref());
-        if facets.error_code.is_none() {
-            slot.labels.stop_reason = names.intern_optional(facets.stop_reason.as_deref());
-        }
-        if model.scope == Scope::ApplicationProfile {
-            // What it lacks is a model, not a rate of its own: it is named once, under what helps.
-            slot.unresolved_profile = names.intern(&model.base);
-        } else if slot.charge.burndown.is_none() && facets.error_code.is_none() {
-            slot.unruled_model = names.intern(&model.base);
-        }
-        slot
-    }
-}
-
-fn key_part(
-    dimension: &Dimension,
-    facets: &Facets,
-    model: &Model,
-    hour: UtcHour,
-    names: &mut Names,
-) -> NameId {
-    let caller = || facets.identity.as_deref().map(identity::caller).unwrap_or_default();
-    match dimension {
-        Dimension::Account => names.intern_optional(facets.account.as_deref()),
-        Dimension::Region => names.intern_optional(facets.region.as_deref()),
-        Dimension::Model => names.intern(&model.base),
-        Dimension::Scope => names.intern(model.scope.as_str()),
-        Dimension::Identity => names.intern_optional(facets.identity.as_deref()),
-        Dimension::Role => names.intern_optional(caller().role),
-        Dimension::Session => names.intern_optional(caller().session),
-        Dimension::Operation => names.intern_optional(facets.operation.as_deref()),
-        Dimension::Error => names.intern_optional(facets.error_code.as_deref()),
-        Dimension::InferenceRegion => names.intern_optional(facets.inference_region.as_deref()),
-        Dimension::Tag(key) => {
-            let tag = facets.tags.iter().find(|(name, _)| **name == **key);
-            names.intern_optional(tag.map(|(_, value)| &**value))
-        }
-        Dimension::Hour => names.intern(&hour.to_string()),
-        Dimension::Day => names.intern(&UtcDay(hour.start_seconds().div_euclid(UtcDay::SECONDS)).to_string()),
-        // The record itself decides these: see `HourSummary::cell`.
-        Dimension::ContentKind | Dimension::Minute => NameId::ABSENT,
-    }
-}
+/// Strands whose memory for rows is kept from one hour to the next.
+const SPARE_ROWS_MAX: usize = 1 << 12;
 
 /// A finished hour: sums, minutes and sparse histograms by group, and the seconds at its edges, packed.
 ///
@@ -528,11 +532,15 @@ impl SealedHour {
     }
 
     pub(crate) fn totals_cell(&self) -> SealedCell<'_> {
-        SealedCell(&self.totals)
+        SealedCell::read(&self.totals)
+    }
+
+    pub(crate) fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     pub(crate) fn group_cells(&self) -> impl Iterator<Item = (&[NameId], SealedCell<'_>)> {
-        self.groups.iter().map(|group| (&*group.key, SealedCell(&group.cell)))
+        self.groups.iter().map(|group| (&*group.key, SealedCell::read(&group.cell)))
     }
 
     pub(crate) fn unknowns(&self) -> &PackedUnknowns {
@@ -544,28 +552,24 @@ impl SealedHour {
     }
 }
 
-/// A cell of a sealed hour: sums, coverage, series, buckets.
+/// A cell of a sealed hour, packed; [`strand::pack`] writes it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SealedCell<'a>(&'a [u8]);
-
-impl SealedCell<'_> {
-    pub(crate) fn unpack(self) -> UnpackedCell {
-        let mut unpacker = Unpacker::new(self.0);
-        let mut sums = Sums::default();
-        sums.absorb(&mut unpacker);
-        let coverage = CoverageId::unpack(&mut unpacker);
-        let series = SealedSeries::unpack(&mut unpacker);
-        let buckets = buckets::unpack(&mut unpacker).collect();
-        UnpackedCell { sums, coverage, series, buckets }
-    }
+pub(crate) struct SealedCell<'a> {
+    /// What is the same under any names: the sums that are kept by none, coverage, series.
+    pub(crate) plain: &'a [u8],
+    /// The sums that are kept by name.
+    pub(crate) named: &'a [u8],
+    /// A list of buckets.
+    pub(crate) buckets: &'a [u8],
 }
 
-/// What [`Cell::pack`] wrote, under the same names.
-pub(crate) struct UnpackedCell {
-    /// All but the buckets.
-    pub(crate) sums: Sums,
-    pub(crate) coverage: Vec<CoverageId>,
-    pub(crate) series: SealedSeries,
-    /// Ascending.
-    pub(crate) buckets: Vec<BucketCount>,
+impl<'a> SealedCell<'a> {
+    fn read(bytes: &'a [u8]) -> Self {
+        let mut unpacker = Unpacker::new(bytes);
+        let length = unpacker.count();
+        let plain = unpacker.bytes(length as usize);
+        let length = unpacker.count();
+        let named = unpacker.bytes(length as usize);
+        SealedCell { plain, named, buckets: unpacker.rest() }
+    }
 }

@@ -7,11 +7,11 @@
 
 use crate::coverage::CoverageId;
 use crate::figures::ListedRequest;
-use crate::hour::{Tally, UnpackedCell};
+use crate::hour::{SealedCell, Tally};
 use crate::names::Renaming;
 use crate::packed::{Packer, Unpacker};
 use crate::series::SealedSeries;
-use crate::sums::{Counters, Sums};
+use crate::sums::{Counters, Sums, rename_named};
 use crate::unknowns::PackedUnknowns;
 
 /// One hour in the totals.
@@ -28,15 +28,26 @@ pub(crate) struct KeptHour {
 #[derive(Default)]
 pub(crate) struct CellsPacker {
     packer: Packer,
+    /// Reused: a length comes before what it is the length of.
+    cell: Packer,
 }
 
 impl CellsPacker {
-    /// Writes the next cell: the totals first, then each group with its number.
-    pub(crate) fn cell(&mut self, group: Option<u32>, cell: Packer) {
-        let cell = cell.finish();
+    /// Writes the next cell under other names: the totals first, then each group with its number.
+    pub(crate) fn cell(&mut self, group: Option<u32>, plain: &[u8], named: &[u8], renaming: &Renaming) {
+        self.cell.clear();
+        self.cell.count(plain.len() as u64);
+        // What is kept by no name is the same under any.
+        self.cell.bytes(plain);
+        rename_named(&mut Unpacker::new(named), renaming, &mut self.cell);
         group.into_iter().for_each(|group| self.packer.count(u64::from(group)));
-        self.packer.count(cell.len() as u64);
-        self.packer.bytes(&cell);
+        self.packer.count(self.cell.len() as u64);
+        self.packer.bytes(self.cell.from(0));
+    }
+
+    /// Writes the next cell of a sealed hour, but for its buckets.
+    pub(crate) fn sealed_cell(&mut self, group: Option<u32>, cell: SealedCell<'_>, renaming: &Renaming) {
+        self.cell(group, cell.plain, cell.named, renaming);
     }
 
     /// The hour that these are all cells of.
@@ -73,27 +84,35 @@ impl KeptHour {
     }
 }
 
-/// One group (or the totals) in one hour: sums, sources, series.
+/// One group (or the totals) in one hour.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeptCell<'a>(&'a [u8]);
+pub(crate) struct KeptCell<'a> {
+    /// Sums that are kept by no name, sources, series.
+    pub(crate) plain: &'a [u8],
+    /// Sums that are kept by name.
+    pub(crate) named: &'a [u8],
+}
 
 impl<'a> KeptCell<'a> {
     fn next(unpacker: &mut Unpacker<'a>) -> Self {
         let length = unpacker.count();
-        KeptCell(unpacker.bytes(length as usize))
+        let mut cell = Unpacker::new(unpacker.bytes(length as usize));
+        let length = cell.count();
+        KeptCell { plain: cell.bytes(length as usize), named: cell.rest() }
     }
 
     /// Counted records, without unpacking the rest.
     pub(crate) fn attempted(self) -> u64 {
         let mut counters = Counters::default();
-        counters.absorb(&mut Unpacker::new(self.0));
+        counters.absorb(&mut Unpacker::new(self.plain));
         counters.attempted
     }
 
     /// Adds the sums and the coverage, and gives the series.
     pub(crate) fn absorb_into(self, sums: &mut Sums, coverage: &mut Vec<CoverageId>) -> SealedSeries {
-        let mut unpacker = Unpacker::new(self.0);
-        sums.absorb(&mut unpacker);
+        sums.absorb_named(&mut Unpacker::new(self.named));
+        let mut unpacker = Unpacker::new(self.plain);
+        sums.absorb_plain(&mut unpacker);
         for id in CoverageId::unpack(&mut unpacker) {
             if let Err(position) = coverage.binary_search(&id) {
                 coverage.insert(position, id);
@@ -101,25 +120,4 @@ impl<'a> KeptCell<'a> {
         }
         SealedSeries::unpack(&mut unpacker)
     }
-
-    /// The same cell under other names.
-    pub(crate) fn renamed(self, renaming: &Renaming) -> Packer {
-        let mut unpacker = Unpacker::new(self.0);
-        let mut sums = Sums::default();
-        sums.absorb(&mut unpacker);
-        let mut packer = Packer::default();
-        sums.pack(renaming, &mut packer);
-        // What follows the sums has no names.
-        packer.bytes(unpacker.rest());
-        packer
-    }
-}
-
-/// What is kept of a sealed cell, under other names; its buckets stay behind.
-pub(crate) fn kept_cell(cell: &UnpackedCell, renaming: &Renaming) -> Packer {
-    let mut packer = Packer::default();
-    cell.sums.pack(renaming, &mut packer);
-    CoverageId::pack(&cell.coverage, &mut packer);
-    cell.series.pack(&mut packer);
-    packer
 }

@@ -33,12 +33,15 @@ mod coverage;
 
 mod answer;
 mod buckets;
+mod dense;
 mod histogram;
 mod kept;
 mod listing;
 mod names;
 pub mod packed;
+mod reading;
 mod series;
+mod strand;
 mod sums;
 mod unknowns;
 

@@ -21,6 +21,8 @@ impl NameId {
 pub(crate) struct Names {
     ids: FxHashMap<Arc<str>, NameId>,
     texts: Vec<Arc<str>>,
+    /// The ids by text, of those that there were when it was last asked for.
+    order: Vec<NameId>,
 }
 
 impl Names {
@@ -43,7 +45,7 @@ impl Names {
             Some(&id) => id,
             None => self.insert(Arc::clone(text)),
         };
-        Renaming { ids: texts.iter().map(intern).collect() }
+        Renaming { ids: Some(texts.iter().map(intern).collect()) }
     }
 
     /// The texts, by id.
@@ -68,16 +70,26 @@ impl Names {
         self.texts.iter().map(|text| text.len() + entry).sum()
     }
 
-    /// The texts in the order of their bytes, and the ids that this order gives them.
-    pub(crate) fn into_sorted(self) -> (Box<[Arc<str>]>, Renaming) {
-        let mut order: Vec<u32> = (0..self.texts.len() as u32).collect();
-        order.sort_unstable_by(|&a, &b| self.texts[a as usize].cmp(&self.texts[b as usize]));
-        let mut ids = vec![NameId::ABSENT; order.len()];
-        for (rank, &old) in order.iter().enumerate() {
-            ids[old as usize] = NameId(rank as u32);
+    /// Those of the texts that are used, in the order of their bytes, and the ids that this order gives them.
+    pub(crate) fn sorted(&mut self, used: &UsedNames) -> (Box<[Arc<str>]>, Renaming) {
+        if self.order.len() < self.texts.len() {
+            let new = self.order.len() as u32..self.texts.len() as u32;
+            self.order.extend(new.map(NameId));
+            // A stable sort: nearly all are in order already, from the hours before.
+            self.order.sort_by(|a, b| self.texts[a.0 as usize].cmp(&self.texts[b.0 as usize]));
         }
-        let texts = order.iter().map(|&old| Arc::clone(&self.texts[old as usize])).collect();
-        (texts, Renaming { ids })
+        let mut ids = vec![NameId::ABSENT; self.texts.len()];
+        let mut texts = Vec::with_capacity(used.count);
+        for &id in self.order.iter().filter(|&&id| used.holds(id)) {
+            ids[id.0 as usize] = NameId(texts.len() as u32);
+            texts.push(Arc::clone(&self.texts[id.0 as usize]));
+        }
+        (texts.into_boxed_slice(), Renaming { ids: Some(ids) })
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.texts.len()
     }
 
     fn insert(&mut self, text: Arc<str>) -> NameId {
@@ -88,16 +100,49 @@ impl Names {
     }
 }
 
+/// Which names of a table something was counted under.
+#[derive(Debug)]
+pub(crate) struct UsedNames {
+    is_used: Vec<bool>,
+    count: usize,
+}
+
+impl UsedNames {
+    /// None of this table.
+    pub(crate) fn none(names: &Names) -> Self {
+        UsedNames { is_used: vec![false; names.len()], count: 0 }
+    }
+
+    /// Adds one; the absent value is none.
+    pub(crate) fn insert(&mut self, id: NameId) {
+        if id != NameId::ABSENT && !self.is_used[id.0 as usize] {
+            self.is_used[id.0 as usize] = true;
+            self.count += 1;
+        }
+    }
+
+    fn holds(&self, id: NameId) -> bool {
+        self.is_used[id.0 as usize]
+    }
+}
+
 /// From the ids of one table to those of another.
 #[derive(Debug)]
 pub(crate) struct Renaming {
-    ids: Vec<NameId>,
+    /// By the id in the one table; nothing where it is the same table.
+    ids: Option<Vec<NameId>>,
 }
 
 impl Renaming {
+    /// To the same table.
+    pub(crate) const NONE: Renaming = Renaming { ids: None };
+
     /// The id in the other table; the absent value stays absent.
     pub(crate) fn of(&self, id: NameId) -> NameId {
-        if id == NameId::ABSENT { id } else { self.ids[id.0 as usize] }
+        match &self.ids {
+            Some(ids) if id != NameId::ABSENT => ids[id.0 as usize],
+            _ => id,
+        }
     }
 
     /// A whole key in the other table.

@@ -5,7 +5,7 @@
 //! spelling, so equal contents are equal bytes. Absent: lengths, tags, versions; bytes never come from outside.
 
 /// Writes integers.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Packer {
     bytes: Vec<u8>,
 }

@@ -226,6 +226,16 @@ pub enum FilterReason {
 }
 
 impl FilterReason {
+    /// All, in their order.
+    pub(crate) const ALL: [FilterReason; 6] = [
+        FilterReason::TimeRange,
+        FilterReason::Model,
+        FilterReason::Region,
+        FilterReason::Account,
+        FilterReason::Identity,
+        FilterReason::Operation,
+    ];
+
     /// The word of the report.
     #[must_use]
     pub fn as_str(self) -> &'static str {

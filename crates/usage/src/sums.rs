@@ -1,18 +1,29 @@
 //! What a group adds up, whatever the minute: requests, tokens, errors, payloads, distributions.
 //!
-//! In: invocations, or the packed sums of other hours. Out: integers and sparse histograms. Always: adding is
-//! associative and commutative, and packed sums are a function of what was added, not of its order. Histogram
-//! buckets are packed apart from the rest: see `buckets`. Absent: time (see `series`) and every quotient.
+//! In: invocations, or the packed sums of other hours. Out: integers. Always: adding is associative and
+//! commutative, and packed sums are a function of what was added, not of its order; what is kept by name is packed
+//! apart, so that the rest can be copied where names change. Absent: histogram buckets (see `buckets`), time (see
+//! `series`) and every quotient.
 
-use borehole_record::{ContentKinds, Invocation};
+use borehole_record::{ContentKinds, Count, Invocation};
 use rustc_hash::FxHashMap;
 
-use crate::buckets::{BucketCount, BucketId, SpreadId};
 use crate::charge::Measures;
 use crate::figures::{HIGH_TOKEN_THRESHOLD, SMALL_INPUT_END};
 use crate::histogram::Extent;
 use crate::names::{NameId, Renaming};
 use crate::packed::{Packer, Unpacker};
+
+/// How an attempt ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    /// Without an error code.
+    Successful,
+    /// Refused for quota.
+    Throttled,
+    /// With any other error code.
+    Failed,
+}
 
 /// The strings of an invocation that its sums are kept by.
 #[derive(Clone, Copy, Debug)]
@@ -120,71 +131,74 @@ pub(crate) struct Sums {
     pub(crate) inference: FxHashMap<NameId, InferenceSums>,
     /// In the order of [`SPREAD_NAMES`]; made when the first value comes, never where none are kept.
     pub(crate) spreads: Option<Box<[Extent; SPREAD_NAMES.len()]>>,
-    /// Of all distributions, those of inference Regions too; only in an open hour, since they are packed apart.
-    buckets: FxHashMap<BucketId, u64>,
+    /// The status that came last, and how often since another did: nearly all are the same one.
+    latest_status: (u16, u64),
 }
 
-impl Sums {
-    /// Counts one invocation; its values go into distributions where `keep_spreads`.
-    pub(crate) fn observe(
-        &mut self,
-        invocation: &Invocation,
-        measures: Measures,
-        labels: Labels,
-        keep_spreads: bool,
-    ) {
-        let counters = &mut self.counters;
-        counters.attempted += 1;
-        counters.throttled += u64::from(invocation.is_throttled());
-        counters.large_input += u64::from(invocation.input_large);
-        counters.large_output += u64::from(invocation.output_large);
-        counters.large_either += u64::from(invocation.input_large || invocation.output_large);
-        for (is_large, bytes) in [
-            (invocation.input_large, invocation.input_bytes),
-            (invocation.output_large, invocation.output_bytes),
-        ] {
-            counters.large_bytes += if is_large { u128::from(bytes.get().unwrap_or(0)) } else { 0 };
-        }
-        let kinds = invocation.input_kinds.union(invocation.output_kinds).0;
-        for (bit, count) in self.content.iter_mut().enumerate() {
-            *count += u64::from(kinds >> bit & 1);
-        }
-        if invocation.http_status != 0 {
-            *self.status.entry(invocation.http_status).or_default() += 1;
-        }
-        if labels.inference_region != NameId::ABSENT {
-            self.inference.entry(labels.inference_region).or_default().requests += 1;
-        }
-        if labels.error == NameId::ABSENT {
-            self.observe_success(invocation, measures, labels, keep_spreads);
-        } else {
-            *self.errors.entry(labels.error).or_default() += 1;
-            self.counters.error_input += u128::from(invocation.input_tokens.get().unwrap_or(0));
-            self.counters.error_output += u128::from(invocation.output_tokens.get().unwrap_or(0));
-        }
-    }
+/// The values of a successful request that have distributions, in the order of [`SPREAD_NAMES`].
+pub(crate) type Values = [Option<u64>; SPREAD_NAMES.len()];
 
-    fn observe_success(
-        &mut self,
-        invocation: &Invocation,
-        measures: Measures,
-        labels: Labels,
-        keep_spreads: bool,
-    ) {
+/// The values of an invocation.
+pub(crate) fn values_of(invocation: &Invocation, measures: Measures) -> Values {
+    [
+        invocation.input_tokens.get(),
+        invocation.output_tokens.get(),
+        measures.prompt,
+        invocation.latency_ms.get(),
+        invocation.first_byte_ms.get(),
+        invocation.input_bytes.get(),
+        invocation.output_bytes.get(),
+    ]
+}
+
+/// The positions in [`SPREAD_NAMES`] of what inference Regions have distributions of, too.
+pub(crate) const LATENCY: usize = 3;
+pub(crate) const FIRST_BYTE: usize = 4;
+
+impl Sums {
+    /// Adds what one invocation does not share with others of the same strings; these are for [`Sums::count`].
+    pub(crate) fn observe(&mut self, invocation: &Invocation, measures: Measures, ending: Ending) {
         let counters = &mut self.counters;
-        let prompt = measures.prompt;
-        counters.successful += 1;
-        if let Some(input) = invocation.input_tokens.get() {
+        let (input_large, output_large) = (invocation.input_large, invocation.output_large);
+        if input_large || output_large {
+            counters.large_either += 1;
+            counters.large_input += u64::from(input_large);
+            counters.large_output += u64::from(output_large);
+            for (is_large, bytes) in
+                [(input_large, invocation.input_bytes), (output_large, invocation.output_bytes)]
+            {
+                counters.large_bytes += if is_large { u128::from(bytes.get().unwrap_or(0)) } else { 0 };
+            }
+        }
+        let mut kinds = invocation.input_kinds.union(invocation.output_kinds).0 & ALL_KINDS;
+        while kinds != 0 {
+            self.content[kinds.trailing_zeros() as usize] += 1;
+            kinds &= kinds - 1;
+        }
+        if invocation.http_status == self.latest_status.0 {
+            self.latest_status.1 += 1;
+        } else {
+            self.count_status();
+            self.latest_status = (invocation.http_status, 1);
+        }
+        let counters = &mut self.counters;
+        let [input, output] = [invocation.input_tokens, invocation.output_tokens].map(Count::get);
+        if ending != Ending::Successful {
+            counters.error_input += u128::from(input.unwrap_or(0));
+            counters.error_output += u128::from(output.unwrap_or(0));
+            return;
+        }
+        if let Some(input) = input {
             counters.input_known += 1;
             counters.input += u128::from(input);
             counters.small_by_input += u64::from(input < SMALL_INPUT_END);
             counters.high_by_input += u64::from(input > HIGH_TOKEN_THRESHOLD);
         }
-        if let Some(prompt) = prompt {
+        if let Some(prompt) = measures.prompt {
             counters.prompt += u128::from(prompt);
             counters.high_by_prompt += u64::from(prompt > HIGH_TOKEN_THRESHOLD);
         }
-        if let Some(output) = invocation.output_tokens.get() {
+        if let Some(output) = output {
             counters.output_known += 1;
             counters.output += u128::from(output);
         }
@@ -198,34 +212,60 @@ impl Sums {
         }
         counters.cache_read += u128::from(invocation.cache_read_tokens.get().unwrap_or(0));
         counters.cache_write += u128::from(invocation.cache_write_tokens.get().unwrap_or(0));
-        if labels.stop_reason != NameId::ABSENT {
-            *self.stop_reasons.entry(labels.stop_reason).or_default() += 1;
-        }
-        if !keep_spreads {
+    }
+
+    /// Adds the values of a successful request to the distributions.
+    pub(crate) fn spread(&mut self, values: &Values) {
+        if self.spreads.is_none() && values.iter().all(Option::is_none) {
             return;
         }
-        let latency = invocation.latency_ms.get();
-        let first_byte = invocation.first_byte_ms.get();
-        let values = [
-            invocation.input_tokens.get(),
-            invocation.output_tokens.get(),
-            prompt,
-            latency,
-            first_byte,
-            invocation.input_bytes.get(),
-            invocation.output_bytes.get(),
-        ];
-        if values.iter().any(Option::is_some) {
-            let spreads = self.spreads.get_or_insert_default();
-            for (position, (spread, value)) in spreads.iter_mut().zip(values).enumerate() {
-                record(spread, SpreadId::named(position), value, &mut self.buckets);
+        for (spread, value) in self.spreads.get_or_insert_default().iter_mut().zip(values) {
+            if let Some(value) = *value {
+                spread.record(value);
             }
         }
-        let region = labels.inference_region;
-        if let Some(inference) = self.inference.get_mut(&region) {
-            record(&mut inference.latency, SpreadId::latency(region), latency, &mut self.buckets);
-            record(&mut inference.first_byte, SpreadId::first_byte(region), first_byte, &mut self.buckets);
+    }
+
+    /// Counts so many invocations that ended like this, under these labels.
+    pub(crate) fn count(&mut self, invocations: u64, ending: Ending, labels: Labels) {
+        self.counters.attempted += invocations;
+        match ending {
+            Ending::Successful => self.counters.successful += invocations,
+            Ending::Throttled => self.counters.throttled += invocations,
+            Ending::Failed => {}
         }
+        for (counts, label) in
+            [(&mut self.errors, labels.error), (&mut self.stop_reasons, labels.stop_reason)]
+        {
+            if label != NameId::ABSENT {
+                *counts.entry(label).or_default() += invocations;
+            }
+        }
+        if labels.inference_region != NameId::ABSENT {
+            self.inference.entry(labels.inference_region).or_default().requests += invocations;
+        }
+    }
+
+    /// Ends the adding of invocations that all ran in this Region: its distributions are those of all of them.
+    pub(crate) fn finish(&mut self, inference_region: NameId) {
+        self.count_status();
+        if let (Some(sums), Some(spreads)) = (self.inference.get_mut(&inference_region), &self.spreads) {
+            sums.latency = spreads[LATENCY];
+            sums.first_byte = spreads[FIRST_BYTE];
+        }
+    }
+
+    fn count_status(&mut self) {
+        let (status, count) = std::mem::take(&mut self.latest_status);
+        // 0 where none was logged.
+        if status != 0 && count > 0 {
+            *self.status.entry(status).or_default() += count;
+        }
+    }
+
+    /// The names that something is counted under.
+    pub(crate) fn names(&self) -> impl Iterator<Item = NameId> {
+        self.errors.keys().chain(self.stop_reasons.keys()).chain(self.inference.keys()).copied()
     }
 
     /// Adds `other`, whose names are renamed to ours.
@@ -254,24 +294,13 @@ impl Sums {
                 own.merge(more);
             }
         }
-        for (&bucket, &count) in &other.buckets {
-            *self.buckets.entry(bucket.renamed(renaming)).or_default() += count;
-        }
+        debug_assert_eq!(other.latest_status.1, 0, "sums are finished before they are merged");
     }
 
-    /// The buckets under new names, ascending.
-    pub(crate) fn bucket_counts(&self, renaming: &Renaming) -> Vec<BucketCount> {
-        let counts = self.buckets.iter().map(|(bucket, &count)| (bucket.renamed(renaming), count));
-        let mut counts: Vec<BucketCount> = counts.collect();
-        counts.sort_unstable();
-        counts
-    }
-
-    /// Writes all but the buckets under new names; equal sums under equal names give equal bytes.
-    pub(crate) fn pack(&self, renaming: &Renaming, packer: &mut Packer) {
+    /// Writes what is kept by no name; equal sums give equal bytes.
+    pub(crate) fn pack_plain(&self, packer: &mut Packer) {
         self.counters.pack(packer);
         packer.sparse(&self.content.map(u128::from));
-        pack_names(&self.errors, renaming, packer);
         packer.count(self.status.len() as u64);
         let mut status: Vec<_> = self.status.iter().collect();
         status.sort_unstable();
@@ -279,6 +308,15 @@ impl Sums {
             packer.count(u64::from(code));
             packer.count(count);
         }
+        packer.count(u64::from(self.spreads.is_some()));
+        for spread in self.spreads.iter().flat_map(|spreads| spreads.iter()) {
+            spread.pack(packer);
+        }
+    }
+
+    /// Writes what is kept by name, under new names; equal sums under equal names give equal bytes.
+    pub(crate) fn pack_named(&self, renaming: &Renaming, packer: &mut Packer) {
+        pack_names(&self.errors, renaming, packer);
         pack_names(&self.stop_reasons, renaming, packer);
         packer.count(self.inference.len() as u64);
         let mut inference: Vec<_> =
@@ -290,23 +328,28 @@ impl Sums {
             sums.latency.pack(packer);
             sums.first_byte.pack(packer);
         }
-        packer.count(u64::from(self.spreads.is_some()));
-        for spread in self.spreads.iter().flat_map(|spreads| spreads.iter()) {
-            spread.pack(packer);
-        }
     }
 
-    /// Adds what [`Sums::pack`] wrote, under the same names.
-    pub(crate) fn absorb(&mut self, unpacker: &mut Unpacker<'_>) {
+    /// Adds what [`Sums::pack_plain`] wrote.
+    pub(crate) fn absorb_plain(&mut self, unpacker: &mut Unpacker<'_>) {
         self.counters.absorb(unpacker);
         for (own, more) in self.content.iter_mut().zip(unpacker.sparse::<{ ContentKinds::NAMES.len() }>()) {
             *own += u64::try_from(more).expect("packed from this very type");
         }
-        absorb_names(&mut self.errors, unpacker);
         for _ in 0..unpacker.count() {
             let code = unpacker.count() as u16;
             *self.status.entry(code).or_default() += unpacker.count();
         }
+        if unpacker.count() == 1 {
+            for spread in self.spreads.get_or_insert_default().iter_mut() {
+                spread.absorb(unpacker);
+            }
+        }
+    }
+
+    /// Adds what [`Sums::pack_named`] wrote, under the same names.
+    pub(crate) fn absorb_named(&mut self, unpacker: &mut Unpacker<'_>) {
+        absorb_names(&mut self.errors, unpacker);
         absorb_names(&mut self.stop_reasons, unpacker);
         for _ in 0..unpacker.count() {
             let id = NameId(unpacker.count() as u32);
@@ -315,30 +358,56 @@ impl Sums {
             own.latency.absorb(unpacker);
             own.first_byte.absorb(unpacker);
         }
-        if unpacker.count() == 1 {
-            for spread in self.spreads.get_or_insert_default().iter_mut() {
-                spread.absorb(unpacker);
-            }
-        }
     }
 }
 
-fn record(extent: &mut Extent, spread: SpreadId, value: Option<u64>, buckets: &mut FxHashMap<BucketId, u64>) {
-    if let Some(value) = value {
-        extent.record(value);
-        *buckets.entry(spread.bucket(value)).or_default() += 1;
+/// The bits of the kinds that have names.
+const ALL_KINDS: u16 = (1 << ContentKinds::NAMES.len()) - 1;
+
+/// Writes what was packed by name under new names.
+pub(crate) fn rename_named(unpacker: &mut Unpacker<'_>, renaming: &Renaming, packer: &mut Packer) {
+    rename_names(unpacker, renaming, packer);
+    rename_names(unpacker, renaming, packer);
+    let mut inference: Vec<(NameId, InferenceSums)> = (0..unpacker.count())
+        .map(|_| {
+            let id = renaming.of(NameId(unpacker.count() as u32));
+            let mut sums = InferenceSums { requests: unpacker.count(), ..InferenceSums::default() };
+            sums.latency.absorb(unpacker);
+            sums.first_byte.absorb(unpacker);
+            (id, sums)
+        })
+        .collect();
+    inference.sort_unstable_by_key(|&(id, _)| id);
+    packer.count(inference.len() as u64);
+    for (id, sums) in inference {
+        packer.count(u64::from(id.0));
+        packer.count(sums.requests);
+        sums.latency.pack(packer);
+        sums.first_byte.pack(packer);
+    }
+}
+
+fn rename_names(unpacker: &mut Unpacker<'_>, renaming: &Renaming, packer: &mut Packer) {
+    let mut counts: Vec<(NameId, u64)> = (0..unpacker.count())
+        .map(|_| (renaming.of(NameId(unpacker.count() as u32)), unpacker.count()))
+        .collect();
+    counts.sort_unstable();
+    pack_sorted(&counts, packer);
+}
+
+fn pack_sorted(counts: &[(NameId, u64)], packer: &mut Packer) {
+    packer.count(counts.len() as u64);
+    for &(id, count) in counts {
+        packer.count(u64::from(id.0));
+        packer.count(count);
     }
 }
 
 /// Writes counts by name under new names, in their order.
 pub(crate) fn pack_names(counts: &FxHashMap<NameId, u64>, renaming: &Renaming, packer: &mut Packer) {
-    packer.count(counts.len() as u64);
     let mut counts: Vec<_> = counts.iter().map(|(&id, &count)| (renaming.of(id), count)).collect();
     counts.sort_unstable();
-    for (id, count) in counts {
-        packer.count(u64::from(id.0));
-        packer.count(count);
-    }
+    pack_sorted(&counts, packer);
 }
 
 /// Adds what [`pack_names`] wrote, under the same names.

@@ -11,12 +11,13 @@ use borehole_record::UtcHour;
 use rustc_hash::FxHashMap;
 
 use crate::answer;
-use crate::buckets::{BucketCount, Buckets, combine};
+use crate::buckets::{self, BucketCount, Buckets, Scratch, combine};
 use crate::coverage::CoverageSpan;
 use crate::figures::Figures;
 use crate::hour::{SealedCell, SealedHour, Tally};
-use crate::kept::{CellsPacker, KeptHour, kept_cell};
-use crate::names::{NameId, Names, Renaming};
+use crate::kept::{CellsPacker, KeptHour};
+use crate::names::{NameId, Names};
+use crate::packed::Packer;
 use crate::question::Question;
 
 /// The sealed hours of a run, or of one worker's part of it.
@@ -31,6 +32,7 @@ pub struct Totals {
     buckets: Buckets,
     /// Of each group, by its number.
     group_buckets: Vec<Buckets>,
+    scratch: Scratch,
 }
 
 impl Totals {
@@ -48,7 +50,10 @@ impl Totals {
     pub fn insert(&mut self, hour: SealedHour) {
         let name = hour.hour();
         assert!(!self.hours.contains_key(&name), "hour {name} is inserted a second time");
-        let kept = self.keep(hour, Buckets::add);
+        let (kept, lists) = self.keep(hour);
+        for (group, list) in lists {
+            buckets_of(&mut self.buckets, &mut self.group_buckets, group).add(&list, &mut self.scratch);
+        }
         self.hours.insert(name, kept);
     }
 
@@ -62,14 +67,32 @@ impl Totals {
     pub fn replace(&mut self, old: SealedHour, new: SealedHour) {
         let name = old.hour();
         assert_eq!(new.hour(), name, "an hour is replaced by another one");
-        match self.hours.remove(&name) {
-            Some(inserted) => {
-                let removed = self.keep(old, Buckets::subtract);
-                assert!(removed == inserted, "what is replaced is not what was inserted for hour {name}");
+        let Some(inserted) = self.hours.remove(&name) else {
+            assert!(old.is_empty(), "hour {name} was never inserted and cannot be replaced");
+            self.insert(new);
+            return;
+        };
+        let (removed, mut old_lists) = self.keep(old);
+        let (kept, mut new_lists) = self.keep(new);
+        self.hours.insert(name, kept);
+        // A stray changes the totals and one group: what is equal before and after need not be touched.
+        old_lists.sort_unstable_by_key(|&(group, _)| group);
+        new_lists.sort_unstable_by_key(|&(group, _)| group);
+        let is_in = |lists: &[GroupList], group, list: &[u8]| {
+            let position = lists.binary_search_by_key(&group, |&(group, _)| group);
+            position.is_ok_and(|position| *lists[position].1 == *list)
+        };
+        for (group, list) in &old_lists {
+            if !is_in(&new_lists, *group, list) {
+                buckets_of(&mut self.buckets, &mut self.group_buckets, *group).subtract(list, &mut self.scratch);
             }
-            None => assert!(old.is_empty(), "hour {name} was never inserted and cannot be replaced"),
         }
-        self.insert(new);
+        assert!(removed == inserted, "what is replaced is not what was inserted for hour {name}");
+        for (group, list) in &new_lists {
+            if !is_in(&old_lists, *group, list) {
+                buckets_of(&mut self.buckets, &mut self.group_buckets, *group).add(list, &mut self.scratch);
+            }
+        }
     }
 
     /// Adds the hours of `other`; no hour may be in both.
@@ -83,21 +106,20 @@ impl Totals {
         for (key, &number) in &other.groups {
             numbers[number as usize] = self.group(renaming.of_key(key));
         }
-        let renamed = |buckets: &Buckets| {
-            let mut counts = buckets.counts();
-            rename(&mut counts, &renaming);
-            counts
-        };
-        self.buckets.add(&renamed(&other.buckets));
+        let scratch = &mut self.scratch;
+        let more = other.buckets.renamed(&renaming, scratch);
+        self.buckets.add(&more, scratch);
         for (&number, buckets) in numbers.iter().zip(&other.group_buckets) {
-            self.group_buckets[number as usize].add(&renamed(buckets));
+            let more = buckets.renamed(&renaming, scratch);
+            self.group_buckets[number as usize].add(&more, scratch);
         }
         for (name, hour) in other.hours {
             assert!(!self.hours.contains_key(&name), "hour {name} is on both sides of a merge");
             let mut cells = CellsPacker::default();
-            cells.cell(None, hour.totals().renamed(&renaming));
+            let totals = hour.totals();
+            cells.cell(None, totals.plain, totals.named, &renaming);
             for (number, cell) in hour.groups() {
-                cells.cell(Some(numbers[number as usize]), cell.renamed(&renaming));
+                cells.cell(Some(numbers[number as usize]), cell.plain, cell.named, &renaming);
             }
             let unknowns = hour.unknowns.renamed(&renaming);
             self.hours.insert(name, cells.finish(hour.tally, unknowns, hour.listing.into_vec()));
@@ -154,13 +176,13 @@ impl Totals {
     }
 
     /// The buckets of the totals, ascending.
-    pub(crate) fn bucket_counts(&self) -> Vec<BucketCount> {
-        self.buckets.counts()
+    pub(crate) fn bucket_counts(&self, scratch: &mut Scratch) -> Vec<BucketCount> {
+        self.buckets.counts(scratch)
     }
 
     /// The buckets of these groups together, ascending.
-    pub(crate) fn group_bucket_counts(&self, numbers: &[u32]) -> Vec<BucketCount> {
-        let counts = numbers.iter().map(|&number| self.group_buckets[number as usize].counts());
+    pub(crate) fn group_bucket_counts(&self, numbers: &[u32], scratch: &mut Scratch) -> Vec<BucketCount> {
+        let counts = numbers.iter().map(|&number| self.group_buckets[number as usize].counts(scratch));
         // Only folded models are many groups in one.
         let mut counts: Vec<BucketCount> = counts.flatten().collect();
         if numbers.len() > 1 {
@@ -169,24 +191,26 @@ impl Totals {
         counts
     }
 
-    /// What is kept of an hour; its buckets are added to ours, or subtracted.
-    fn keep(&mut self, hour: SealedHour, change: fn(&mut Buckets, &[BucketCount])) -> KeptHour {
+    /// What is kept of an hour, and the lists of its buckets, under our names.
+    fn keep(&mut self, hour: SealedHour) -> (KeptHour, Vec<GroupList>) {
         let renaming = self.names.rename(hour.names());
         let mut cells = CellsPacker::default();
-        let mut add = |number, cell: SealedCell<'_>, buckets: &mut Buckets| {
-            let mut cell = cell.unpack();
-            cells.cell(number, kept_cell(&cell, &renaming));
-            rename(&mut cell.buckets, &renaming);
-            change(buckets, &cell.buckets);
+        let mut lists = Vec::with_capacity(hour.group_count() + 1);
+        let mut list = Packer::default();
+        let mut keep = |group, cell: SealedCell<'_>, scratch: &mut Scratch| {
+            cells.sealed_cell(group, cell, &renaming);
+            list.clear();
+            buckets::rename(cell.buckets, &renaming, &mut list, &mut scratch.section);
+            lists.push((group, list.from(0).into()));
         };
-        add(None, hour.totals_cell(), &mut self.buckets);
+        keep(None, hour.totals_cell(), &mut self.scratch);
         for (key, cell) in hour.group_cells() {
             let number = self.group(renaming.of_key(key));
-            add(Some(number), cell, &mut self.group_buckets[number as usize]);
+            keep(Some(number), cell, &mut self.scratch);
         }
         let unknowns = hour.unknowns().renamed(&renaming);
         let (tally, listing) = hour.into_tally_and_listing();
-        cells.finish(tally, unknowns, listing)
+        (cells.finish(tally, unknowns, listing), lists)
     }
 
     fn group(&mut self, key: Box<[NameId]>) -> u32 {
@@ -197,10 +221,13 @@ impl Totals {
     }
 }
 
-/// Gives Regions their ids in another table. Distinct names stay distinct; their order may change.
-fn rename(counts: &mut [BucketCount], renaming: &Renaming) {
-    counts.iter_mut().for_each(|(bucket, _)| *bucket = bucket.renamed(renaming));
-    if !counts.is_sorted() {
-        counts.sort_unstable();
+/// The packed list of a group's buckets in one hour; without a number, that of the totals.
+type GroupList = (Option<u32>, Box<[u8]>);
+
+/// The buckets of a group, or of the totals.
+fn buckets_of<'a>(totals: &'a mut Buckets, groups: &'a mut [Buckets], group: Option<u32>) -> &'a mut Buckets {
+    match group {
+        Some(number) => &mut groups[number as usize],
+        None => totals,
     }
 }

@@ -24,15 +24,20 @@ pub(crate) struct Unknowns {
 }
 
 impl Unknowns {
-    /// Counts one record under these names, of which each may be absent.
-    pub(crate) fn observe(&mut self, unruled_model: NameId, unresolved_profile: NameId) {
+    /// Counts so many records under these names, of which each may be absent.
+    pub(crate) fn count(&mut self, unruled_model: NameId, unresolved_profile: NameId, records: u64) {
         for (counts, name) in
             [(&mut self.unruled_models, unruled_model), (&mut self.unresolved_profiles, unresolved_profile)]
         {
             if name != NameId::ABSENT {
-                *counts.entry(name).or_default() += 1;
+                *counts.entry(name).or_default() += records;
             }
         }
+    }
+
+    /// The names that are counted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = NameId> {
+        self.unruled_models.keys().chain(self.unresolved_profiles.keys()).copied()
     }
 
     /// Adds `other`, whose names are renamed to ours.
@@ -108,6 +113,7 @@ fn bounded(counts: &FxHashMap<NameId, u64>, names: &Names) -> BTreeMap<String, u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::UsedNames;
 
     #[test]
     fn past_4096_names_the_least_frequent_are_counted_together() {
@@ -115,10 +121,10 @@ mod tests {
         let mut unknowns = Unknowns::default();
         for number in 0..MODELS_MAX + 3 {
             let name = names.intern(&format!("junk-{number:04}"));
-            unknowns.observe(name, NameId::ABSENT);
+            unknowns.count(name, NameId::ABSENT, 1);
             // All but three come twice.
             if number >= 3 {
-                unknowns.observe(name, name);
+                unknowns.count(name, name, 1);
             }
         }
         let (models, profiles) = unknowns.by_name(&names);
@@ -133,9 +139,11 @@ mod tests {
         let [b, a] = ["b", "a"].map(|text| names.intern(text));
         let mut unknowns = Unknowns::default();
         assert_eq!(unknowns.packed(&Names::default().rename(&[])).held_bytes(), 0);
-        unknowns.observe(b, a);
-        unknowns.observe(a, NameId::ABSENT);
-        let (sorted, renaming) = names.into_sorted();
+        unknowns.count(b, a, 1);
+        unknowns.count(a, NameId::ABSENT, 1);
+        let mut used = UsedNames::none(&names);
+        unknowns.names().for_each(|name| used.insert(name));
+        let (sorted, renaming) = names.sorted(&used);
         let mut other = Names::default();
         let back = other.rename(&sorted);
         let mut absorbed = Unknowns::default();

@@ -1,0 +1,240 @@
+//! The strings of invocations, each set read once: what a record's group, labels and rates are found by.
+//!
+//! In: the shared [`Facets`] of invocations. Out: the number of a [`Slot`]. Always: a set is found by its address,
+//! which it keeps as long as it is remembered, so that a record costs one look-up of an integer and no string is
+//! read twice, also where the same sets come again in the next hour. Absent: whatever differs between two records
+//! of the same strings.
+
+use std::sync::Arc;
+
+use borehole_record::{Facets, Model, Scope, Timestamp, UtcDay, UtcHour, identity};
+use rustc_hash::FxHashMap;
+
+use crate::charge::Charge;
+use crate::names::{NameId, Names};
+use crate::question::{Dimension, FilterReason, Question};
+use crate::sums::{Ending, Labels};
+
+/// The strings of one [`Facets`].
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    /// Keeps the address that the slot is found by from being given to other facets.
+    _alive: Arc<Facets>,
+    /// Index of its model.
+    model: u32,
+    pub(crate) refused: Option<FilterReason>,
+    pub(crate) ending: Ending,
+    pub(crate) labels: Labels,
+    /// The parts of the group's key that the facets decide; the others are absent.
+    pub(crate) key: Box<[NameId]>,
+    /// Its routes in the open hour, to its group and to the totals; [`Slot::NOT_YET`] before its first record.
+    pub(crate) route: u32,
+    pub(crate) totals_route: u32,
+    /// Its counted records of the open hour that are not yet under their names.
+    pub(crate) counted: u64,
+}
+
+impl Slot {
+    /// No route has this number: there are fewer.
+    pub(crate) const NOT_YET: u32 = u32::MAX;
+}
+
+/// A model as logged, and its rates.
+#[derive(Clone, Debug)]
+struct CalledModel {
+    model: Model,
+    charge: Charge,
+    /// The base model where no rate is known, the profile where no map resolves it: named where they occur.
+    base_id: NameId,
+}
+
+/// Facets and models remembered from record to record, and from hour to hour.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Readings {
+    by_address: FxHashMap<usize, u32>,
+    slots: Vec<Slot>,
+    models: Vec<CalledModel>,
+    /// By the spelling logged.
+    models_by_id: FxHashMap<Arc<str>, u32>,
+    /// When the rates of the models hold.
+    charges_at: Option<Timestamp>,
+}
+
+/// Most facets remembered. A log whose every record has its own tags shares none: remembering them all would
+/// keep strings alive for nothing. At some 300 bytes each this is 5 MB.
+const SLOTS_MAX: usize = 1 << 14;
+
+/// Most names and models remembered from one hour to the next: far more than an hour of a real log has.
+const NAMES_MAX: usize = 1 << 16;
+const MODELS_MAX: usize = 1 << 12;
+
+impl Readings {
+    /// Whether no more facets can be remembered: [`Readings::forget_facets`].
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.len() >= SLOTS_MAX
+    }
+
+    /// Forgets the facets; those of the hour must have been counted under their names.
+    pub(crate) fn forget_facets(&mut self) {
+        self.by_address.clear();
+        self.slots.clear();
+    }
+
+    /// Readies itself for another hour; what is too much to keep is forgotten, with the names.
+    pub(crate) fn begin(&mut self, names: &mut Names) {
+        if self.is_full() || names.len() > NAMES_MAX || self.models.len() > MODELS_MAX {
+            *self = Readings::default();
+            *names = Names::default();
+        }
+        for slot in &mut self.slots {
+            (slot.route, slot.totals_route, slot.counted) = (Slot::NOT_YET, Slot::NOT_YET, 0);
+        }
+    }
+
+    /// Has the rates of an hour of the question apply to all models.
+    pub(crate) fn charge_at(&mut self, question: &Question, hour: UtcHour) {
+        // Rules change with the day: an hour has one of each.
+        let start = Timestamp { seconds: hour.start_seconds(), nanos: 0 };
+        let at = question.charges_at.unwrap_or(start);
+        if self.charges_at.map(UtcDay::of) != Some(UtcDay::of(at)) {
+            for called in &mut self.models {
+                called.charge = question.charges.charge(&called.model.base, at);
+            }
+        }
+        self.charges_at = Some(at);
+    }
+
+    /// The slot of these facets where they are remembered.
+    pub(crate) fn find(&self, facets: &Arc<Facets>) -> Option<u32> {
+        self.by_address.get(&Arc::as_ptr(facets).addr()).copied()
+    }
+
+    /// Reads facets that are not remembered; [`Readings::charge_at`] must have said what applies.
+    pub(crate) fn read(&mut self, facets: &Arc<Facets>, question: &Question, names: &mut Names) -> u32 {
+        let number = self.slots.len() as u32;
+        let model = self.model(facets, question);
+        let slot = Slot::read(facets, model, &self.models[model as usize].model, question, names);
+        if slot.refused.is_none() {
+            let called = &mut self.models[model as usize];
+            if called.base_id == NameId::ABSENT {
+                called.base_id = names.intern(&called.model.base);
+            }
+        }
+        self.slots.push(slot);
+        self.by_address.insert(Arc::as_ptr(facets).addr(), number);
+        number
+    }
+
+    pub(crate) fn slot(&mut self, number: u32) -> &mut Slot {
+        &mut self.slots[number as usize]
+    }
+
+    /// How many slots there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// The rates of a slot's model in the open hour.
+    pub(crate) fn charge(&self, slot: u32) -> &Charge {
+        &self.called(slot).charge
+    }
+
+    /// A slot's base model.
+    pub(crate) fn base_model(&self, slot: u32) -> &str {
+        &self.called(slot).model.base
+    }
+
+    /// What is not known of a slot's records: the model of a successful request without a rate, and the
+    /// application profile where no map resolves it; else absent.
+    pub(crate) fn unknowns(&self, slot: u32) -> (NameId, NameId) {
+        let called = self.called(slot);
+        let ending = self.slots[slot as usize].ending;
+        if called.model.scope == Scope::ApplicationProfile {
+            // What it lacks is a model, not a rate of its own: it is named once, under what helps.
+            (NameId::ABSENT, called.base_id)
+        } else if called.charge.burndown.is_none() && ending == Ending::Successful {
+            (called.base_id, NameId::ABSENT)
+        } else {
+            (NameId::ABSENT, NameId::ABSENT)
+        }
+    }
+
+    fn called(&self, slot: u32) -> &CalledModel {
+        &self.models[self.slots[slot as usize].model as usize]
+    }
+
+    fn model(&mut self, facets: &Facets, question: &Question) -> u32 {
+        if let Some(&model) = self.models_by_id.get(&*facets.model_id) {
+            return model;
+        }
+        let number = self.models.len() as u32;
+        let model = Model::parse_with(&facets.model_id, &question.profiles);
+        let charge = self.charges_at.map(|at| question.charges.charge(&model.base, at)).unwrap_or_default();
+        self.models.push(CalledModel { model, charge, base_id: NameId::ABSENT });
+        self.models_by_id.insert(Arc::clone(&facets.model_id), number);
+        number
+    }
+}
+
+impl Slot {
+    fn read(
+        facets: &Arc<Facets>,
+        model_index: u32,
+        model: &Model,
+        question: &Question,
+        names: &mut Names,
+    ) -> Slot {
+        let refused = question.filter.refuses(facets, &model.base);
+        let ending = match facets.error_code.as_deref() {
+            None => Ending::Successful,
+            Some("ThrottlingException") => Ending::Throttled,
+            Some(_) => Ending::Failed,
+        };
+        let absent =
+            Labels { error: NameId::ABSENT, stop_reason: NameId::ABSENT, inference_region: NameId::ABSENT };
+        let mut slot = Slot {
+            _alive: Arc::clone(facets),
+            model: model_index,
+            refused,
+            ending,
+            labels: absent,
+            key: Box::default(),
+            route: Slot::NOT_YET,
+            totals_route: Slot::NOT_YET,
+            counted: 0,
+        };
+        // Only names of counted records are interned.
+        if refused.is_some() {
+            return slot;
+        }
+        slot.key = question.by.iter().map(|dimension| key_part(dimension, facets, model, names)).collect();
+        slot.labels.error = names.intern_optional(facets.error_code.as_deref());
+        slot.labels.inference_region = names.intern_optional(facets.inference_region.as_deref());
+        if ending == Ending::Successful {
+            slot.labels.stop_reason = names.intern_optional(facets.stop_reason.as_deref());
+        }
+        slot
+    }
+}
+
+fn key_part(dimension: &Dimension, facets: &Facets, model: &Model, names: &mut Names) -> NameId {
+    let caller = || facets.identity.as_deref().map(identity::caller).unwrap_or_default();
+    match dimension {
+        Dimension::Account => names.intern_optional(facets.account.as_deref()),
+        Dimension::Region => names.intern_optional(facets.region.as_deref()),
+        Dimension::Model => names.intern(&model.base),
+        Dimension::Scope => names.intern(model.scope.as_str()),
+        Dimension::Identity => names.intern_optional(facets.identity.as_deref()),
+        Dimension::Role => names.intern_optional(caller().role),
+        Dimension::Session => names.intern_optional(caller().session),
+        Dimension::Operation => names.intern_optional(facets.operation.as_deref()),
+        Dimension::Error => names.intern_optional(facets.error_code.as_deref()),
+        Dimension::InferenceRegion => names.intern_optional(facets.inference_region.as_deref()),
+        Dimension::Tag(key) => {
+            let tag = facets.tags.iter().find(|(name, _)| **name == **key);
+            names.intern_optional(tag.map(|(_, value)| &**value))
+        }
+        // The record and its hour decide these: see `HourSummary::route`.
+        Dimension::ContentKind | Dimension::Minute | Dimension::Hour | Dimension::Day => NameId::ABSENT,
+    }
+}

@@ -32,6 +32,8 @@ Item = collections.namedtuple("Item", ("path", "decoded_bytes", "shapes", "rows"
 
 AWS_KEY = re.compile(r"/AWSLogs/\d{12}/BedrockModelInvocationLogs/[a-z0-9-]+/\d{4}/\d\d/\d\d/\d\d/[^/]+$")
 SPLIT_KEY = re.compile(r"/\d{4}/\d\d/\d\d/\d\d/model-invocations/[^/]+-invocation\.json$")
+# A name of letters, one of them as an escape, before a colon.
+ESCAPED_KEY = re.compile(r'"[A-Za-z]*\\u00[4-7][0-9a-fA-F][A-Za-z]*":')
 BLANK = re.compile(r"[ \t\r\n]*")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.]\d+)?(Z|[+-]\d\d:\d\d)?$")
 
@@ -69,12 +71,12 @@ def gunzip(stored, shapes):
 
 
 def documents(text, shapes):
-    """The JSON documents of a text, in the framings that Bedrock's own and other writers use."""
+    """The JSON documents of a text, each with its own text, in the framings that writers of logs use."""
     decoder = json.JSONDecoder()
     at = BLANK.match(text).end()
     if text[at : at + 1] == "[":
         shapes.add("array")
-        return json.loads(text)
+        return [(document, json.dumps(document)) for document in json.loads(text)]
     if at:
         shapes.add("blank")
     found = []
@@ -82,7 +84,7 @@ def documents(text, shapes):
         document, end = decoder.raw_decode(text, at)
         if "\n" in text[at:end]:
             shapes.add("pretty")
-        found.append(document)
+        found.append((document, text[at:end]))
         after = BLANK.match(text, end).end()
         gap = text[end:after]
         if after < len(text) and "\n" not in gap:
@@ -141,13 +143,18 @@ def read_item(path):
     except UnicodeDecodeError:
         shapes.add("utf8")
         text = decoded.decode("utf-8-sig", "replace")
-    found = documents(text, shapes)
-    if "\\ud" in text or "\\uD" in text:
-        try:
-            json.dumps(found, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            shapes.add("surrogate")
-    return Item(path, len(decoded), frozenset(shapes), [tuple(to_row(document)) for document in found])
+    rows = []
+    for document, source in documents(text, shapes):
+        row = to_row(document)
+        rows.append(tuple(row))
+        if ESCAPED_KEY.search(source):
+            shapes.add("escaped_keys")
+        if "\\ud" in source or "\\uD" in source:
+            try:
+                json.dumps(document, ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                shapes.add("surrogate")
+    return Item(path, len(decoded), frozenset(shapes), rows)
 
 
 def read(root, layout, cache):

@@ -188,6 +188,12 @@ mod tests {
     }
 
     #[test]
+    #[cfg(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "avx512bw"))]
+    fn a_program_made_for_avx512_tries_every_backend() {
+        assert_eq!(Backend::available().count(), 4);
+    }
+
+    #[test]
     fn random_texts_end_where_their_bytes_say() {
         let mut numbers = Numbers(0x0B0E_4013_55ED_0001);
         for _ in 0..count(20_000, 10) {

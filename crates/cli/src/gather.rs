@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -305,6 +305,7 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         question: &question,
         totals: Totals::new(),
         book: AttemptBook::new(wanted.keep, profiles, wanted.tag),
+        spare: Mutex::default(),
         retracted: None,
     };
     let (plan, ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
@@ -416,6 +417,8 @@ struct Cells<'a> {
     question: &'a Question,
     totals: Totals,
     book: AttemptBook,
+    /// Summaries of hours that are closed: they remember what they read.
+    spare: Mutex<Vec<HourSummary>>,
     /// An hour as it was given before, to be replaced.
     retracted: Option<SealedHour>,
 }
@@ -423,41 +426,33 @@ struct Cells<'a> {
 /// An hour that is being reduced.
 struct Cell<'a> {
     question: &'a Question,
-    reduced: Reduced,
+    summary: HourSummary,
+    sealed: Option<SealedHour>,
     book: HourBook,
-}
-
-enum Reduced {
-    Open(Box<HourSummary>),
-    Sealed(Box<SealedHour>),
 }
 
 impl borehole_scan::Cell for Cell<'_> {
     fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
-        if let Reduced::Open(summary) = &mut self.reduced {
-            let coverage = coverage.map_or(CoverageId::NONE, CoverageId);
-            let outcome = summary.observe(self.question, invocation, coverage);
-            let has_time = self.question.include_outliers || !self.question.is_outlier(invocation.timestamp);
-            if outcome == borehole_usage::Outcome::Counted && has_time {
-                self.book.observe(invocation);
-            }
+        let coverage = coverage.map_or(CoverageId::NONE, CoverageId);
+        let outcome = self.summary.observe(self.question, invocation, coverage);
+        let has_time = self.question.include_outliers || !self.question.is_outlier(invocation.timestamp);
+        if outcome == borehole_usage::Outcome::Counted && has_time {
+            self.book.observe(invocation);
         }
     }
 
     fn seal(&mut self) {
-        if let Reduced::Open(summary) = &mut self.reduced {
-            let empty = HourSummary::new(summary.hour());
-            self.reduced = Reduced::Sealed(Box::new(std::mem::replace(&mut **summary, empty).seal()));
-        }
+        self.sealed = Some(self.summary.finish());
     }
 }
 
-impl Reduced {
-    fn sealed(self) -> SealedHour {
-        match self {
-            Reduced::Open(summary) => summary.seal(),
-            Reduced::Sealed(sealed) => *sealed,
-        }
+impl<'a> Cells<'a> {
+    /// The sealed hour and its attempts.
+    fn end(&mut self, cell: Cell<'a>) -> (SealedHour, HourBook) {
+        let Cell { mut summary, sealed, book, .. } = cell;
+        let sealed = sealed.unwrap_or_else(|| summary.finish());
+        self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push(summary);
+        (sealed, book)
     }
 }
 
@@ -465,13 +460,20 @@ impl<'a> CellSink for Cells<'a> {
     type Cell = Cell<'a>;
 
     fn open(&self, hour: UtcHour) -> Cell<'a> {
-        let reduced = Reduced::Open(Box::new(HourSummary::new(hour)));
-        Cell { question: self.question, reduced, book: self.book.open(hour) }
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let summary = match spare {
+            Some(mut summary) => {
+                summary.begin(hour);
+                summary
+            }
+            None => HourSummary::new(hour),
+        };
+        Cell { question: self.question, summary, sealed: None, book: self.book.open(hour) }
     }
 
     fn close(&mut self, cell: Cell<'a>) {
-        self.book.close(cell.book);
-        let hour = cell.reduced.sealed();
+        let (hour, book) = self.end(cell);
+        self.book.close(book);
         match self.retracted.take() {
             Some(before) => self.totals.replace(before, hour),
             None => self.totals.insert(hour),
@@ -479,7 +481,8 @@ impl<'a> CellSink for Cells<'a> {
     }
 
     fn retract(&mut self, cell: Cell<'a>) {
-        self.retracted = Some(cell.reduced.sealed());
+        // Only the sums: the book replaces an hour when it is closed anew.
+        self.retracted = Some(self.end(cell).0);
     }
 }
 

@@ -720,16 +720,16 @@ mod tests {
         let calls_an_hour = CALLERS_MIN as u128 / 4;
         for hour in 0..12 {
             let name = UtcHour(HOUR.0 + hour);
-            let mut hour = book.open(name);
+            let mut open = book.open(name);
             for call in 0..calls_an_hour {
                 let session = facets(&format!("session-{hour}-{call}"), None);
                 let mut invocation = invocation(0, call, &session);
                 invocation.timestamp.seconds = name.start_seconds() + (call % 3_600) as i64;
                 // The last hours are the busiest.
                 invocation.input_tokens = Count::known(1_000 * hour as u64);
-                hour.observe(&invocation);
+                open.observe(&invocation);
             }
-            book.close(hour);
+            book.close(open);
         }
         book.finish();
         assert!(book.callers().len() <= 2 * CALLERS_MIN, "{}", book.callers().len());

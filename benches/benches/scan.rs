@@ -72,4 +72,3 @@ impl CellSink for Discarded {
 
     fn retract(&mut self, _cell: Discarded) {}
 }
-}

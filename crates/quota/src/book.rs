@@ -114,9 +114,7 @@ impl AttemptBook {
         let mut known: FxHashMap<CallerId, CallerId> = FxHashMap::default();
         for of_quota in ordered.chunk_by(|one, other| one.quota == other.quota) {
             let quota = &quotas[of_quota[0].quota as usize];
-            let mut caller = |id| {
-                *known.entry(id).or_insert_with(|| self.callers.intern(callers.get(id)))
-            };
+            let mut caller = |id| *known.entry(id).or_insert_with(|| self.callers.intern(callers.get(id)));
             let packed = HourAttempts::pack(hour, of_quota, &values, quota.badness(), &mut caller);
             let kept = self.keys.entry(quota.key.clone()).or_default();
             kept.hours.insert(hour, packed);
@@ -475,10 +473,7 @@ struct OpenQuota {
 
 impl OpenQuota {
     fn badness(&self) -> Badness {
-        Badness {
-            throttled: self.throttled,
-            busiest_minute: self.minutes.iter().copied().max().unwrap_or(0),
-        }
+        Badness { throttled: self.throttled, busiest_minute: self.minutes.iter().copied().max().unwrap_or(0) }
     }
 }
 
@@ -633,7 +628,7 @@ mod tests {
 
     fn book_of(invocations: &[Invocation]) -> AttemptBook {
         let mut book = AttemptBook::new(Keep::All, ProfileMap::default(), None);
-        let mut hour = let mut hour = book.open(HOUR);
+        let mut hour = book.open(HOUR);
         invocations.iter().for_each(|invocation| hour.observe(invocation));
         book.close(hour);
         book

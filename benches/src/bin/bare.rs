@@ -146,8 +146,7 @@ fn work(mode: Mode, files: &[PathBuf], next: &AtomicUsize) -> io::Result<Done> {
     let mut stored = vec![0; DECODED_BYTES_FIRST];
     let mut inflater = Inflater::new()?;
     while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let in_file =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+        let in_file = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
         done.files += 1;
         match mode {
             Mode::Read => done.stored_bytes += read(file, &mut stored).map_err(in_file)? as u64,

@@ -181,6 +181,21 @@ def completeness(row):
     return known, row.input or 0, row.output or 0, row.cache_read or 0, row.cache_write or 0, row.time
 
 
+def requests_counted(items):
+    """The requests that a full reading counts: copies are looked for in the hour and the two beside it."""
+    copies, counted = collections.defaultdict(list), 0
+    for item in items:
+        for row in map(Row._make, item.rows):
+            if row.schema in (None, "ModelInvocationLog"):
+                copies[(row.account, row.region, row.id) if row.id else counted].append(row)
+                counted += 1
+    for rows in copies.values():
+        ranked = sorted(rows, key=completeness, reverse=True)
+        for place, row in enumerate(ranked):
+            counted -= any(abs(better.minute // 60 - row.minute // 60) <= 1 for better in ranked[:place])
+    return counted
+
+
 def answer(items):
     """The answer over these objects, by (model, Region)."""
     prefix = re.compile(MODEL_PREFIX)

@@ -12,11 +12,11 @@ import json
 import sys
 import time
 
-began = time.perf_counter()
-
 import chdb
 
 import shared
+
+began = time.perf_counter()
 
 STRUCTURE = """schemaType Nullable(String), timestamp String, accountId Nullable(String), region Nullable(String),
 requestId Nullable(String), modelId String, errorCode Nullable(String), output Tuple(outputTokenCount Nullable(Float64)),

@@ -13,11 +13,11 @@ import json
 import sys
 import time
 
-began = time.perf_counter()
-
 import duckdb
 
 import shared
+
+began = time.perf_counter()
 
 # Counts are read as DOUBLE, since 5.0 is a count, too; all of them are far below 2^53.
 COLUMNS = """{schemaType: 'VARCHAR', timestamp: 'VARCHAR', accountId: 'VARCHAR', region: 'VARCHAR', requestId: 'VARCHAR',

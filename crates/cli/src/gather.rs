@@ -305,7 +305,7 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         question: &question,
         totals: Totals::new(),
         book: AttemptBook::new(wanted.keep, profiles, wanted.tag),
-        open: None,
+        summary: None,
         retracting: false,
         retracted: None,
     };
@@ -418,48 +418,60 @@ struct Cells<'a> {
     question: &'a Question,
     totals: Totals,
     book: AttemptBook,
-    open: Option<HourSummary>,
+    /// The open hour; from the first one on the same summary, which remembers what it read.
+    summary: Option<HourSummary>,
     /// An hour as it was given before, to be replaced.
     retracting: bool,
     retracted: Option<SealedHour>,
 }
 
+impl Cells<'_> {
+    fn begin(&mut self, hour: UtcHour) {
+        match &mut self.summary {
+            Some(summary) => summary.begin(hour),
+            None => self.summary = Some(HourSummary::new(hour)),
+        }
+        self.book.open(hour);
+    }
+}
+
 impl CellSink for Cells<'_> {
     fn open(&mut self, hour: UtcHour) {
-        self.open = Some(HourSummary::new(hour));
+        self.begin(hour);
         self.retracting = false;
-        self.book.open(hour);
     }
 
     fn retract(&mut self, hour: UtcHour) {
-        self.open = Some(HourSummary::new(hour));
+        self.begin(hour);
         self.retracting = true;
-        self.book.open(hour);
     }
 
     fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
-        if let Some(summary) = &mut self.open {
+        if let Some(summary) = &mut self.summary {
             let coverage = coverage.map_or(CoverageId::NONE, CoverageId);
             let outcome = summary.observe(self.question, invocation, coverage);
-            let has_time = self.question.include_outliers || !self.question.is_outlier(invocation.timestamp);
-            if outcome == borehole_usage::Outcome::Counted && has_time {
-                self.book.observe(invocation);
+            // What is taken back is only summed up: the book replaces an hour when it is closed anew.
+            if outcome == borehole_usage::Outcome::Counted && !self.retracting {
+                let question = self.question;
+                if question.include_outliers || !question.is_outlier(invocation.timestamp) {
+                    self.book.observe(invocation);
+                }
             }
         }
     }
 
     fn close(&mut self, _hour: UtcHour) {
-        // What an hour was before it was opened again is replaced by what it is then.
+        let Some(summary) = &mut self.summary else { return };
+        let sealed = summary.finish();
+        if self.retracting {
+            self.retracted = Some(sealed);
+            return;
+        }
         self.book.close();
-        if let Some(summary) = self.open.take() {
-            let hour = summary.seal();
-            if self.retracting {
-                self.retracted = Some(hour);
-            } else if let Some(before) = self.retracted.take() {
-                self.totals.replace(before, hour);
-            } else {
-                self.totals.insert(hour);
-            }
+        // What an hour was before it was opened again is replaced by what it is then.
+        match self.retracted.take() {
+            Some(before) => self.totals.replace(before, sealed),
+            None => self.totals.insert(sealed),
         }
     }
 }

@@ -563,10 +563,7 @@ impl OpenQuota {
     }
 
     fn badness(&self) -> Badness {
-        Badness {
-            throttled: self.throttled,
-            busiest_minute: self.minutes.iter().copied().max().unwrap_or(0),
-        }
+        Badness { throttled: self.throttled, busiest_minute: self.minutes.iter().copied().max().unwrap_or(0) }
     }
 }
 

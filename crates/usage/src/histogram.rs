@@ -161,7 +161,8 @@ mod tests {
     fn recorded_values(values: &[u64]) -> (Extent, Vec<BucketCount>) {
         let mut extent = Extent::default();
         values.iter().for_each(|&value| extent.record(value));
-        let mut buckets = values.iter().map(|&value| (SpreadId::named(0).bucket(bucket_index(value)), 1)).collect();
+        let mut buckets =
+            values.iter().map(|&value| (SpreadId::named(0).bucket(bucket_index(value)), 1)).collect();
         combine(&mut buckets);
         (extent, buckets)
     }

@@ -415,12 +415,7 @@ struct SlidingWindow {
 
 impl SlidingWindow {
     fn new(seconds: i64) -> Self {
-        SlidingWindow {
-            seconds,
-            recent: VecDeque::new(),
-            sums: WindowSums::default(),
-            peak: Load::default(),
-        }
+        SlidingWindow { seconds, recent: VecDeque::new(), sums: WindowSums::default(), peak: Load::default() }
     }
 
     fn push(&mut self, second: i64, load: Load) {

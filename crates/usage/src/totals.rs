@@ -84,7 +84,8 @@ impl Totals {
         };
         for (group, list) in &old_lists {
             if !is_in(&new_lists, *group, list) {
-                buckets_of(&mut self.buckets, &mut self.group_buckets, *group).subtract(list, &mut self.scratch);
+                buckets_of(&mut self.buckets, &mut self.group_buckets, *group)
+                    .subtract(list, &mut self.scratch);
             }
         }
         assert!(removed == inserted, "what is replaced is not what was inserted for hour {name}");

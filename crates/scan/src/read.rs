@@ -366,6 +366,7 @@ impl Reader<'_> {
         let store = &self.sources[planned.source as usize].store;
         let read = match body {
             Some(body) => body.read(&mut take),
+            None if is_whole => store.read_whole(&planned.object, intake.held),
             None => store.read(&planned.object, &mut take),
         };
         if read.is_ok() {

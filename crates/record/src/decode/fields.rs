@@ -234,7 +234,7 @@ impl Body<'_> {
 
     fn has_bad_text(&self) -> bool {
         self.json.is_some_and(|json| {
-            self.beyond_ascii && std::str::from_utf8(json).is_err()
+            self.beyond_ascii && simdutf8::basic::from_utf8(json).is_err()
                 || self.surrogates && has_lone_surrogate(json)
         })
     }

@@ -152,7 +152,7 @@ impl Side<'_> {
     }
 
     fn warn(&self, warnings: &mut Warnings) {
-        if std::str::from_utf8(self.json).is_err() || has_lone_surrogate(self.json) {
+        if simdutf8::basic::from_utf8(self.json).is_err() || has_lone_surrogate(self.json) {
             warnings.raise(Warning::Utf8InBody);
         }
     }

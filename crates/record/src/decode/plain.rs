@@ -268,7 +268,7 @@ impl PlainReader {
         }
         let mut chunks = [""; CHUNKS];
         for (chunk, range) in chunks.iter_mut().zip(&walk.chunks[..=walk.chunk]) {
-            *chunk = std::str::from_utf8(bytes.get(range.clone())?).ok()?;
+            *chunk = simdutf8::basic::from_utf8(bytes.get(range.clone())?).ok()?;
         }
         let noted = Noted { reader: self, walk, chunks };
 

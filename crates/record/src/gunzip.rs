@@ -278,6 +278,9 @@ impl Gunzip {
 /// processor time, and a piece can be read while the next is inflated.
 pub const WHOLE_DECODED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Room that stays between files.
+const ROOM_BYTES_KEPT: usize = 2 * 1024 * 1024;
+
 /// Reads gzip files that are in memory whole, one after the other into the same room.
 ///
 /// It knows sound files only, and is quicker with them than [`Gunzip`]; of all others it says nothing, so that
@@ -299,6 +302,11 @@ impl WholeGunzip {
         let promised = u32::from_le_bytes(*stored.last_chunk()?) as usize;
         if promised > WHOLE_DECODED_BYTES_MAX {
             return None;
+        }
+        // A rare large file must not have every thread hold as much for ever.
+        if self.decoded.len() > ROOM_BYTES_KEPT && promised <= ROOM_BYTES_KEPT {
+            self.decoded.truncate(ROOM_BYTES_KEPT);
+            self.decoded.shrink_to_fit();
         }
         self.make_room(promised);
         while !rest.is_empty() {

@@ -13,8 +13,8 @@ use std::sync::mpsc::SyncSender;
 
 use borehole_record::gunzip::Gunzip;
 use borehole_record::{
-    DecodeOptions, Document, DocumentKind, Invocation, Key, ObjectDecoder, ObjectFailure, ObjectSummary,
-    Reject, RejectReason, RequestId, Sink, UtcHour,
+    DecodeOptions, Document, DocumentKind, Invocation, ObjectDecoder, ObjectFailure, ObjectSummary, Reject,
+    RejectReason, RequestId, Sink, UtcHour, key,
 };
 use borehole_store::{Body, ReadFailure, Receipt, Store};
 
@@ -334,10 +334,9 @@ impl Reader<'_> {
         output: Option<&mut Output<'_>>,
     ) -> Option<Outcome> {
         let planned = &self.plan.objects[number as usize];
-        let (kind, request_id) = match (planned.role, Key::parse(&planned.object.key)) {
-            (Role::Split { kind, .. }, Key::SplitDocument { request_id, .. }) => (kind, Some(request_id)),
-            (Role::Split { kind, .. }, _) => (kind, None),
-            _ => (DocumentKind::Record, None),
+        let (kind, request_id) = match planned.role {
+            Role::Split { kind, .. } => (kind, key::request_id(&planned.object.key, kind)),
+            Role::Records { .. } | Role::Loose => (DocumentKind::Record, None),
         };
         let Memory { compactor, decoder, stored } = memory;
         let decoder = decoder.get_or_insert_with(|| ObjectDecoder::new(kind, self.decode));
@@ -683,11 +682,11 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
             self.lose(document.offset, 0, RejectReason::RequestIdMismatch);
             return;
         }
-        document.request_id = Some(id);
+        document.request_id = Some(id.clone());
         self.tally.documents_decoded += 1;
         if let Some(output) = &mut self.output {
             let fragment = Fragment { kind, object: self.number, document: Box::new(document.into_owned()) };
-            output.report.batch.fragments.push(((self.planned.stream, name.into()), fragment));
+            output.report.batch.fragments.push(((self.planned.stream, id), fragment));
         }
     }
 

@@ -49,9 +49,9 @@ pub struct AttemptBook {
     /// From so many on those of whom nothing is kept are forgotten.
     callers_max: usize,
     keys: BTreeMap<QuotaKey, KeyAttempts>,
-    /// Memory of hours that are closed. Emptied, not dropped: taking and giving back memory every hour leaves holes
-    /// between what is kept.
-    spare: Mutex<Vec<(Vec<OpenAttempt>, Packer)>>,
+    /// Hours that are closed, emptied: they remember what they read, and taking and giving back memory every hour
+    /// leaves holes between what is kept.
+    spare: Mutex<Vec<HourBook>>,
 }
 
 impl AttemptBook {
@@ -74,24 +74,24 @@ impl AttemptBook {
     #[must_use]
     pub fn open(&self, hour: UtcHour) -> HourBook {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (attempts, values) = spare.unwrap_or_default();
-        HourBook {
+        let mut open = spare.unwrap_or_else(|| HourBook {
             hour,
-            start: hour.start_seconds(),
+            start: 0,
             profiles: Arc::clone(&self.profiles),
             tag: self.tag.clone(),
-            callers: Callers::default(),
-            numbers: BTreeMap::new(),
+            seen: Seen::default(),
             quotas: Vec::new(),
-            seen: SeenFacets::default(),
-            attempts,
-            values,
-        }
+            attempts: Vec::new(),
+            values: Packer::default(),
+        });
+        open.hour = hour;
+        open.start = hour.start_seconds();
+        open
     }
 
     /// Enters an hour that is complete, in place of what was there for it.
-    pub fn close(&mut self, open: HourBook) {
-        let HourBook { hour, callers, quotas, mut attempts, mut values, .. } = open;
+    pub fn close(&mut self, mut open: HourBook) {
+        let HourBook { hour, ref seen, ref quotas, ref attempts, ref values, .. } = open;
         for kept in self.keys.values_mut() {
             kept.hours.remove(&hour);
         }
@@ -103,8 +103,8 @@ impl AttemptBook {
         let is_kept: Vec<bool> = quotas
             .iter()
             .map(|quota| {
-                let kept = self.keys.entry(quota.key.clone()).or_default();
-                most.is_none_or(|most| kept.would_keep(hour, quota.badness(), most))
+                let kept = self.keys.get(&quota.key);
+                most.zip(kept).is_none_or(|(most, kept)| kept.would_keep(hour, quota.badness(), most))
             })
             .collect();
         let mut ordered: Vec<&OpenAttempt> =
@@ -114,18 +114,16 @@ impl AttemptBook {
         let mut known: FxHashMap<CallerId, CallerId> = FxHashMap::default();
         for of_quota in ordered.chunk_by(|one, other| one.quota == other.quota) {
             let quota = &quotas[of_quota[0].quota as usize];
-            let mut caller = |id| *known.entry(id).or_insert_with(|| self.callers.intern(callers.get(id)));
-            let packed = HourAttempts::pack(hour, of_quota, &values, quota.badness(), &mut caller);
+            let mut caller = |id| *known.entry(id).or_insert_with(|| self.callers.intern(seen.callers.get(id)));
+            let packed = HourAttempts::pack(hour, of_quota, values, quota.badness(), &mut caller);
             let kept = self.keys.entry(quota.key.clone()).or_default();
             kept.hours.insert(hour, packed);
             if let Some(most) = most {
                 kept.keep_worst(most);
             }
         }
-        drop(ordered);
-        attempts.clear();
-        values.clear();
-        self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push((attempts, values));
+        open.clear();
+        self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push(open);
         if self.keep != Keep::All && self.callers.len() > self.callers_max {
             self.forget_callers();
             self.callers_max = CALLERS_MIN.max(2 * self.callers.len());
@@ -433,39 +431,52 @@ pub struct HourBook {
     start: i64,
     profiles: Arc<ProfileMap>,
     tag: Option<Arc<str>>,
-    /// Those of this hour, numbered for themselves.
-    callers: Callers,
-    /// By key; the numbers are those of `quotas`.
-    numbers: BTreeMap<QuotaKey, u32>,
+    seen: Seen,
+    /// Those with attempts in this hour.
     quotas: Vec<OpenQuota>,
-    seen: SeenFacets,
     attempts: Vec<OpenAttempt>,
     /// Their values, packed.
     values: Packer,
 }
 
-/// Facets remembered from record to record.
+/// Strings remembered from record to record, and from hour to hour. They are found by their addresses, which they
+/// keep as long as they are remembered.
 #[derive(Default, Debug)]
-struct SeenFacets {
-    by_address: FxHashMap<usize, Slot>,
-    /// By the address of the facets' call, which lives as long as the slot that it was read for.
-    quotas_by_call: FxHashMap<usize, u32>,
+struct Seen {
+    /// By the address of the call.
+    calls: FxHashMap<usize, SeenCall>,
+    /// By the addresses of the identity and, where a tag is asked for, of the tags.
+    caller_ids: FxHashMap<[usize; 2], SeenCaller>,
+    /// Numbered for this hour book alone.
+    callers: Callers,
+    /// By key; the numbers are those of `places`.
+    numbers: BTreeMap<QuotaKey, u32>,
+    /// By quota: its place among those with attempts in the hour, or [`NO_PLACE`].
+    places: Vec<u32>,
 }
 
-/// The strings of an invocation, read once.
+/// The place of a quota without attempts.
+const NO_PLACE: u32 = u32::MAX;
+
 #[derive(Debug)]
-struct Slot {
-    /// Keeps the address that the slot is found by from being given to other facets.
-    _alive: Arc<Facets>,
+struct SeenCall {
+    _alive: Arc<Call>,
     quota: u32,
-    caller: CallerId,
     ending: Ending,
+}
+
+#[derive(Debug)]
+struct SeenCaller {
+    _alive: Arc<Facets>,
+    id: CallerId,
 }
 
 /// A quota in the hour.
 #[derive(Debug)]
 struct OpenQuota {
     key: QuotaKey,
+    /// Its number among all.
+    number: u32,
     throttled: u64,
     /// Raw tokens by minute.
     minutes: [u64; (UtcHour::SECONDS / UtcMinute::SECONDS) as usize],
@@ -483,6 +494,7 @@ struct OpenAttempt {
     request_id: RequestId,
     offset: u64,
     object: u32,
+    /// The place of its quota among those of the hour.
     quota: u32,
     /// Where its values begin.
     values: usize,
@@ -498,8 +510,8 @@ impl OpenAttempt {
     }
 }
 
-/// Most facets remembered; a log whose every record has its own tags shares none of them.
-const SLOTS_MAX: usize = 1 << 14;
+/// Most calls, callers and quotas that are remembered; a log whose every record has its own tags shares none of them.
+const SEEN_MAX: usize = 1 << 14;
 
 impl HourBook {
     /// Adds a counted invocation of the hour.
@@ -508,10 +520,20 @@ impl HourBook {
     /// If the invocation is of another hour: whoever sorted it is wrong.
     pub fn observe(&mut self, invocation: &Invocation) {
         assert_eq!(UtcHour::of(invocation.timestamp), self.hour, "an attempt came to another hour");
-        let address = Arc::as_ptr(&invocation.facets).addr();
-        let (quota, caller, ending) = match self.seen.by_address.get(&address) {
-            Some(slot) => (slot.quota, slot.caller, slot.ending),
-            None => self.read(&invocation.facets),
+        let facets = &invocation.facets;
+        let (number, ending) = match self.seen.calls.get(&address(&facets.call)) {
+            Some(call) => (call.quota, call.ending),
+            None => self.read_call(&facets.call),
+        };
+        let identity = facets.identity.as_ref().map_or(0, address);
+        let tags = self.tag.as_ref().map_or(0, |_| address(&facets.tags));
+        let caller = match self.seen.caller_ids.get(&[identity, tags]) {
+            Some(caller) => caller.id,
+            None => self.read_caller([identity, tags], facets),
+        };
+        let quota = match self.seen.places[number as usize] {
+            NO_PLACE => self.add_quota(number, &facets.call),
+            place => place,
         };
         let second = invocation.timestamp.seconds;
         // 0 … 3,599, as was checked.
@@ -535,50 +557,78 @@ impl HourBook {
         pack(&attempt, &mut self.values);
     }
 
-    /// The quota that a call draws on, who made it and how it ended.
-    #[cold]
-    fn read(&mut self, facets: &Arc<Facets>) -> (u32, CallerId, Ending) {
-        if self.seen.by_address.len() == SLOTS_MAX {
-            self.seen = SeenFacets::default();
+    /// Readies itself for another hour; what is too much to keep is forgotten.
+    fn clear(&mut self) {
+        for quota in self.quotas.drain(..) {
+            self.seen.places[quota.number as usize] = NO_PLACE;
         }
-        let call = Arc::as_ptr(&facets.call).addr();
-        let quota = match self.seen.quotas_by_call.get(&call) {
-            Some(&quota) => quota,
-            None => {
-                let quota = self.quota(&facets.call);
-                self.seen.quotas_by_call.insert(call, quota);
-                quota
-            }
-        };
-        let tag = self.tag.as_deref();
-        let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
-        let tag = tag.map(|(_, value)| Arc::from(&**value));
-        let caller = self.callers.intern(&Caller { identity: facets.identity.clone(), tag });
-        let ending = match facets.error_code.as_deref() {
+        self.attempts.clear();
+        self.values.clear();
+        let seen = &self.seen;
+        if seen.callers.len().max(seen.places.len()) > SEEN_MAX {
+            self.seen = Seen::default();
+        }
+    }
+
+    /// The quota that a call draws on, and how it ended.
+    #[cold]
+    fn read_call(&mut self, call: &Arc<Call>) -> (u32, Ending) {
+        if self.seen.calls.len() >= SEEN_MAX {
+            self.seen.calls.clear();
+        }
+        let next = u32::try_from(self.seen.places.len()).expect("fewer than 2^32 quotas in an hour");
+        let quota = *self.seen.numbers.entry(quota_key(call, &self.profiles)).or_insert(next);
+        if quota == next {
+            self.seen.places.push(NO_PLACE);
+        }
+        let ending = match call.error_code.as_deref() {
             None => Ending::Successful,
             Some("ThrottlingException") => Ending::Throttled,
             Some(_) => Ending::Failed,
         };
-        let slot = Slot { _alive: Arc::clone(facets), quota, caller, ending };
-        self.seen.by_address.insert(Arc::as_ptr(facets).addr(), slot);
-        (quota, caller, ending)
+        self.seen.calls.insert(address(call), SeenCall { _alive: Arc::clone(call), quota, ending });
+        (quota, ending)
     }
 
-    /// The number of the quota that a call draws on.
-    fn quota(&mut self, call: &Call) -> u32 {
-        let model = Model::parse_with(&call.model_id, &self.profiles);
-        let key = QuotaKey {
-            account: call.account.clone(),
-            region: call.region.clone(),
-            model: model.base.into(),
-            scope: model.scope,
-        };
-        let next = u32::try_from(self.quotas.len()).expect("fewer than 2^32 quotas in an hour");
-        *self.numbers.entry(key).or_insert_with_key(|key| {
-            self.quotas.push(OpenQuota { key: key.clone(), throttled: 0, minutes: [0; _] });
-            next
-        })
+    /// Who made a call.
+    #[cold]
+    fn read_caller(&mut self, addresses: [usize; 2], facets: &Arc<Facets>) -> CallerId {
+        if self.seen.caller_ids.len() >= SEEN_MAX {
+            self.seen.caller_ids.clear();
+        }
+        let tag = self.tag.as_deref();
+        let tag = tag.and_then(|tag| facets.tags.iter().find(|(name, _)| **name == *tag));
+        let tag = tag.map(|(_, value)| Arc::from(&**value));
+        let id = self.seen.callers.intern(&Caller { identity: facets.identity.clone(), tag });
+        self.seen.caller_ids.insert(addresses, SeenCaller { _alive: Arc::clone(facets), id });
+        id
     }
+
+    /// The place of a quota that has its first attempt of the hour.
+    #[cold]
+    fn add_quota(&mut self, number: u32, call: &Call) -> u32 {
+        // Fewer than there are quotas.
+        let place = self.quotas.len() as u32;
+        self.seen.places[number as usize] = place;
+        let key = quota_key(call, &self.profiles);
+        self.quotas.push(OpenQuota { key, number, throttled: 0, minutes: [0; _] });
+        place
+    }
+}
+
+/// The quota that a call draws on.
+fn quota_key(call: &Call, profiles: &ProfileMap) -> QuotaKey {
+    let model = Model::parse_with(&call.model_id, profiles);
+    QuotaKey {
+        account: call.account.clone(),
+        region: call.region.clone(),
+        model: model.base.into(),
+        scope: model.scope,
+    }
+}
+
+fn address<T: ?Sized>(shared: &Arc<T>) -> usize {
+    Arc::as_ptr(shared).addr()
 }
 
 #[cfg(test)]

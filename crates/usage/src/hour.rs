@@ -42,8 +42,8 @@ pub struct HourSummary {
     hour: UtcHour,
     names: Names,
     readings: Readings,
-    /// Whether the rates of the hour have been found.
-    is_charged: bool,
+    /// Whether it is known what the question asks of this hour.
+    is_asked: bool,
     /// Whether the totals are the sum of the groups: where each record is in one group that has everything.
     derives_totals: bool,
     /// Numbers of cells; the totals have none, for they are always cell 0.
@@ -127,7 +127,7 @@ impl HourSummary {
             hour,
             names: Names::default(),
             readings: Readings::default(),
-            is_charged: false,
+            is_asked: false,
             derives_totals: false,
             groups: FxHashMap::default(),
             cells: vec![Cell::default()],
@@ -153,7 +153,7 @@ impl HourSummary {
     /// Begins another hour; records that were not sealed are dropped.
     pub fn begin(&mut self, hour: UtcHour) {
         self.hour = hour;
-        self.is_charged = false;
+        self.is_asked = false;
         self.readings.begin(&mut self.names);
         self.groups.clear();
         self.cells.clear();
@@ -180,9 +180,12 @@ impl HourSummary {
         if question.is_out_of_range(time) {
             return self.filter(FilterReason::TimeRange);
         }
+        if !self.is_asked {
+            self.ask(question);
+        }
         let number = match self.readings.find(&invocation.facets) {
-            Some(number) if self.is_charged => number,
-            _ => self.read(question, invocation),
+            Some(number) => number,
+            None => self.read(question, invocation),
         };
         let charge = *self.readings.charge(number);
         let slot = self.readings.slot(number);
@@ -207,7 +210,13 @@ impl HourSummary {
 
         let has_place = !is_outlier || question.include_outliers;
         let second = if has_place { self.second_of_hour(invocation) } else { Seconds::NONE };
-        let observed = Observed::new(invocation, measures, ending, second, coverage);
+        let stop_reason = match &invocation.facets.stop_reason {
+            Some(reason) if ending == Ending::Successful => {
+                self.readings.stop_reason(reason, &mut self.names)
+            }
+            _ => NameId::ABSENT,
+        };
+        let observed = Observed::new(invocation, measures, ending, stop_reason, second, coverage);
         if !self.derives_totals {
             let route = if totals_route == Slot::NOT_YET { self.totals_route(number) } else { totals_route };
             self.give(&observed, route);
@@ -314,26 +323,26 @@ impl HourSummary {
         (invocation.timestamp.seconds - self.hour.start_seconds()) as u16
     }
 
-    /// The slot of an invocation whose facets may be new, or whose hour is.
+    /// Finds out what the question asks of this hour.
+    #[cold]
+    fn ask(&mut self, question: &Question) {
+        self.is_asked = true;
+        self.readings.charge_at(question, self.hour);
+        let in_no_group_or_many = |dimension: &Dimension| {
+            // Groups by minute keep no distributions.
+            matches!(dimension, Dimension::ContentKind | Dimension::Minute)
+        };
+        self.derives_totals = !question.by.is_empty() && !question.by.iter().any(in_no_group_or_many);
+    }
+
+    /// The slot of an invocation whose strings are new.
     #[cold]
     fn read(&mut self, question: &Question, invocation: &Invocation) -> u32 {
-        if !self.is_charged {
-            self.is_charged = true;
-            self.readings.charge_at(question, self.hour);
-            let in_no_group_or_many = |dimension: &Dimension| {
-                // Groups by minute keep no distributions.
-                matches!(dimension, Dimension::ContentKind | Dimension::Minute)
-            };
-            self.derives_totals = !question.by.is_empty() && !question.by.iter().any(in_no_group_or_many);
-        }
-        if let Some(number) = self.readings.find(&invocation.facets) {
-            return number;
-        }
         if self.readings.is_full() {
             self.count_under_names();
             self.routes.clear();
             self.route_numbers.clear();
-            self.readings.forget_facets();
+            self.readings.forget_slots();
         }
         self.readings.read(&invocation.facets, question, &mut self.names)
     }

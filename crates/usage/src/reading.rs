@@ -1,9 +1,10 @@
 //! The strings of invocations, each set read once: what a record's group, labels and rates are found by.
 //!
-//! In: the shared [`Facets`] of invocations. Out: the number of a [`Slot`]. Always: a set is found by its address,
-//! which it keeps as long as it is remembered, so that a record costs one look-up of an integer and no string is
-//! read twice, also where the same sets come again in the next hour. Absent: whatever differs between two records
-//! of the same strings.
+//! In: the shared strings of invocations. Out: the number of a [`Slot`]. Always: strings are found by their addresses,
+//! which they keep as long as they are remembered, so that a record costs a look-up of integers and no string is
+//! read twice, also where the same ones come again in the next hour. Only those that the question asks about tell
+//! slots apart: hardly two records of a busy log have all of their [`Facets`] in common, but thousands have the call.
+//! Absent: whatever differs between two records of the same strings.
 
 use std::sync::Arc;
 
@@ -15,17 +16,17 @@ use crate::names::{NameId, Names};
 use crate::question::{Dimension, FilterReason, Question};
 use crate::sums::{Ending, Labels};
 
-/// The strings of one [`Facets`].
+/// A call, with the caller and the tags where the question asks about them.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
-    /// Keeps the address that the slot is found by from being given to other facets.
+    /// Keeps the addresses that the slot is found by from being given to others.
     _alive: Arc<Facets>,
     /// Index of its model.
     model: u32,
     pub(crate) refused: Option<FilterReason>,
     pub(crate) ending: Ending,
     pub(crate) labels: Labels,
-    /// The parts of the group's key that the facets decide; the others are absent.
+    /// The parts of the group's key that the strings decide; the others are absent.
     pub(crate) key: Box<[NameId]>,
     /// Its routes in the open hour, to its group and to the totals; [`Slot::NOT_YET`] before its first record.
     pub(crate) route: u32,
@@ -48,35 +49,53 @@ struct CalledModel {
     base_id: NameId,
 }
 
-/// Facets and models remembered from record to record, and from hour to hour.
+/// Strings and models remembered from record to record, and from hour to hour.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Readings {
-    by_address: FxHashMap<usize, u32>,
+    by_addresses: FxHashMap<Addresses, u32>,
     slots: Vec<Slot>,
     models: Vec<CalledModel>,
     /// By the spelling logged.
     models_by_id: FxHashMap<Arc<str>, u32>,
+    /// By their addresses.
+    stop_reasons: FxHashMap<usize, StopReason>,
     /// When the rates of the models hold.
     charges_at: Option<Timestamp>,
+    /// Whether the question asks who called, and with which tags.
+    asks_identity: bool,
+    asks_tags: bool,
 }
 
-/// Most facets remembered. A log whose every record has its own tags shares none: remembering them all would
+/// The addresses of a call, of the identity and of the tags; 0 where the question asks for none, or there is none.
+type Addresses = [usize; 3];
+
+/// A stop reason that is kept, so that its address stays its own.
+#[derive(Clone, Debug)]
+struct StopReason {
+    _alive: Arc<str>,
+    name: NameId,
+}
+
+/// Most slots remembered. A log whose every record has its own tags shares none: remembering them all would
 /// keep strings alive for nothing. At some 300 bytes each this is 5 MB.
 const SLOTS_MAX: usize = 1 << 14;
+
+/// Most stop reasons remembered: models have a dozen.
+const STOP_REASONS_MAX: usize = 1 << 10;
 
 /// Most names and models remembered from one hour to the next: far more than an hour of a real log has.
 const NAMES_MAX: usize = 1 << 16;
 const MODELS_MAX: usize = 1 << 12;
 
 impl Readings {
-    /// Whether no more facets can be remembered: [`Readings::forget_facets`].
+    /// Whether no more slots can be remembered: [`Readings::forget_slots`].
     pub(crate) fn is_full(&self) -> bool {
         self.slots.len() >= SLOTS_MAX
     }
 
-    /// Forgets the facets; those of the hour must have been counted under their names.
-    pub(crate) fn forget_facets(&mut self) {
-        self.by_address.clear();
+    /// Forgets the slots; those of the hour must have been counted under their names.
+    pub(crate) fn forget_slots(&mut self) {
+        self.by_addresses.clear();
         self.slots.clear();
     }
 
@@ -93,6 +112,11 @@ impl Readings {
 
     /// Has the rates of an hour of the question apply to all models.
     pub(crate) fn charge_at(&mut self, question: &Question, hour: UtcHour) {
+        let names_caller = |dimension: &Dimension| {
+            matches!(dimension, Dimension::Identity | Dimension::Role | Dimension::Session)
+        };
+        self.asks_identity = question.by.iter().any(names_caller) || !question.filter.identities.is_empty();
+        self.asks_tags = question.by.iter().any(|dimension| matches!(dimension, Dimension::Tag(_)));
         // Rules change with the day: an hour has one of each.
         let start = Timestamp { seconds: hour.start_seconds(), nanos: 0 };
         let at = question.charges_at.unwrap_or(start);
@@ -104,12 +128,12 @@ impl Readings {
         self.charges_at = Some(at);
     }
 
-    /// The slot of these facets where they are remembered.
-    pub(crate) fn find(&self, facets: &Arc<Facets>) -> Option<u32> {
-        self.by_address.get(&Arc::as_ptr(facets).addr()).copied()
+    /// The slot of these strings where they are remembered; [`Readings::charge_at`] must have said what is asked.
+    pub(crate) fn find(&self, facets: &Facets) -> Option<u32> {
+        self.by_addresses.get(&self.addresses(facets)).copied()
     }
 
-    /// Reads facets that are not remembered; [`Readings::charge_at`] must have said what applies.
+    /// Reads strings that are not remembered.
     pub(crate) fn read(&mut self, facets: &Arc<Facets>, question: &Question, names: &mut Names) -> u32 {
         let number = self.slots.len() as u32;
         let model = self.model(facets, question);
@@ -121,8 +145,28 @@ impl Readings {
             }
         }
         self.slots.push(slot);
-        self.by_address.insert(Arc::as_ptr(facets).addr(), number);
+        self.by_addresses.insert(self.addresses(facets), number);
         number
+    }
+
+    /// The name of a stop reason.
+    pub(crate) fn stop_reason(&mut self, reason: &Arc<str>, names: &mut Names) -> NameId {
+        let address = address(reason);
+        if let Some(known) = self.stop_reasons.get(&address) {
+            return known.name;
+        }
+        if self.stop_reasons.len() >= STOP_REASONS_MAX {
+            self.stop_reasons.clear();
+        }
+        let name = names.intern(reason);
+        self.stop_reasons.insert(address, StopReason { _alive: Arc::clone(reason), name });
+        name
+    }
+
+    fn addresses(&self, facets: &Facets) -> Addresses {
+        let identity = if self.asks_identity { facets.identity.as_ref().map_or(0, address) } else { 0 };
+        let tags = if self.asks_tags { address(&facets.tags) } else { 0 };
+        [address(&facets.call), identity, tags]
     }
 
     pub(crate) fn slot(&mut self, number: u32) -> &mut Slot {
@@ -191,7 +235,7 @@ impl Slot {
             Some(_) => Ending::Failed,
         };
         let absent =
-            Labels { error: NameId::ABSENT, stop_reason: NameId::ABSENT, inference_region: NameId::ABSENT };
+            Labels { error: NameId::ABSENT, inference_region: NameId::ABSENT };
         let mut slot = Slot {
             _alive: Arc::clone(facets),
             model: model_index,
@@ -210,11 +254,12 @@ impl Slot {
         slot.key = question.by.iter().map(|dimension| key_part(dimension, facets, model, names)).collect();
         slot.labels.error = names.intern_optional(facets.error_code.as_deref());
         slot.labels.inference_region = names.intern_optional(facets.inference_region.as_deref());
-        if ending == Ending::Successful {
-            slot.labels.stop_reason = names.intern_optional(facets.stop_reason.as_deref());
-        }
         slot
     }
+}
+
+fn address<T: ?Sized>(shared: &Arc<T>) -> usize {
+    Arc::as_ptr(shared).addr()
 }
 
 fn key_part(dimension: &Dimension, facets: &Facets, model: &Model, names: &mut Names) -> NameId {

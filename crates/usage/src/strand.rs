@@ -20,17 +20,20 @@ pub(crate) struct Observed<'a> {
     invocation: &'a Invocation,
     measures: Measures,
     ending: Ending,
+    stop_reason: NameId,
     values: Values,
     row: Row,
     coverage: CoverageId,
 }
 
 impl<'a> Observed<'a> {
-    /// `second` is that of the hour, or [`Seconds::NONE`] where the time is left out of every series.
+    /// `second` is that of the hour, or [`Seconds::NONE`] where the time is left out of every series; `stop_reason` is
+    /// absent where there is none.
     pub(crate) fn new(
         invocation: &'a Invocation,
         measures: Measures,
         ending: Ending,
+        stop_reason: NameId,
         second: u16,
         coverage: CoverageId,
     ) -> Self {
@@ -50,7 +53,7 @@ impl<'a> Observed<'a> {
             row.settled = measures.settled.unwrap_or(0);
             row.reserved = measures.reserved.unwrap_or(0);
         }
-        Observed { invocation, measures, ending, values, row, coverage }
+        Observed { invocation, measures, ending, stop_reason, values, row, coverage }
     }
 
     pub(crate) fn invocation(&self) -> &'a Invocation {
@@ -114,7 +117,7 @@ impl Strand {
 
     /// Adds one invocation.
     pub(crate) fn observe(&mut self, observed: &Observed<'_>, tables: &mut Tables) {
-        self.sums.observe(observed.invocation, observed.measures, observed.ending);
+        self.sums.observe(observed.invocation, observed.measures, observed.ending, observed.stop_reason);
         let mut row = observed.row;
         if !self.keeps_spreads {
             row.buckets = [Adder::NOTHING; SPREAD_NAMES.len()];

@@ -30,8 +30,6 @@ pub(crate) enum Ending {
 pub(crate) struct Labels {
     /// Error code; absent on success.
     pub(crate) error: NameId,
-    /// Stop reason of a successful request.
-    pub(crate) stop_reason: NameId,
     /// Region that ran the call.
     pub(crate) inference_region: NameId,
 }
@@ -157,7 +155,15 @@ pub(crate) const FIRST_BYTE: usize = 4;
 
 impl Sums {
     /// Adds what one invocation does not share with others of the same strings; these are for [`Sums::count`].
-    pub(crate) fn observe(&mut self, invocation: &Invocation, measures: Measures, ending: Ending) {
+    ///
+    /// `stop_reason` is that of a successful request, or absent.
+    pub(crate) fn observe(
+        &mut self,
+        invocation: &Invocation,
+        measures: Measures,
+        ending: Ending,
+        stop_reason: NameId,
+    ) {
         let counters = &mut self.counters;
         let (input_large, output_large) = (invocation.input_large, invocation.output_large);
         if input_large || output_large {
@@ -212,6 +218,9 @@ impl Sums {
         }
         counters.cache_read += u128::from(invocation.cache_read_tokens.get().unwrap_or(0));
         counters.cache_write += u128::from(invocation.cache_write_tokens.get().unwrap_or(0));
+        if stop_reason != NameId::ABSENT {
+            *self.stop_reasons.entry(stop_reason).or_default() += 1;
+        }
     }
 
     /// Adds the values of a successful request to the distributions.
@@ -234,12 +243,8 @@ impl Sums {
             Ending::Throttled => self.counters.throttled += invocations,
             Ending::Failed => {}
         }
-        for (counts, label) in
-            [(&mut self.errors, labels.error), (&mut self.stop_reasons, labels.stop_reason)]
-        {
-            if label != NameId::ABSENT {
-                *counts.entry(label).or_default() += invocations;
-            }
+        if labels.error != NameId::ABSENT {
+            *self.errors.entry(labels.error).or_default() += invocations;
         }
         if labels.inference_region != NameId::ABSENT {
             self.inference.entry(labels.inference_region).or_default().requests += invocations;

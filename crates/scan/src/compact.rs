@@ -2,7 +2,7 @@
 //!
 //! In: a document (or a joined record) with its payload facts. Out: an [`Invocation`], or what it lacks. Equal
 //! sets of strings are shared, so that an hour of records holds each caller's strings once. Always: a record whose
-//! strings are remembered costs one look-up and no allocation.
+//! strings are remembered costs a few look-ups and no allocation.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -16,15 +16,20 @@ pub use crate::resolve::Sides;
 const REMEMBERED_MAX: usize = 8_192;
 
 /// Shares equal sets of strings.
+///
+/// Callers, tags and calls repeat often, but all three together seldom: each is looked up for itself, by what
+/// stands in the document, and the whole by what was found.
 #[derive(Default)]
 pub struct Compactor {
-    /// By all of their strings in one [`FacetKey`].
-    facets: FxHashMap<Box<[u8]>, Arc<Facets>>,
-    calls: FxHashSet<Arc<Call>>,
+    /// By the addresses of its parts, which live as long as it does.
+    facets: FxHashMap<[usize; 4], Arc<Facets>>,
+    /// By all of their strings in one [`Row`].
+    calls: FxHashMap<Box<[u8]>, Arc<Call>>,
+    /// Likewise.
+    tags: FxHashMap<Box<[u8]>, Arc<[Tag]>>,
     strings: Shared<str>,
-    tags: Shared<[Tag]>,
-    /// The key of the document at hand.
-    key: FacetKey,
+    /// The key of what is looked up now.
+    row: Row,
 }
 
 impl Compactor {
@@ -73,106 +78,94 @@ impl Compactor {
         account: Option<&str>,
         region: Option<&str>,
     ) -> Option<Arc<Facets>> {
-        let strings = Strings {
-            model_id: document.model_id.as_deref()?,
-            account: document.account.as_deref().or(account),
-            region: document.region.as_deref().or(region),
-            operation: document.operation.as_deref(),
-            error_code: document.error_code.as_deref(),
-            inference_region: document.inference_region.as_deref(),
-            service_tier: document.service_tier.as_deref(),
-            identity: document.identity.as_deref(),
-            stop_reason: document.stop_reason.as_deref(),
-            tags: &document.tags,
+        let facets = Facets {
+            call: self.call(document, account, region)?,
+            identity: document.identity.as_deref().map(|arn| self.strings.share(arn)),
+            stop_reason: document.stop_reason.as_deref().map(|reason| self.strings.share(reason)),
+            tags: self.tags(&document.tags),
         };
-        self.key.write(&strings);
-        if let Some(known) = self.facets.get(&*self.key.bytes) {
+        let optional = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| Arc::as_ptr(text).addr());
+        let parts = [
+            Arc::as_ptr(&facets.call).addr(),
+            optional(&facets.identity),
+            optional(&facets.stop_reason),
+            Arc::as_ptr(&facets.tags).addr(),
+        ];
+        if let Some(known) = self.facets.get(&parts) {
             return Some(Arc::clone(known));
         }
-        Some(self.remember(&strings))
+        let facets = Arc::new(facets);
+        remember(&mut self.facets, parts, &facets);
+        Some(facets)
     }
 
-    /// Makes facets of strings that are new, or forgotten.
-    #[cold]
-    fn remember(&mut self, strings: &Strings<'_>) -> Arc<Facets> {
-        let own = |(key, value): &TagText<'_>| (Box::from(&**key), Box::from(&**value));
-        let tags: Vec<Tag> = strings.tags.iter().map(own).collect();
-        let call = Call {
-            account: self.text(strings.account),
-            region: self.text(strings.region),
-            model_id: self.strings.share(strings.model_id),
-            operation: self.text(strings.operation),
-            error_code: self.text(strings.error_code),
-            inference_region: self.text(strings.inference_region),
-            service_tier: self.text(strings.service_tier),
-        };
-        let facets = Arc::new(Facets {
-            call: share(&mut self.calls, call),
-            identity: self.text(strings.identity),
-            stop_reason: self.text(strings.stop_reason),
-            tags: self.tags.share(&*tags),
-        });
-        if self.facets.len() >= REMEMBERED_MAX {
-            self.facets.clear();
+    fn call(
+        &mut self,
+        document: &Document<'_>,
+        account: Option<&str>,
+        region: Option<&str>,
+    ) -> Option<Arc<Call>> {
+        let model_id = document.model_id.as_deref()?;
+        let optional = [
+            document.account.as_deref().or(account),
+            document.region.as_deref().or(region),
+            document.operation.as_deref(),
+            document.error_code.as_deref(),
+            document.inference_region.as_deref(),
+            document.service_tier.as_deref(),
+        ];
+        self.row.clear();
+        self.row.push(model_id);
+        optional.iter().for_each(|text| self.row.push_optional(*text));
+        if let Some(known) = self.calls.get(&*self.row.bytes) {
+            return Some(Arc::clone(known));
         }
-        self.facets.insert(self.key.bytes.as_slice().into(), Arc::clone(&facets));
-        facets
+        let model_id = self.strings.share(model_id);
+        let shared = optional.map(|text| text.map(|text| self.strings.share(text)));
+        let [account, region, operation, error_code, inference_region, service_tier] = shared;
+        let call = Call { account, region, model_id, operation, error_code, inference_region, service_tier };
+        let call = Arc::new(call);
+        remember(&mut self.calls, self.row.bytes.as_slice().into(), &call);
+        Some(call)
     }
 
-    fn text(&mut self, text: Option<&str>) -> Option<Arc<str>> {
-        text.map(|text| self.strings.share(text))
+    fn tags(&mut self, tags: &[TagText<'_>]) -> Arc<[Tag]> {
+        self.row.clear();
+        for (key, value) in tags {
+            self.row.push(key);
+            self.row.push(value);
+        }
+        if let Some(known) = self.tags.get(&*self.row.bytes) {
+            return Arc::clone(known);
+        }
+        let own = |(key, value): &TagText<'_>| (Box::from(&**key), Box::from(&**value));
+        let tags: Arc<[Tag]> = tags.iter().map(own).collect();
+        remember(&mut self.tags, self.row.bytes.as_slice().into(), &tags);
+        tags
     }
 }
 
-/// All that goes into [`Facets`], as it stands in a document and its object's key.
-struct Strings<'a> {
-    account: Option<&'a str>,
-    region: Option<&'a str>,
-    model_id: &'a str,
-    operation: Option<&'a str>,
-    error_code: Option<&'a str>,
-    inference_region: Option<&'a str>,
-    service_tier: Option<&'a str>,
-    identity: Option<&'a str>,
-    stop_reason: Option<&'a str>,
-    tags: &'a [TagText<'a>],
+/// Remembers a thing, and forgets all others where they are too many.
+fn remember<K: Eq + Hash, T: ?Sized>(known: &mut FxHashMap<K, Arc<T>>, key: K, thing: &Arc<T>) {
+    if known.len() >= REMEMBERED_MAX {
+        known.clear();
+    }
+    known.insert(key, Arc::clone(thing));
 }
 
-/// All strings of some facets in a row, so that one hash and one comparison find them: each string after its length,
-/// so that no two sets of strings make the same row.
+/// Strings in a row, so that one hash and one comparison find them: each after its length, so that no two lists of
+/// strings make the same row.
 #[derive(Default)]
-struct FacetKey {
+struct Row {
     bytes: Vec<u8>,
 }
 
-impl FacetKey {
+impl Row {
     /// Stands for a string that is absent; no field is as long.
     const ABSENT: u32 = u32::MAX;
 
-    fn write(&mut self, strings: &Strings<'_>) {
-        let options = [
-            strings.account,
-            strings.region,
-            Some(strings.model_id),
-            strings.operation,
-            strings.error_code,
-            strings.inference_region,
-            strings.service_tier,
-            strings.identity,
-            strings.stop_reason,
-        ];
+    fn clear(&mut self) {
         self.bytes.clear();
-        for text in options {
-            match text {
-                Some(text) => self.push(text),
-                None => self.bytes.extend_from_slice(&Self::ABSENT.to_le_bytes()),
-            }
-        }
-        // What is left is tags, however many.
-        for (key, value) in strings.tags {
-            self.push(key);
-            self.push(value);
-        }
     }
 
     #[inline]
@@ -180,19 +173,14 @@ impl FacetKey {
         self.bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(text.as_bytes());
     }
-}
 
-/// The one that is remembered, where there is an equal one.
-fn share<T: Eq + Hash>(known: &mut FxHashSet<Arc<T>>, thing: T) -> Arc<T> {
-    if let Some(known) = known.get(&thing) {
-        return Arc::clone(known);
+    #[inline]
+    fn push_optional(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.push(text),
+            None => self.bytes.extend_from_slice(&Self::ABSENT.to_le_bytes()),
+        }
     }
-    if known.len() >= REMEMBERED_MAX {
-        known.clear();
-    }
-    let thing = Arc::new(thing);
-    known.insert(Arc::clone(&thing));
-    thing
 }
 
 /// Equal things once.

@@ -19,7 +19,7 @@ use crate::packed::Unpacker;
 use crate::question::{Dimension, FilterReason, Question};
 use crate::reading::{Readings, Slot};
 use crate::series::Seconds;
-use crate::strand::{self, Observed, Row, Strand, Tables};
+use crate::strand::{self, Observed, Strand, Tables};
 use crate::sums::Ending;
 use crate::unknowns::{PackedUnknowns, Unknowns};
 
@@ -61,8 +61,8 @@ pub struct HourSummary {
     unknowns: Unknowns,
     listing: Listing,
     tables: Tables,
-    /// Emptied, to be used again.
-    spare_rows: Vec<Vec<Row>>,
+    /// Of hours before, for their memory.
+    spare: Vec<Strand>,
 }
 
 /// One group (or the totals) in an open hour: its strands.
@@ -140,7 +140,7 @@ impl HourSummary {
             unknowns: Unknowns::default(),
             listing: Listing::default(),
             tables: Tables::default(),
-            spare_rows: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -158,9 +158,10 @@ impl HourSummary {
         self.groups.clear();
         self.cells.clear();
         self.cells.push(Cell::default());
-        let rows = self.strands.drain(..).map(Strand::into_rows);
-        self.spare_rows.extend(rows.filter(|rows| rows.capacity() > 0));
-        self.spare_rows.truncate(SPARE_ROWS_MAX);
+        self.spare.append(&mut self.strands);
+        self.spare.truncate(SPARE_MAX);
+        let mut rows_left = SPARE_ROWS_MAX;
+        self.spare.iter_mut().for_each(|strand| strand.clear(&mut rows_left));
         self.strand_numbers.clear();
         self.routes.clear();
         self.route_numbers.clear();
@@ -434,8 +435,10 @@ impl HourSummary {
     fn strand(&mut self, cell: u32, region: NameId, keeps_spreads: bool) -> u32 {
         *self.strand_numbers.entry((cell, region)).or_insert_with(|| {
             let number = u32::try_from(self.strands.len()).expect("fewer than 2^32 groups in an hour");
-            let rows = self.spare_rows.pop().unwrap_or_default();
-            self.strands.push(Strand::new(region, keeps_spreads, rows));
+            self.strands.push(match self.spare.pop() {
+                Some(spare) => spare.again(region, keeps_spreads),
+                None => Strand::new(region, keeps_spreads),
+            });
             self.cells[cell as usize].strands.push(number);
             number
         })
@@ -461,8 +464,11 @@ impl HourSummary {
     }
 }
 
-/// Strands whose memory for rows is kept from one hour to the next.
-const SPARE_ROWS_MAX: usize = 1 << 12;
+/// Strands whose memory is kept from one hour to the next: some 2 KB each, without their rows.
+const SPARE_MAX: usize = 1 << 10;
+
+/// Rows that there is memory for in all of these: 1.3 MB. Any strand may have been a busy one once.
+const SPARE_ROWS_MAX: usize = 1 << 15;
 
 /// A finished hour: sums, minutes and sparse histograms by group, and the seconds at its edges, packed.
 ///

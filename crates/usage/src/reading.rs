@@ -234,8 +234,7 @@ impl Slot {
             Some("ThrottlingException") => Ending::Throttled,
             Some(_) => Ending::Failed,
         };
-        let absent =
-            Labels { error: NameId::ABSENT, inference_region: NameId::ABSENT };
+        let absent = Labels { error: NameId::ABSENT, inference_region: NameId::ABSENT };
         let mut slot = Slot {
             _alive: Arc::clone(facets),
             model: model_index,

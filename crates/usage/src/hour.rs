@@ -49,6 +49,8 @@ pub struct HourSummary {
     /// Numbers of cells; the totals have none, for they are always cell 0.
     groups: FxHashMap<Box<[NameId]>, u32>,
     cells: Vec<Cell>,
+    /// The key at hand.
+    key: Vec<NameId>,
     strands: Vec<Strand>,
     /// By cell and inference Region.
     strand_numbers: FxHashMap<(u32, NameId), u32>,
@@ -131,6 +133,7 @@ impl HourSummary {
             derives_totals: false,
             groups: FxHashMap::default(),
             cells: vec![Cell::default()],
+            key: Vec::new(),
             strands: Vec::new(),
             strand_numbers: FxHashMap::default(),
             routes: Vec::new(),
@@ -246,7 +249,7 @@ impl HourSummary {
         // By the numbers of the other's cells.
         let mut cells = vec![TOTALS; other.cells.len()];
         for (key, &cell) in &other.groups {
-            cells[cell as usize] = self.cell(renaming.of_key(key));
+            cells[cell as usize] = self.cell(&renaming.of_key(key));
         }
         let mut keys = vec![(TOTALS, NameId::ABSENT); other.strands.len()];
         for (&(cell, region), &strand) in &other.strand_numbers {
@@ -369,22 +372,35 @@ impl HourSummary {
                 }
             }
         } else {
-            let route = self.route(question, slot, Branch { minute, kind: None });
-            if !by_minute && !by_kind {
+            let branch = Branch { minute, kind: None };
+            let route = if by_minute || by_kind {
+                self.route(question, slot, branch)
+            } else {
+                let route = self.add_route_to_group(question, slot, branch);
                 self.readings.slot(slot).route = route;
-            }
+                route
+            };
             self.give(observed, route);
         }
     }
 
+    /// The route of one branch of a slot.
     fn route(&mut self, question: &Question, slot: u32, branch: Branch) -> u32 {
         if let Some(&route) = self.route_numbers.get(&(slot, branch)) {
             return route;
         }
+        let route = self.add_route_to_group(question, slot, branch);
+        self.route_numbers.insert((slot, branch), route);
+        route
+    }
+
+    fn add_route_to_group(&mut self, question: &Question, slot: u32, branch: Branch) -> u32 {
         let hour_start = self.hour.start_seconds();
-        let facets = self.readings.slot(slot);
-        let region = facets.labels.inference_region;
-        let mut key = facets.key.clone();
+        let strings = self.readings.slot(slot);
+        let region = strings.labels.inference_region;
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        key.extend_from_slice(&strings.key);
         for (part, dimension) in key.iter_mut().zip(&question.by) {
             match dimension {
                 Dimension::Hour => *part = self.names.intern(&self.hour.to_string()),
@@ -404,11 +420,10 @@ impl HourSummary {
                 _ => {}
             }
         }
-        let cell = self.cell(key);
+        let cell = self.cell(&key);
+        self.key = key;
         let strand = self.strand(cell, region, branch.minute.is_none());
-        let route = self.add_route(slot, strand);
-        self.route_numbers.insert((slot, branch), route);
-        route
+        self.add_route(slot, strand)
     }
 
     #[cold]
@@ -425,11 +440,14 @@ impl HourSummary {
         u32::try_from(self.routes.len() - 1).expect("fewer than 2^32 groups in an hour")
     }
 
-    fn cell(&mut self, key: Box<[NameId]>) -> u32 {
-        *self.groups.entry(key).or_insert_with(|| {
-            self.cells.push(Cell::default());
-            u32::try_from(self.cells.len() - 1).expect("fewer than 2^32 groups in an hour")
-        })
+    fn cell(&mut self, key: &[NameId]) -> u32 {
+        if let Some(&cell) = self.groups.get(key) {
+            return cell;
+        }
+        let cell = u32::try_from(self.cells.len()).expect("fewer than 2^32 groups in an hour");
+        self.cells.push(Cell::default());
+        self.groups.insert(key.into(), cell);
+        cell
     }
 
     fn strand(&mut self, cell: u32, region: NameId, keeps_spreads: bool) -> u32 {

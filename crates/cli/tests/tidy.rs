@@ -66,6 +66,7 @@ const PACKAGES: [(&str, &[&str]); 26] = [
     ("indicatif", &["borehole"]),
     // For ETags: of what is fetched, and of what was downloaded before.
     ("md-5", &["borehole-store", "borehole"]),
+    ("libdeflate-sys", &["borehole-record"]),
     ("memchr", &["borehole-record"]),
     ("rayon", &["borehole-scan"]),
     ("rustc-hash", &["borehole-record", "borehole-scan", "borehole-usage", "borehole-quota"]),
@@ -73,6 +74,7 @@ const PACKAGES: [(&str, &[&str]); 26] = [
     ("serde", &["borehole-quota", "borehole-report", "borehole"]),
     ("serde_json", &["borehole-quota", "borehole-report", "borehole-synth", "borehole"]),
     ("simd-json", &["borehole-record"]),
+    ("simdutf8", &["borehole-record"]),
     ("tempfile", &["borehole-scan", "borehole", "borehole-testbed"]),
     ("thiserror", &["borehole-store", "borehole-scan"]),
     // What waits for a network waits behind the synchronous face of the store.

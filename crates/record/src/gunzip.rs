@@ -65,6 +65,9 @@ pub struct Gunzip {
     failure: Option<ObjectFailure>,
 }
 
+/// Takes the output buffer, with so many bytes at its beginning.
+type Out<'o> = dyn FnMut(&mut Box<[u8]>, usize) -> Result<(), ObjectFailure> + 'o;
+
 /// Which part of the file the next byte belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -80,6 +83,12 @@ impl Gunzip {
     /// A reader that fails with [`ObjectFailure::DecodedLimit`] beyond this many decoded bytes.
     #[must_use]
     pub fn new(decoded_bytes_max: u64) -> Self {
+        Self::with_pieces_of(CHUNK_BYTES, decoded_bytes_max)
+    }
+
+    /// As [`Gunzip::new`], with an output buffer of this many bytes.
+    #[must_use]
+    pub fn with_pieces_of(piece_bytes: usize, decoded_bytes_max: u64) -> Self {
         Gunzip {
             part: Part::Header,
             header: MemberHeader::default(),
@@ -87,7 +96,7 @@ impl Gunzip {
             crc: Crc::new(),
             member_decoded_bytes: 0,
             trailer: Trailer::default(),
-            buffer: vec![0; CHUNK_BYTES].into_boxed_slice(),
+            buffer: vec![0; piece_bytes.max(1)].into_boxed_slice(),
             decoded_bytes_max,
             members: 0,
             stored_bytes: 0,
@@ -103,6 +112,16 @@ impl Gunzip {
         &mut self,
         stored: &[u8],
         mut out: impl FnMut(&[u8]) -> Result<(), ObjectFailure>,
+    ) -> Result<(), ObjectFailure> {
+        self.push_pieces(stored, |buffer, length| out(&buffer[..length]))
+    }
+
+    /// As [`Gunzip::push`]; `out` is given the output buffer, with so many decoded bytes at its beginning, and may
+    /// leave another one of the same size in its place.
+    pub fn push_pieces(
+        &mut self,
+        stored: &[u8],
+        mut out: impl FnMut(&mut Box<[u8]>, usize) -> Result<(), ObjectFailure>,
     ) -> Result<(), ObjectFailure> {
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -150,7 +169,7 @@ impl Gunzip {
     fn advance(
         &mut self,
         mut stored: &[u8],
-        out: &mut dyn FnMut(&[u8]) -> Result<(), ObjectFailure>,
+        out: &mut Out<'_>,
     ) -> Result<(), ObjectFailure> {
         while let Some((&byte, after_byte)) = stored.split_first() {
             match self.part {
@@ -202,7 +221,7 @@ impl Gunzip {
     fn take_data<'s>(
         &mut self,
         mut stored: &'s [u8],
-        out: &mut dyn FnMut(&[u8]) -> Result<(), ObjectFailure>,
+        out: &mut Out<'_>,
     ) -> Result<&'s [u8], ObjectFailure> {
         loop {
             let total_in = self.inflate.total_in();
@@ -236,16 +255,15 @@ impl Gunzip {
     fn deliver(
         &mut self,
         produced: usize,
-        out: &mut dyn FnMut(&[u8]) -> Result<(), ObjectFailure>,
+        out: &mut Out<'_>,
     ) -> Result<(), ObjectFailure> {
         let room = self.decoded_bytes_max - self.decoded_bytes;
         let delivered = usize::try_from(room).map_or(produced, |room| room.min(produced));
-        let chunk = &self.buffer[..delivered];
-        self.crc.update(chunk);
+        self.crc.update(&self.buffer[..delivered]);
         self.member_decoded_bytes += delivered as u64;
         self.decoded_bytes += delivered as u64;
         if delivered > 0 {
-            out(chunk)?;
+            out(&mut self.buffer, delivered)?;
         }
         if delivered < produced {
             return Err(ObjectFailure::DecodedLimit);
@@ -278,6 +296,9 @@ impl Gunzip {
 /// processor time, and a piece can be read while the next is inflated.
 pub const WHOLE_DECODED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Room that stays between files.
+const ROOM_BYTES_KEPT: usize = 2 * 1024 * 1024;
+
 /// Reads gzip files that are in memory whole, one after the other into the same room.
 ///
 /// It knows sound files only, and is quicker with them than [`Gunzip`]; of all others it says nothing, so that
@@ -299,6 +320,11 @@ impl WholeGunzip {
         let promised = u32::from_le_bytes(*stored.last_chunk()?) as usize;
         if promised > WHOLE_DECODED_BYTES_MAX {
             return None;
+        }
+        // A rare large file must not have every thread hold as much for ever.
+        if self.decoded.len() > ROOM_BYTES_KEPT && promised <= ROOM_BYTES_KEPT {
+            self.decoded.truncate(ROOM_BYTES_KEPT);
+            self.decoded.shrink_to_fit();
         }
         self.make_room(promised);
         while !rest.is_empty() {

@@ -118,6 +118,36 @@ impl HourStore {
         self.hours.keys().copied()
     }
 
+    /// Takes an hour back into memory.
+    pub(crate) fn recall(&mut self, hour: UtcHour) -> io::Result<()> {
+        let (Some(slot), Some(spill)) = (self.hours.get_mut(&hour), self.spill.as_mut()) else {
+            return Ok(());
+        };
+        for extent in slot.extents.drain(..) {
+            let mut run = Vec::new();
+            spill.read(extent, &mut |invocation| run.push(invocation))?;
+            let bytes: usize = run.iter().map(footprint).sum();
+            slot.records.push(run);
+            slot.memory_bytes += bytes;
+            self.memory_bytes += bytes;
+        }
+        slot.spilled = 0;
+        Ok(())
+    }
+
+    /// Whether a request of an hour may be one of these, by fingerprint; `None` where that cannot be told without
+    /// reading the file.
+    pub(crate) fn may_hold(&self, hour: UtcHour, fingerprints: &FxHashSet<u64>) -> Option<bool> {
+        let is_resident = self.hours.get(&hour).is_none_or(|slot| slot.spilled == 0);
+        is_resident.then(|| self.kept(hour).any(|invocation| fingerprints.contains(&fingerprint(invocation))))
+    }
+
+    /// The fingerprints of the requests of an hour and of those beside it; `None` where they are in the file.
+    pub(crate) fn fingerprints_around(&self, hour: UtcHour) -> Option<FxHashSet<u64>> {
+        let kept = || hours_around(hour).into_iter().flat_map(|hour| self.kept(hour));
+        self.is_resident(hour).then(|| kept().map(fingerprint).collect())
+    }
+
     /// Bytes in memory of the hours up to `hour`.
     pub(crate) fn bytes_through(&self, hour: UtcHour) -> usize {
         self.hours.range(..=hour).map(|(_, slot)| slot.memory_bytes).sum()
@@ -262,7 +292,7 @@ fn hours_around(hour: UtcHour) -> [UtcHour; 3] {
 }
 
 /// Invocations of these three, those in the file included.
-fn count_around(hour: UtcHour, stores: &[&HourStore]) -> u64 {
+pub(crate) fn count_around(hour: UtcHour, stores: &[&HourStore]) -> u64 {
     let count = |store: &&HourStore| hours_around(hour).iter().map(|&hour| store.count(hour)).sum::<u64>();
     stores.iter().map(count).sum()
 }

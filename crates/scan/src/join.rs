@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use borehole_record::{BodyPlace, Document, DocumentKind, UtcHour};
+use borehole_record::{BodyPlace, Document, DocumentKind, RequestId, UtcHour};
 use rustc_hash::FxHashMap;
 
 /// One document of a request, with where it came from.
@@ -39,7 +39,7 @@ pub(crate) struct Joined {
 }
 
 /// Stream and request id as in the file name.
-pub(crate) type JoinKey = (u32, Box<str>);
+pub(crate) type JoinKey = (u32, RequestId);
 
 /// An invocation document with the siblings that came to it so far.
 struct Anchor {
@@ -308,7 +308,7 @@ mod tests {
             }
             let fragment = Fragment { kind, object, document: Box::new(document) };
             let folder = folders.entry(UtcHour(folder)).or_default();
-            folder.entry((0, "id".into())).or_default().push(fragment);
+            folder.entry((0, RequestId::parse("id"))).or_default().push(fragment);
         }
         let mut joiner = Joiner::default();
         let mut out = Vec::new();
@@ -389,9 +389,9 @@ mod tests {
         let mut out = Vec::new();
         let fragment = |kind, object| Fragment { kind, object, document: Box::default() };
         let documents = FxHashMap::from_iter([
-            ((0, "id".into()), vec![fragment(Invocation, 1)]),
-            ((1, "id".into()), vec![fragment(Metadata, 2)]),
-            ((0, "ID".into()), vec![fragment(Metadata, 3)]),
+            ((0, RequestId::parse("id")), vec![fragment(Invocation, 1)]),
+            ((1, RequestId::parse("id")), vec![fragment(Metadata, 2)]),
+            ((0, RequestId::parse("ID")), vec![fragment(Metadata, 3)]),
         ]);
         joiner.complete(UtcHour(10), documents, &mut out);
         joiner.finish(&mut out);

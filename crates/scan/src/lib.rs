@@ -11,6 +11,7 @@ mod join;
 pub mod ledger;
 pub mod limits;
 mod lookup;
+mod overlap;
 mod pending;
 pub mod plan;
 mod progress;

@@ -28,9 +28,9 @@ pub const HOURS_AHEAD_REMOTE: usize = 64;
 /// belongs to one of them; beyond this the folders of such an hour are read again instead.
 pub const RETIRED_BYTES_MAX: u64 = 4 << 30;
 
-/// The part of `--memory` that hours may take of which all is read: 42 MiB by default, some 250,000 records. As long
+/// The part of `--memory` that hours may take of which all is read: 64 MiB by default, some 250,000 records. As long
 /// as they fit they are not closed, and a stray into one of them costs nothing.
-pub const READ_HOURS_MEMORY_SHARE: usize = 6;
+pub const READ_HOURS_MEMORY_SHARE: usize = 4;
 
 /// Most stored bytes of one object that a thread holds at once, so that it is unpacked in one call. Beyond it an
 /// object is read in pieces.

@@ -13,10 +13,10 @@ use std::sync::mpsc::SyncSender;
 
 use borehole_record::gunzip::Gunzip;
 use borehole_record::{
-    DecodeOptions, Document, DocumentKind, Invocation, Key, ObjectDecoder, ObjectFailure, ObjectSummary,
-    Reject, RejectReason, RequestId, Sink, UtcHour,
+    DecodeOptions, Document, DocumentKind, Invocation, ObjectDecoder, ObjectFailure, ObjectSummary, Reject,
+    RejectReason, RequestId, Sink, UtcHour, key,
 };
-use borehole_store::{Body, Receipt};
+use borehole_store::{Body, ReadFailure, Receipt, Store};
 
 use crate::Progress;
 use crate::cells::footprint;
@@ -27,6 +27,7 @@ use crate::ledger::{Loss, Tally};
 use crate::limits::{
     BATCH_INVOCATIONS, FOREIGN_PROBE_BYTES, RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS, STRAYS_UNDECIDED,
 };
+use crate::overlap::{Ended, Piece, unpack_ahead};
 use crate::pending::Pending;
 use crate::plan::{Plan, Planned, Role};
 use crate::resolve::{Resolver, Started};
@@ -333,10 +334,9 @@ impl Reader<'_> {
         output: Option<&mut Output<'_>>,
     ) -> Option<Outcome> {
         let planned = &self.plan.objects[number as usize];
-        let (kind, request_id) = match (planned.role, Key::parse(&planned.object.key)) {
-            (Role::Split { kind, .. }, Key::SplitDocument { request_id, .. }) => (kind, Some(request_id)),
-            (Role::Split { kind, .. }, _) => (kind, None),
-            _ => (DocumentKind::Record, None),
+        let (kind, request_id) = match planned.role {
+            Role::Split { kind, .. } => (kind, key::request_id(&planned.object.key, kind)),
+            Role::Records { .. } | Role::Loose => (DocumentKind::Record, None),
         };
         let Memory { compactor, decoder, stored } = memory;
         let decoder = decoder.get_or_insert_with(|| ObjectDecoder::new(kind, self.decode));
@@ -362,12 +362,14 @@ impl Reader<'_> {
             skipped: None,
             failure: None,
         };
-        let mut take = |bytes: &[u8]| intake.take(bytes);
-        let store = &self.sources[planned.source as usize].store;
-        let read = match body {
-            Some(body) => body.read(&mut take),
-            None if is_whole => store.read_whole(&planned.object, intake.held),
-            None => store.read(&planned.object, &mut take),
+        let store = &*self.sources[planned.source as usize].store;
+        let is_long_gzip = !is_whole && !self.salvage && planned.object.key.ends_with(b".gz");
+        let read = if is_long_gzip {
+            self.read_ahead(planned, body, store, &mut intake)
+        } else if is_whole && body.is_none() {
+            store.read_whole(&planned.object, intake.held)
+        } else {
+            read_alone(planned, body, store, &mut intake)
         };
         if read.is_ok() {
             intake.end();
@@ -394,6 +396,50 @@ impl Reader<'_> {
             Err(failure) => End::Failure(failure, verified_bytes),
         };
         sink.end_or_park(end)
+    }
+
+    /// Has a long gzip object read and unpacked by another thread while this one decodes it.
+    fn read_ahead(
+        &self,
+        planned: &Planned,
+        mut body: Option<Box<dyn Body>>,
+        store: &dyn Store,
+        intake: &mut Intake<'_, '_>,
+    ) -> Result<Receipt, ReadFailure> {
+        let read = |take: &mut dyn FnMut(&[u8]) -> bool| match body.take() {
+            Some(body) => body.read(take),
+            None => store.read(&planned.object, take),
+        };
+        let ended = unpack_ahead(self.decode.decoded_bytes_max, read, |piece| match piece {
+            Piece::Stored(bytes) => intake.take(bytes),
+            Piece::Unpacked(bytes) => intake.take_unpacked(bytes),
+        });
+        match ended {
+            Ok(Ended::Whole(receipt)) => Ok(receipt),
+            Ok(Ended::Unreadable(reason)) => Err(reason),
+            // Why is noted already; how much was read by then matters to nobody.
+            Ok(Ended::Enough) => Ok(Receipt::default()),
+            Ok(Ended::Packed(failure)) => {
+                intake.failure = Some(failure);
+                Ok(Receipt::default())
+            }
+            // No thread: the object goes through this one.
+            Err(_) => read_alone(planned, body, store, intake),
+        }
+    }
+}
+
+/// Has this thread read an object and decode it.
+fn read_alone(
+    planned: &Planned,
+    body: Option<Box<dyn Body>>,
+    store: &dyn Store,
+    intake: &mut Intake<'_, '_>,
+) -> Result<Receipt, ReadFailure> {
+    let mut take = |bytes: &[u8]| intake.take(bytes);
+    match body {
+        Some(body) => body.read(&mut take),
+        None => store.read(&planned.object, &mut take),
     }
 }
 
@@ -436,6 +482,13 @@ impl Intake<'_, '_> {
             *self.held = held;
             goes_on
         }
+    }
+
+    /// Takes the next bytes of an object that was gzip.
+    fn take_unpacked(&mut self, bytes: &[u8]) -> bool {
+        self.flows = true;
+        self.failure = self.decoder.push_unpacked(bytes, &mut self.sink).err();
+        self.failure.is_none()
     }
 
     /// All bytes were taken.
@@ -629,11 +682,11 @@ impl<'a, 'o> ObjectSink<'a, 'o> {
             self.lose(document.offset, 0, RejectReason::RequestIdMismatch);
             return;
         }
-        document.request_id = Some(id);
+        document.request_id = Some(id.clone());
         self.tally.documents_decoded += 1;
         if let Some(output) = &mut self.output {
             let fragment = Fragment { kind, object: self.number, document: Box::new(document.into_owned()) };
-            output.report.batch.fragments.push(((self.planned.stream, name.into()), fragment));
+            output.report.batch.fragments.push(((self.planned.stream, id), fragment));
         }
     }
 

@@ -8,18 +8,20 @@
 //! which wait for nobody: whoever needs one may then wait for it without holding up another.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use borehole_record::decode::PayloadSide;
+use borehole_record::gunzip::WholeGunzip;
 use borehole_record::{BodyPlace, Document, Payload, PayloadDecoder, UtcDay};
 use borehole_store::{Body, Listed, LocalStore, Object, ReadFailure, Receipt, S3Store, Store};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ledger::Tally;
-use crate::limits::{PAYLOAD_DAYS, PAYLOADS_CACHED};
+use crate::limits::{PAYLOAD_DAYS, PAYLOADS_CACHED, WHOLE_STORED_BYTES_MAX};
 use crate::pending::{Claim, Entry, Pending, Promise};
 use crate::plan::{Plan, Role, key_hash};
 use crate::reference::{self, Reference};
@@ -647,31 +649,47 @@ fn expected_side(key: &[u8], side: Side) -> PayloadSide {
     }
 }
 
+thread_local! {
+    /// The stored bytes of the payload at hand, and what unpacks them.
+    static MEMORY: RefCell<(Vec<u8>, WholeGunzip)> = RefCell::default();
+}
+
 /// Reads a payload; also says how many stored bytes that were.
 fn read_payload(
     expected: PayloadSide,
     decoded_bytes_max: u64,
     read: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure>,
 ) -> (Fetched, u64) {
-    let mut decoder = PayloadDecoder::new(expected, decoded_bytes_max);
-    let mut failed = false;
-    let read = read(&mut |bytes| {
-        failed |= decoder.push(bytes).is_err();
-        !failed
-    });
-    let receipt = match read {
-        Ok(receipt) => receipt,
-        Err(ReadFailure::Vanished) => return (Fetched::Missing, 0),
-        Err(ReadFailure::Archived) => return (Fetched::Archived, 0),
-        Err(_) => return (Fetched::Failed, 0),
-    };
-    if failed {
-        return (Fetched::Failed, receipt.bytes);
-    }
-    match decoder.finish() {
-        Ok((payload, _)) => (Fetched::Payload(Arc::new(payload)), receipt.bytes),
-        Err(_) => (Fetched::Failed, receipt.bytes),
-    }
+    MEMORY.with_borrow_mut(|(held, gunzip)| {
+        held.clear();
+        let mut decoder = PayloadDecoder::new(expected, decoded_bytes_max);
+        let (mut flows, mut failed) = (false, false);
+        let read = read(&mut |bytes| {
+            if !flows && held.len() + bytes.len() <= WHOLE_STORED_BYTES_MAX {
+                held.extend_from_slice(bytes);
+                return true;
+            }
+            if !std::mem::replace(&mut flows, true) {
+                failed = decoder.push(held).is_err();
+            }
+            failed = failed || decoder.push(bytes).is_err();
+            !failed
+        });
+        let receipt = match read {
+            Ok(receipt) => receipt,
+            Err(ReadFailure::Vanished) => return (Fetched::Missing, 0),
+            Err(ReadFailure::Archived) => return (Fetched::Archived, 0),
+            Err(_) => return (Fetched::Failed, 0),
+        };
+        if failed {
+            return (Fetched::Failed, receipt.bytes);
+        }
+        let decoded = if flows { decoder.finish() } else { decoder.decode_whole(held, gunzip) };
+        match decoded {
+            Ok((payload, _)) => (Fetched::Payload(Arc::new(payload)), receipt.bytes),
+            Err(_) => (Fetched::Failed, receipt.bytes),
+        }
+    })
 }
 
 /// Lists the conventional payloads of a bucket for the days that the plan's records can have.

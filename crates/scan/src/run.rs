@@ -754,13 +754,44 @@ impl<'a, S: CellSink> Scanning<'a, S> {
     /// Takes back what was given for an hour, and gives it anew with its strays.
     fn close_again(&mut self, hour: UtcHour) -> Result<(), Error> {
         let was_given = self.ledger.duplicates.contains_key(&hour);
+        // A neighbour in which nothing lies was not given out before, and is not now.
+        if !was_given && !self.strays.holds(hour) {
+            return Ok(());
+        }
+        self.recall_around(hour)?;
         if was_given {
+            if !self.is_touched(hour) {
+                return Ok(());
+            }
             if let Some((cell, _)) = self.give(hour, false)? {
                 self.sink.retract(cell);
             }
         }
-        // A neighbour in which nothing lies was not given out before, and is not now.
-        if was_given || self.strays.holds(hour) { self.close(hour, true) } else { Ok(()) }
+        self.close(hour, true)
+    }
+
+    /// Takes what decides about an hour back into memory, where it is not too much: it is wanted several times.
+    fn recall_around(&mut self, hour: UtcHour) -> Result<(), Error> {
+        // An invocation and its share of the strings, roughly.
+        const INVOCATION_BYTES: u64 = 2 * size_of::<Invocation>() as u64;
+        let count = cells::count_around(hour, &[&self.open, &self.aside]);
+        if count * INVOCATION_BYTES > self.options.memory_bytes as u64 / 2 {
+            return Ok(());
+        }
+        let mut recall = |hour| self.open.recall(hour).and_then(|()| self.aside.recall(hour));
+        (hour.0 - SLACK_HOURS..=hour.0 + SLACK_HOURS)
+            .map(UtcHour)
+            .try_for_each(&mut recall)
+            .map_err(|cause| self.spill_error(cause))
+    }
+
+    /// Whether a stray may change what was given for an hour: it lies in it, or may be a copy of something in it.
+    fn is_touched(&self, hour: UtcHour) -> bool {
+        if self.strays.holds(hour) {
+            return true;
+        }
+        let Some(strays) = self.strays.fingerprints_around(hour) else { return true };
+        [&self.open, &self.aside].iter().any(|store| store.may_hold(hour, &strays) != Some(false))
     }
 
     fn spill_error(&self, cause: std::io::Error) -> Error {

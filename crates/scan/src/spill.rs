@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Timestamp};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Where one run of invocations lies in the file.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +26,54 @@ pub(crate) struct Spill {
     file: File,
     end: u64,
     buffer: Vec<u8>,
+    known: Known,
+}
+
+/// Strings that were read before, so that equal ones are shared again.
+#[derive(Debug, Default)]
+struct Known {
+    strings: FxHashSet<Arc<str>>,
+    calls: FxHashSet<Arc<Call>>,
+}
+
+/// Strings remembered; callers with a session per request would fill the memory without end.
+const KNOWN_MAX: usize = 8_192;
+
+impl Known {
+    fn string(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.strings.get(text) {
+            return Arc::clone(known);
+        }
+        if self.strings.len() >= KNOWN_MAX {
+            self.strings.clear();
+        }
+        let text: Arc<str> = Arc::from(text);
+        self.strings.insert(Arc::clone(&text));
+        text
+    }
+
+    fn call(&mut self, call: Call) -> Arc<Call> {
+        if let Some(known) = self.calls.get(&call) {
+            return Arc::clone(known);
+        }
+        if self.calls.len() >= KNOWN_MAX {
+            self.calls.clear();
+        }
+        let call = Arc::new(call);
+        self.calls.insert(Arc::clone(&call));
+        call
+    }
 }
 
 impl Spill {
     /// A new file in `directory`.
     pub(crate) fn create(directory: &Path) -> io::Result<Self> {
-        Ok(Spill { file: tempfile::tempfile_in(directory)?, end: 0, buffer: Vec::new() })
+        Ok(Spill {
+            file: tempfile::tempfile_in(directory)?,
+            end: 0,
+            buffer: Vec::new(),
+            known: Known::default(),
+        })
     }
 
     /// Bytes written.
@@ -55,7 +97,8 @@ impl Spill {
     pub(crate) fn read(&mut self, extent: Extent, each: &mut dyn FnMut(Invocation)) -> io::Result<()> {
         self.buffer.resize(extent.bytes as usize, 0);
         self.file.read_exact_at(&mut self.buffer, extent.offset)?;
-        decode(&self.buffer, each).ok_or_else(|| io::Error::other("the spill file was changed from outside"))
+        decode(&self.buffer, &mut self.known, each)
+            .ok_or_else(|| io::Error::other("the spill file was changed from outside"))
     }
 }
 
@@ -113,23 +156,23 @@ fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
     }
 }
 
-fn decode(bytes: &[u8], each: &mut dyn FnMut(Invocation)) -> Option<()> {
+fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> Option<()> {
     let mut input = Input(bytes);
     let mut facets = Vec::new();
     for _ in 0..input.number()? {
         let mut fields: [Option<Arc<str>>; 8] = Default::default();
         for field in &mut fields {
-            *field = input.optional()?;
+            *field = input.optional()?.map(|text| known.string(text));
         }
         let [account, region, operation, identity, error_code, inference_region, stop_reason, service_tier] =
             fields;
-        let model_id = input.text()?;
+        let model_id = known.string(input.text()?);
         let mut tags = Vec::new();
         for _ in 0..input.number()? {
             tags.push((input.text::<Box<str>>()?, input.text::<Box<str>>()?));
         }
         let call = Call { account, region, model_id, operation, error_code, inference_region, service_tier };
-        facets.push(Arc::new(Facets { call: Arc::new(call), identity, stop_reason, tags: tags.into() }));
+        facets.push(Arc::new(Facets { call: known.call(call), identity, stop_reason, tags: tags.into() }));
     }
     for _ in 0..input.number()? {
         let facets = Arc::clone(facets.get(usize::try_from(input.number()?).ok()?)?);
@@ -266,7 +309,7 @@ impl<'a> Input<'a> {
         std::str::from_utf8(self.take(count)?).ok().map(T::from)
     }
 
-    fn optional(&mut self) -> Option<Option<Arc<str>>> {
+    fn optional(&mut self) -> Option<Option<&'a str>> {
         if self.byte()? == 0 { Some(None) } else { self.text().map(Some) }
     }
 }
@@ -329,7 +372,7 @@ mod tests {
             let mut bytes = Vec::new();
             encode(&invocations, &mut bytes);
             bytes.truncate(cut.index(bytes.len()));
-            let read = decode(&bytes, &mut |_| ());
+            let read = decode(&bytes, &mut Known::default(), &mut |_| ());
             prop_assert!(read.is_none());
         }
     }

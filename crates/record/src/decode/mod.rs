@@ -152,6 +152,13 @@ impl ObjectDecoder {
         Ok(())
     }
 
+    /// Takes the next bytes of a gzip object that somebody else unpacks, and verifies to its end.
+    pub fn push_unpacked(&mut self, unpacked: &[u8], sink: &mut dyn Sink) -> Result<(), ObjectFailure> {
+        self.is_unpacked = true;
+        self.stored_bytes += unpacked.len() as u64;
+        self.layer.push(unpacked, 1, &self.setup, sink)
+    }
+
     /// Takes all stored bytes of an object at once. The outcome is that of [`ObjectDecoder::push`]; it is
     /// quicker where the object is sound and no larger than [`crate::gunzip::WHOLE_DECODED_BYTES_MAX`].
     pub fn push_whole(&mut self, stored: &[u8], sink: &mut dyn Sink) -> Result<(), ObjectFailure> {
@@ -202,8 +209,8 @@ impl ObjectDecoder {
     /// The object ended. Nothing may be pushed any more.
     pub fn finish(&mut self, sink: &mut dyn Sink) -> Result<ObjectSummary, ObjectFailure> {
         let mut summary = ObjectSummary { gzip: self.is_unpacked, ..ObjectSummary::default() };
-        self.layer.finish(0, &self.setup, sink, &mut summary)?;
-        if self.stored_bytes == 0 {
+        self.layer.finish(u32::from(self.is_unpacked), &self.setup, sink, &mut summary)?;
+        if self.stored_bytes == 0 && !self.is_unpacked {
             summary.warnings.raise(Warning::EmptyObject);
         }
         Ok(summary)

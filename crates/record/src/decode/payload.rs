@@ -7,7 +7,7 @@
 use super::facts::{InputFacts, OutputFacts};
 use super::lex::{has_lone_surrogate, is_blank, skip_blanks, string_end, value_end};
 use crate::document::Payload;
-use crate::gunzip::{Gunzip, is_gzip};
+use crate::gunzip::{Gunzip, WholeGunzip, is_gzip};
 use crate::invocation::Count;
 use crate::reject::{ObjectFailure, Warning, Warnings};
 
@@ -70,6 +70,28 @@ impl PayloadDecoder {
         PayloadDecoder { side, decoded_bytes_max, stored: Stored::Head(Vec::new()), text: Text::default() }
     }
 
+    /// Decodes a payload whose stored bytes are all at hand: what [`PayloadDecoder::push`] and then
+    /// [`PayloadDecoder::finish`] give, quicker.
+    pub fn decode_whole(
+        mut self,
+        stored: &[u8],
+        gunzip: &mut WholeGunzip,
+    ) -> Result<(Payload, Warnings), ObjectFailure> {
+        let text = if is_gzip(stored) { gunzip.unpack(stored).map(|(text, _)| text) } else { Some(stored) };
+        let bytes_max = self.decoded_bytes_max.min(PAYLOAD_BYTES_MAX as u64);
+        match text {
+            Some(text) if text.len() as u64 <= bytes_max => {
+                let mut warnings = Warnings::default();
+                let payload = read_text(self.side, text, text.len() as u64, &mut warnings);
+                Ok((payload, warnings))
+            }
+            _ => {
+                self.push(stored)?;
+                self.finish()
+            }
+        }
+    }
+
     /// Takes the next stored bytes.
     pub fn push(&mut self, stored: &[u8]) -> Result<(), ObjectFailure> {
         match &mut self.stored {
@@ -117,27 +139,33 @@ impl PayloadDecoder {
                 }
             }
         }
-        let mut payload = Payload::default();
-        let json = trim_blanks(&self.text.bytes);
-        let whole = Side { json, length: self.text.length };
-        match self.side {
-            PayloadSide::Input => whole.add_input(&mut payload, &mut warnings),
-            PayloadSide::Output => whole.add_output(&mut payload, &mut warnings),
-            PayloadSide::InputOrBoth | PayloadSide::OutputOrBoth => match both_sides(json) {
-                None if self.side == PayloadSide::InputOrBoth => whole.add_input(&mut payload, &mut warnings),
-                None => whole.add_output(&mut payload, &mut warnings),
-                Some((input, output)) => {
-                    if let Some(json) = input {
-                        Side { json, length: json.len() as u64 }.add_input(&mut payload, &mut warnings);
-                    }
-                    if let Some(json) = output {
-                        Side { json, length: json.len() as u64 }.add_output(&mut payload, &mut warnings);
-                    }
-                }
-            },
-        }
+        let payload = read_text(self.side, &self.text.bytes, self.text.length, &mut warnings);
         Ok((payload, warnings))
     }
+}
+
+/// Reads a payload's text, which is empty where it was too long to be held, and `length` bytes long.
+fn read_text(side: PayloadSide, text: &[u8], length: u64, warnings: &mut Warnings) -> Payload {
+    let mut payload = Payload::default();
+    let json = trim_blanks(text);
+    let whole = Side { json, length };
+    match side {
+        PayloadSide::Input => whole.add_input(&mut payload, warnings),
+        PayloadSide::Output => whole.add_output(&mut payload, warnings),
+        PayloadSide::InputOrBoth | PayloadSide::OutputOrBoth => match both_sides(json) {
+            None if side == PayloadSide::InputOrBoth => whole.add_input(&mut payload, warnings),
+            None => whole.add_output(&mut payload, warnings),
+            Some((input, output)) => {
+                if let Some(json) = input {
+                    Side { json, length: json.len() as u64 }.add_input(&mut payload, warnings);
+                }
+                if let Some(json) = output {
+                    Side { json, length: json.len() as u64 }.add_output(&mut payload, warnings);
+                }
+            }
+        },
+    }
+    payload
 }
 
 /// One side's body: its text, empty where it was too long to be held, and its length.
@@ -152,7 +180,9 @@ impl Side<'_> {
     }
 
     fn warn(&self, warnings: &mut Warnings) {
-        if simdutf8::basic::from_utf8(self.json).is_err() || has_lone_surrogate(self.json) {
+        if simdutf8::basic::from_utf8(self.json).is_err()
+            || memchr::memmem::find(self.json, b"\\u").is_some() && has_lone_surrogate(self.json)
+        {
             warnings.raise(Warning::Utf8InBody);
         }
     }

@@ -1,6 +1,7 @@
 //! Payload objects: what an offloaded body tells, however it is stored.
 
 use borehole_record::decode::{PayloadDecoder, PayloadSide};
+use borehole_record::gunzip::WholeGunzip;
 use borehole_record::{ContentKinds, ObjectFailure, Payload};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -24,12 +25,19 @@ fn read_in_chunks(stored: &[u8], side: PayloadSide, chunk_bytes: usize) -> Resul
     Ok(decoder.finish()?.0)
 }
 
+fn read_at_once(stored: &[u8], side: PayloadSide) -> Result<Payload, ObjectFailure> {
+    let decoder = PayloadDecoder::new(side, 1 << 30);
+    Ok(decoder.decode_whole(stored, &mut WholeGunzip::default())?.0)
+}
+
 /// Reads a payload plain and gzipped, whole and byte by byte.
 fn read(text: &str, side: PayloadSide) -> Payload {
     let payload = read_in_chunks(text.as_bytes(), side, usize::MAX).expect("a payload");
     assert_eq!(read_in_chunks(text.as_bytes(), side, 1).as_ref(), Ok(&payload));
     assert_eq!(read_in_chunks(&gzip(text.as_bytes()), side, usize::MAX).as_ref(), Ok(&payload));
     assert_eq!(read_in_chunks(&gzip(text.as_bytes()), side, 1).as_ref(), Ok(&payload));
+    assert_eq!(read_at_once(text.as_bytes(), side).as_ref(), Ok(&payload));
+    assert_eq!(read_at_once(&gzip(text.as_bytes()), side).as_ref(), Ok(&payload));
     payload
 }
 

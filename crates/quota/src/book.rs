@@ -114,7 +114,8 @@ impl AttemptBook {
         let mut known: FxHashMap<CallerId, CallerId> = FxHashMap::default();
         for of_quota in ordered.chunk_by(|one, other| one.quota == other.quota) {
             let quota = &quotas[of_quota[0].quota as usize];
-            let mut caller = |id| *known.entry(id).or_insert_with(|| self.callers.intern(seen.callers.get(id)));
+            let mut caller =
+                |id| *known.entry(id).or_insert_with(|| self.callers.intern(seen.callers.get(id)));
             let packed = HourAttempts::pack(hour, of_quota, values, quota.badness(), &mut caller);
             let kept = self.keys.entry(quota.key.clone()).or_default();
             kept.hours.insert(hour, packed);

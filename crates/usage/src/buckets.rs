@@ -242,7 +242,7 @@ pub(crate) struct Buckets {
 const EMPTY_LIST: &[u8] = &[0];
 
 /// Bytes of latest hours that are never worth settling alone.
-const LATEST_MIN: usize = 64;
+const LATEST_MIN: usize = 512;
 
 impl Buckets {
     /// Adds a packed list.
@@ -250,9 +250,9 @@ impl Buckets {
         if list == EMPTY_LIST {
             return;
         }
-        // Settling costs a pass over all: waiting until half as much has come keeps an hour's share small.
+        // Settling costs a pass over all: waiting until as much has come keeps an hour's share small.
         let latest = self.bytes.len() - self.settled + list.len();
-        if self.settled == 0 || 2 * latest > self.settled + LATEST_MIN {
+        if self.settled == 0 || latest > self.settled + LATEST_MIN {
             self.settle(list, EMPTY_LIST, scratch);
         } else {
             self.bytes.reserve_exact(list.len());
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_hours_cost_what_one_and_a_half_cost() {
+    fn equal_hours_cost_what_two_cost() {
         let values = || (0..1_000).map(|n| n * 17);
         let mut buckets = Buckets::default();
         let mut scratch = Scratch::default();
@@ -469,7 +469,7 @@ mod tests {
             buckets.add(&list(0, values()), &mut scratch);
         }
         // A gap takes at most 2 bytes, a count below 128 takes one.
-        assert!(buckets.held_bytes() <= 3 * expected(0, values()).len() * 3 / 2 + LATEST_MIN);
+        assert!(buckets.held_bytes() <= 3 * expected(0, values()).len() * 2 + LATEST_MIN);
     }
 
     #[test]

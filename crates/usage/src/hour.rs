@@ -19,7 +19,7 @@ use crate::packed::Unpacker;
 use crate::question::{Dimension, FilterReason, Question};
 use crate::reading::{Readings, Slot};
 use crate::series::Seconds;
-use crate::strand::{self, Observed, Row, Strand, Tables};
+use crate::strand::{self, Observed, Strand, Tables};
 use crate::sums::Ending;
 use crate::unknowns::{PackedUnknowns, Unknowns};
 
@@ -49,6 +49,8 @@ pub struct HourSummary {
     /// Numbers of cells; the totals have none, for they are always cell 0.
     groups: FxHashMap<Box<[NameId]>, u32>,
     cells: Vec<Cell>,
+    /// The key at hand.
+    key: Vec<NameId>,
     strands: Vec<Strand>,
     /// By cell and inference Region.
     strand_numbers: FxHashMap<(u32, NameId), u32>,
@@ -61,8 +63,8 @@ pub struct HourSummary {
     unknowns: Unknowns,
     listing: Listing,
     tables: Tables,
-    /// Emptied, to be used again.
-    spare_rows: Vec<Vec<Row>>,
+    /// Of hours before, for their memory.
+    spare: Vec<Strand>,
 }
 
 /// One group (or the totals) in an open hour: its strands.
@@ -131,6 +133,7 @@ impl HourSummary {
             derives_totals: false,
             groups: FxHashMap::default(),
             cells: vec![Cell::default()],
+            key: Vec::new(),
             strands: Vec::new(),
             strand_numbers: FxHashMap::default(),
             routes: Vec::new(),
@@ -140,7 +143,7 @@ impl HourSummary {
             unknowns: Unknowns::default(),
             listing: Listing::default(),
             tables: Tables::default(),
-            spare_rows: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -158,9 +161,10 @@ impl HourSummary {
         self.groups.clear();
         self.cells.clear();
         self.cells.push(Cell::default());
-        let rows = self.strands.drain(..).map(Strand::into_rows);
-        self.spare_rows.extend(rows.filter(|rows| rows.capacity() > 0));
-        self.spare_rows.truncate(SPARE_ROWS_MAX);
+        self.spare.append(&mut self.strands);
+        self.spare.truncate(SPARE_MAX);
+        let mut rows_left = SPARE_ROWS_MAX;
+        self.spare.iter_mut().for_each(|strand| strand.clear(&mut rows_left));
         self.strand_numbers.clear();
         self.routes.clear();
         self.route_numbers.clear();
@@ -245,7 +249,7 @@ impl HourSummary {
         // By the numbers of the other's cells.
         let mut cells = vec![TOTALS; other.cells.len()];
         for (key, &cell) in &other.groups {
-            cells[cell as usize] = self.cell(renaming.of_key(key));
+            cells[cell as usize] = self.cell(&renaming.of_key(key));
         }
         let mut keys = vec![(TOTALS, NameId::ABSENT); other.strands.len()];
         for (&(cell, region), &strand) in &other.strand_numbers {
@@ -368,22 +372,35 @@ impl HourSummary {
                 }
             }
         } else {
-            let route = self.route(question, slot, Branch { minute, kind: None });
-            if !by_minute && !by_kind {
+            let branch = Branch { minute, kind: None };
+            let route = if by_minute || by_kind {
+                self.route(question, slot, branch)
+            } else {
+                let route = self.add_route_to_group(question, slot, branch);
                 self.readings.slot(slot).route = route;
-            }
+                route
+            };
             self.give(observed, route);
         }
     }
 
+    /// The route of one branch of a slot.
     fn route(&mut self, question: &Question, slot: u32, branch: Branch) -> u32 {
         if let Some(&route) = self.route_numbers.get(&(slot, branch)) {
             return route;
         }
+        let route = self.add_route_to_group(question, slot, branch);
+        self.route_numbers.insert((slot, branch), route);
+        route
+    }
+
+    fn add_route_to_group(&mut self, question: &Question, slot: u32, branch: Branch) -> u32 {
         let hour_start = self.hour.start_seconds();
-        let facets = self.readings.slot(slot);
-        let region = facets.labels.inference_region;
-        let mut key = facets.key.clone();
+        let strings = self.readings.slot(slot);
+        let region = strings.labels.inference_region;
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        key.extend_from_slice(&strings.key);
         for (part, dimension) in key.iter_mut().zip(&question.by) {
             match dimension {
                 Dimension::Hour => *part = self.names.intern(&self.hour.to_string()),
@@ -403,11 +420,10 @@ impl HourSummary {
                 _ => {}
             }
         }
-        let cell = self.cell(key);
+        let cell = self.cell(&key);
+        self.key = key;
         let strand = self.strand(cell, region, branch.minute.is_none());
-        let route = self.add_route(slot, strand);
-        self.route_numbers.insert((slot, branch), route);
-        route
+        self.add_route(slot, strand)
     }
 
     #[cold]
@@ -424,18 +440,23 @@ impl HourSummary {
         u32::try_from(self.routes.len() - 1).expect("fewer than 2^32 groups in an hour")
     }
 
-    fn cell(&mut self, key: Box<[NameId]>) -> u32 {
-        *self.groups.entry(key).or_insert_with(|| {
-            self.cells.push(Cell::default());
-            u32::try_from(self.cells.len() - 1).expect("fewer than 2^32 groups in an hour")
-        })
+    fn cell(&mut self, key: &[NameId]) -> u32 {
+        if let Some(&cell) = self.groups.get(key) {
+            return cell;
+        }
+        let cell = u32::try_from(self.cells.len()).expect("fewer than 2^32 groups in an hour");
+        self.cells.push(Cell::default());
+        self.groups.insert(key.into(), cell);
+        cell
     }
 
     fn strand(&mut self, cell: u32, region: NameId, keeps_spreads: bool) -> u32 {
         *self.strand_numbers.entry((cell, region)).or_insert_with(|| {
             let number = u32::try_from(self.strands.len()).expect("fewer than 2^32 groups in an hour");
-            let rows = self.spare_rows.pop().unwrap_or_default();
-            self.strands.push(Strand::new(region, keeps_spreads, rows));
+            self.strands.push(match self.spare.pop() {
+                Some(spare) => spare.again(region, keeps_spreads),
+                None => Strand::new(region, keeps_spreads),
+            });
             self.cells[cell as usize].strands.push(number);
             number
         })
@@ -461,8 +482,11 @@ impl HourSummary {
     }
 }
 
-/// Strands whose memory for rows is kept from one hour to the next.
-const SPARE_ROWS_MAX: usize = 1 << 12;
+/// Strands whose memory is kept from one hour to the next: some 2 KB each, without their rows.
+const SPARE_MAX: usize = 1 << 10;
+
+/// Rows that there is memory for in all of these: 1.3 MB. Any strand may have been a busy one once.
+const SPARE_ROWS_MAX: usize = 1 << 15;
 
 /// A finished hour: sums, minutes and sparse histograms by group, and the seconds at its edges, packed.
 ///

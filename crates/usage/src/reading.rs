@@ -52,6 +52,8 @@ struct CalledModel {
 /// Strings and models remembered from record to record, and from hour to hour.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Readings {
+    /// Where the question asks for no more than the call.
+    by_call: FxHashMap<usize, u32>,
     by_addresses: FxHashMap<Addresses, u32>,
     slots: Vec<Slot>,
     models: Vec<CalledModel>,
@@ -95,6 +97,7 @@ impl Readings {
 
     /// Forgets the slots; those of the hour must have been counted under their names.
     pub(crate) fn forget_slots(&mut self) {
+        self.by_call.clear();
         self.by_addresses.clear();
         self.slots.clear();
     }
@@ -130,6 +133,9 @@ impl Readings {
 
     /// The slot of these strings where they are remembered; [`Readings::charge_at`] must have said what is asked.
     pub(crate) fn find(&self, facets: &Facets) -> Option<u32> {
+        if !self.asks_identity && !self.asks_tags {
+            return self.by_call.get(&address(&facets.call)).copied();
+        }
         self.by_addresses.get(&self.addresses(facets)).copied()
     }
 
@@ -145,7 +151,11 @@ impl Readings {
             }
         }
         self.slots.push(slot);
-        self.by_addresses.insert(self.addresses(facets), number);
+        if !self.asks_identity && !self.asks_tags {
+            self.by_call.insert(address(&facets.call), number);
+        } else {
+            self.by_addresses.insert(self.addresses(facets), number);
+        }
         number
     }
 
@@ -234,8 +244,7 @@ impl Slot {
             Some("ThrottlingException") => Ending::Throttled,
             Some(_) => Ending::Failed,
         };
-        let absent =
-            Labels { error: NameId::ABSENT, inference_region: NameId::ABSENT };
+        let absent = Labels { error: NameId::ABSENT, inference_region: NameId::ABSENT };
         let mut slot = Slot {
             _alive: Arc::clone(facets),
             model: model_index,

@@ -63,7 +63,7 @@ impl<'a> Observed<'a> {
 
 /// What of one record is added up later.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
+struct Row {
     /// Of the hour, or [`Seconds::NONE`].
     second: u16,
     /// In the order of [`SPREAD_NAMES`], or [`Adder::NOTHING`].
@@ -102,16 +102,36 @@ pub(crate) struct Strand {
 }
 
 impl Strand {
-    /// No records; `rows` is memory to use, emptied.
-    pub(crate) fn new(region: NameId, keeps_spreads: bool, rows: Vec<Row>) -> Self {
+    /// No records.
+    pub(crate) fn new(region: NameId, keeps_spreads: bool) -> Self {
         Strand {
             region,
             keeps_spreads,
             sums: Sums::default(),
-            rows,
+            rows: Vec::new(),
             counts: Default::default(),
             loads: Loads::new(),
             coverage: Vec::new(),
+        }
+    }
+
+    /// No records, in the memory of another strand.
+    pub(crate) fn again(mut self, region: NameId, keeps_spreads: bool) -> Self {
+        self.region = region;
+        self.keeps_spreads = keeps_spreads;
+        self
+    }
+
+    /// Forgets the records, and keeps the memory but of what few strands have, and of more than so many rows.
+    pub(crate) fn clear(&mut self, rows_left: &mut usize) {
+        self.sums.clear();
+        self.rows.clear();
+        self.counts = Default::default();
+        self.loads = Loads::new();
+        self.coverage.clear();
+        match rows_left.checked_sub(self.rows.capacity()) {
+            Some(left) => *rows_left = left,
+            None => self.rows = Vec::new(),
         }
     }
 
@@ -154,12 +174,6 @@ impl Strand {
     /// Ends the adding: from here on the sums are whole.
     pub(crate) fn finish(&mut self) {
         self.sums.finish(self.region);
-    }
-
-    /// Gives back the memory of its rows.
-    pub(crate) fn into_rows(mut self) -> Vec<Row> {
-        self.rows.clear();
-        self.rows
     }
 
     fn cover(&mut self, id: CoverageId) {

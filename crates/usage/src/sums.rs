@@ -260,6 +260,20 @@ impl Sums {
         }
     }
 
+    /// Forgets everything, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        let Sums { counters, content, errors, status, stop_reasons, inference, spreads, latest_status } =
+            self;
+        *counters = Counters::default();
+        *content = Default::default();
+        errors.clear();
+        status.clear();
+        stop_reasons.clear();
+        inference.clear();
+        *spreads = None;
+        *latest_status = (0, 0);
+    }
+
     fn count_status(&mut self) {
         let (status, count) = std::mem::take(&mut self.latest_status);
         // 0 where none was logged.

@@ -3,7 +3,8 @@
 In: the JSON file that `compare.py` writes (objects, layout), and `native` or `fed`. Out: the answer as JSON on stdout.
 `native` has DuckDB read and inflate; `fed` has Python threads inflate with libdeflate and hands the lines over as Arrow.
 
-Tried and slower: `read_ndjson_objects` with `json_transform` or `json_extract_string`, smaller `maximum_object_size`.
+Tried, no difference beyond the noise: `read_ndjson_objects` with `json_transform` or `json_extract_string`, a smaller
+`maximum_object_size`.
 Cannot: JSON arrays in newline-delimited files, documents without a line of their own, byte order marks, bytes that are
 no UTF-8, lone surrogates, zero bytes after gzip, files that are no gzip in spite of their names.
 """

@@ -4,7 +4,7 @@ In: the JSON file that `compare.py` writes (objects). Out: the answer as JSON on
 
 Objects of the split layout, one document each, are read in two Python threads and handed over some thousands at once,
 since `scan_ndjson` of so many names takes minutes.
-Tried and slower: the streaming engine, `low_memory`, inflating with libdeflate in two threads and `read_ndjson` of the
+Tried, no faster: the streaming engine, `low_memory`, inflating with libdeflate in two threads and `read_ndjson` of the
 bytes.
 Cannot: JSON arrays in newline-delimited files, documents without a line of their own, byte order marks, bytes that are
 no UTF-8, lone surrogates, zero bytes after gzip, files that are no gzip in spite of their names.

@@ -4,7 +4,6 @@ In: the JSON file that `compare.py` writes (objects), and maybe `join`. Out: the
 With `join` the other three documents of each request of the split layout are read, too, and joined by their id.
 
 What orjson refuses goes to the standard library, document by document, so nothing has to be left out.
-Tried and slower: threads in place of processes (the parser keeps the interpreter's lock).
 """
 
 import collections

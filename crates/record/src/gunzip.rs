@@ -166,11 +166,7 @@ impl Gunzip {
         }
     }
 
-    fn advance(
-        &mut self,
-        mut stored: &[u8],
-        out: &mut Out<'_>,
-    ) -> Result<(), ObjectFailure> {
+    fn advance(&mut self, mut stored: &[u8], out: &mut Out<'_>) -> Result<(), ObjectFailure> {
         while let Some((&byte, after_byte)) = stored.split_first() {
             match self.part {
                 Part::Header => {
@@ -218,11 +214,7 @@ impl Gunzip {
     }
 
     /// Inflates until the input is used up or the member's data ends; returns what is left of the input.
-    fn take_data<'s>(
-        &mut self,
-        mut stored: &'s [u8],
-        out: &mut Out<'_>,
-    ) -> Result<&'s [u8], ObjectFailure> {
+    fn take_data<'s>(&mut self, mut stored: &'s [u8], out: &mut Out<'_>) -> Result<&'s [u8], ObjectFailure> {
         loop {
             let total_in = self.inflate.total_in();
             let total_out = self.inflate.total_out();
@@ -252,11 +244,7 @@ impl Gunzip {
         }
     }
 
-    fn deliver(
-        &mut self,
-        produced: usize,
-        out: &mut Out<'_>,
-    ) -> Result<(), ObjectFailure> {
+    fn deliver(&mut self, produced: usize, out: &mut Out<'_>) -> Result<(), ObjectFailure> {
         let room = self.decoded_bytes_max - self.decoded_bytes;
         let delivered = usize::try_from(room).map_or(produced, |room| room.min(produced));
         self.crc.update(&self.buffer[..delivered]);
@@ -296,9 +284,6 @@ impl Gunzip {
 /// processor time, and a piece can be read while the next is inflated.
 pub const WHOLE_DECODED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Room that stays between files.
-const ROOM_BYTES_KEPT: usize = 2 * 1024 * 1024;
-
 /// Reads gzip files that are in memory whole, one after the other into the same room.
 ///
 /// It knows sound files only, and is quicker with them than [`Gunzip`]; of all others it says nothing, so that
@@ -320,11 +305,6 @@ impl WholeGunzip {
         let promised = u32::from_le_bytes(*stored.last_chunk()?) as usize;
         if promised > WHOLE_DECODED_BYTES_MAX {
             return None;
-        }
-        // A rare large file must not have every thread hold as much for ever.
-        if self.decoded.len() > ROOM_BYTES_KEPT && promised <= ROOM_BYTES_KEPT {
-            self.decoded.truncate(ROOM_BYTES_KEPT);
-            self.decoded.shrink_to_fit();
         }
         self.make_room(promised);
         while !rest.is_empty() {

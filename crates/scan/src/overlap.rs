@@ -144,7 +144,7 @@ mod tests {
     fn taken(stored: &[u8], chunk_bytes: usize, enough: usize) -> (Vec<u8>, bool, Ended) {
         let (mut all, mut is_packed) = (Vec::new(), false);
         let read = |take: &mut dyn FnMut(&[u8]) -> bool| {
-            let _ = stored.chunks(chunk_bytes).all(|chunk| take(chunk));
+            let _ = stored.chunks(chunk_bytes).all(&mut *take);
             Ok(Receipt { bytes: stored.len() as u64, revised: false })
         };
         let ended = unpack_ahead(u64::MAX, read, |piece| {

@@ -184,7 +184,8 @@ impl Row {
 }
 
 /// Equal things once.
-struct Shared<T: ?Sized>(FxHashSet<Arc<T>>);
+#[derive(Debug)]
+pub(crate) struct Shared<T: ?Sized>(FxHashSet<Arc<T>>);
 
 impl<T: ?Sized> Default for Shared<T> {
     fn default() -> Self {
@@ -193,19 +194,33 @@ impl<T: ?Sized> Default for Shared<T> {
 }
 
 impl<T: ?Sized + Eq + Hash> Shared<T> {
-    fn share<'a>(&mut self, thing: &'a T) -> Arc<T>
+    /// The one that is remembered, where there is an equal one; else a copy.
+    pub(crate) fn share<'a>(&mut self, thing: &'a T) -> Arc<T>
     where
         Arc<T>: From<&'a T>,
     {
-        if let Some(known) = self.0.get(thing) {
-            return Arc::clone(known);
+        match self.0.get(thing) {
+            Some(known) => Arc::clone(known),
+            None => self.remember(Arc::from(thing)),
         }
+    }
+
+    fn remember(&mut self, thing: Arc<T>) -> Arc<T> {
         if self.0.len() >= REMEMBERED_MAX {
             self.0.clear();
         }
-        let thing: Arc<T> = Arc::from(thing);
         self.0.insert(Arc::clone(&thing));
         thing
+    }
+}
+
+impl<T: Eq + Hash> Shared<T> {
+    /// As [`Shared::share`], without a copy.
+    pub(crate) fn share_owned(&mut self, thing: T) -> Arc<T> {
+        match self.0.get(&thing) {
+            Some(known) => Arc::clone(known),
+            None => self.remember(Arc::new(thing)),
+        }
     }
 }
 

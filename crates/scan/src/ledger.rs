@@ -98,6 +98,11 @@ impl Tally {
         }
     }
 
+    /// The losses that are kept, each with its object.
+    pub(crate) fn losses_of(&self, object: u32) -> impl Iterator<Item = (u32, Loss)> + '_ {
+        self.losses.iter().map(move |&loss| (object, loss))
+    }
+
     /// Adds all counts of `other`; its losses are taken by the ledger.
     pub fn merge(&mut self, other: &Tally) {
         self.decoded_bytes += other.decoded_bytes;

@@ -76,15 +76,14 @@ impl Run {
 impl Batch {
     fn push(&mut self, invocation: Invocation) {
         let hour = UtcHour::of(invocation.timestamp);
-        let bytes = footprint(&invocation);
         self.count += 1;
         // Nearly always one of two.
         match self.runs.iter_mut().rev().find(|run| run.hour == hour) {
             Some(run) => {
+                run.bytes += footprint(&invocation);
                 run.invocations.push(invocation);
-                run.bytes += bytes;
             }
-            None => self.runs.push(Run { hour, invocations: vec![invocation], bytes }),
+            None => self.runs.push(Run::of(invocation)),
         }
     }
 
@@ -208,7 +207,7 @@ impl<'a> Output<'a> {
                 report.read += 1;
                 report.tally.merge(&tally);
                 report.tally.losses_dropped += tally.losses_dropped;
-                report.losses.extend(tally.losses.iter().map(|&loss| (number, loss)));
+                report.losses.extend(tally.losses_of(number));
                 report.revised.extend(tally.revised_bytes.map(|bytes| (number, bytes)));
             }
             other => report.others.push((number, other)),
@@ -369,7 +368,7 @@ impl Reader<'_> {
         } else if is_whole && body.is_none() {
             store.read_whole(&planned.object, intake.held)
         } else {
-            read_alone(planned, body, store, &mut intake)
+            read_stored(planned, body, store, &mut |bytes| intake.take(bytes))
         };
         if read.is_ok() {
             intake.end();
@@ -406,10 +405,7 @@ impl Reader<'_> {
         store: &dyn Store,
         intake: &mut Intake<'_, '_>,
     ) -> Result<Receipt, ReadFailure> {
-        let read = |take: &mut dyn FnMut(&[u8]) -> bool| match body.take() {
-            Some(body) => body.read(take),
-            None => store.read(&planned.object, take),
-        };
+        let read = |take: &mut dyn FnMut(&[u8]) -> bool| read_stored(planned, body.take(), store, take);
         let ended = unpack_ahead(self.decode.decoded_bytes_max, read, |piece| match piece {
             Piece::Stored(bytes) => intake.take(bytes),
             Piece::Unpacked(bytes) => intake.take_unpacked(bytes),
@@ -424,22 +420,21 @@ impl Reader<'_> {
                 Ok(Receipt::default())
             }
             // No thread: the object goes through this one.
-            Err(_) => read_alone(planned, body, store, intake),
+            Err(_) => read_stored(planned, body, store, &mut |bytes| intake.take(bytes)),
         }
     }
 }
 
-/// Has this thread read an object and decode it.
-fn read_alone(
+/// Reads an object: from its body, where it was fetched, else from its store.
+fn read_stored(
     planned: &Planned,
     body: Option<Box<dyn Body>>,
     store: &dyn Store,
-    intake: &mut Intake<'_, '_>,
+    take: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<Receipt, ReadFailure> {
-    let mut take = |bytes: &[u8]| intake.take(bytes);
     match body {
-        Some(body) => body.read(&mut take),
-        None => store.read(&planned.object, &mut take),
+        Some(body) => body.read(take),
+        None => store.read(&planned.object, take),
     }
 }
 

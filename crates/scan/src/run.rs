@@ -403,13 +403,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                     self.ledger.bytes_listed = self.ledger.bytes_listed - listed + now;
                 }
             }
-            self.ledger.tally.merge(&report.tally);
-            if self.ledger.keep_lines {
-                self.ledger.lines_dropped += report.tally.losses_dropped;
-            }
-            for (number, loss) in report.losses {
-                self.note_loss(number, loss);
-            }
+            self.book(&report.tally, report.losses);
         }
         self.take_batch(report.batch)
     }
@@ -460,7 +454,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                 match intact {
                     Some(tally) => {
                         self.ledger.salvaged += 1;
-                        self.book(number, &tally);
+                        self.book(&tally, tally.losses_of(number));
                     }
                     None => drop(self.failed.insert(number)),
                 }
@@ -470,12 +464,13 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         Ok(())
     }
 
-    fn book(&mut self, number: u32, tally: &Tally) {
+    /// Books a tally and the losses that it counts, by object.
+    fn book(&mut self, tally: &Tally, losses: impl IntoIterator<Item = (u32, Loss)>) {
         self.ledger.tally.merge(tally);
         if self.ledger.keep_lines {
             self.ledger.lines_dropped += tally.losses_dropped;
         }
-        for &loss in &tally.losses {
+        for (number, loss) in losses {
             self.note_loss(number, loss);
         }
     }
@@ -578,7 +573,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                 }
             }
             if matches!(self.pass, Pass::First) {
-                self.book(object, &tally);
+                self.book(&tally, tally.losses_of(object));
             }
         }
         Ok(())

@@ -11,7 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Timestamp};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
+
+use crate::compact::Shared;
 
 /// Where one run of invocations lies in the file.
 #[derive(Clone, Copy, Debug)]
@@ -29,40 +31,11 @@ pub(crate) struct Spill {
     known: Known,
 }
 
-/// Strings that were read before, so that equal ones are shared again.
+/// What was read before, so that equal strings are shared again.
 #[derive(Debug, Default)]
 struct Known {
-    strings: FxHashSet<Arc<str>>,
-    calls: FxHashSet<Arc<Call>>,
-}
-
-/// Strings remembered; callers with a session per request would fill the memory without end.
-const KNOWN_MAX: usize = 8_192;
-
-impl Known {
-    fn string(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.strings.get(text) {
-            return Arc::clone(known);
-        }
-        if self.strings.len() >= KNOWN_MAX {
-            self.strings.clear();
-        }
-        let text: Arc<str> = Arc::from(text);
-        self.strings.insert(Arc::clone(&text));
-        text
-    }
-
-    fn call(&mut self, call: Call) -> Arc<Call> {
-        if let Some(known) = self.calls.get(&call) {
-            return Arc::clone(known);
-        }
-        if self.calls.len() >= KNOWN_MAX {
-            self.calls.clear();
-        }
-        let call = Arc::new(call);
-        self.calls.insert(Arc::clone(&call));
-        call
-    }
+    strings: Shared<str>,
+    calls: Shared<Call>,
 }
 
 impl Spill {
@@ -162,17 +135,22 @@ fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> 
     for _ in 0..input.number()? {
         let mut fields: [Option<Arc<str>>; 8] = Default::default();
         for field in &mut fields {
-            *field = input.optional()?.map(|text| known.string(text));
+            *field = input.optional()?.map(|text| known.strings.share(text));
         }
         let [account, region, operation, identity, error_code, inference_region, stop_reason, service_tier] =
             fields;
-        let model_id = known.string(input.text()?);
+        let model_id = known.strings.share(input.text()?);
         let mut tags = Vec::new();
         for _ in 0..input.number()? {
             tags.push((input.text::<Box<str>>()?, input.text::<Box<str>>()?));
         }
         let call = Call { account, region, model_id, operation, error_code, inference_region, service_tier };
-        facets.push(Arc::new(Facets { call: known.call(call), identity, stop_reason, tags: tags.into() }));
+        facets.push(Arc::new(Facets {
+            call: known.calls.share_owned(call),
+            identity,
+            stop_reason,
+            tags: tags.into(),
+        }));
     }
     for _ in 0..input.number()? {
         let facets = Arc::clone(facets.get(usize::try_from(input.number()?).ok()?)?);

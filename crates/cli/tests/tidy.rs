@@ -13,13 +13,14 @@ use serde_json::Value;
 use support::{files_below, goldens, repository};
 
 /// Which rooms a room may use. Test dependencies are free.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("borehole-store", &[]),
     ("borehole-record", &[]),
     ("borehole-scan", &["borehole-store", "borehole-record"]),
     ("borehole-usage", &["borehole-record"]),
     ("borehole-quota", &["borehole-record", "borehole-usage"]),
     ("borehole-report", &["borehole-record", "borehole-usage", "borehole-quota"]),
+    ("borehole-table", &["borehole-record"]),
     // No edge at all: a generator that shared code with the reader would share its misunderstandings.
     ("borehole-synth", &[]),
     // Servers and faults for tests: only tests and benches use it, and it must not know what it tests.
@@ -28,29 +29,31 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("borehole-benches", &ROOMS_AND_COMMAND),
 ];
 
-const ROOMS: [&str; 7] = [
+const ROOMS: [&str; 8] = [
     "borehole-store",
     "borehole-record",
     "borehole-scan",
     "borehole-usage",
     "borehole-quota",
     "borehole-report",
+    "borehole-table",
     "borehole-synth",
 ];
 
-const ROOMS_AND_COMMAND: [&str; 8] = [
+const ROOMS_AND_COMMAND: [&str; 9] = [
     "borehole-store",
     "borehole-record",
     "borehole-scan",
     "borehole-usage",
     "borehole-quota",
     "borehole-report",
+    "borehole-table",
     "borehole-synth",
     "borehole",
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 28] = [
+const PACKAGES: [(&str, &[&str]); 30] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -68,19 +71,25 @@ const PACKAGES: [(&str, &[&str]); 28] = [
     ("md-5", &["borehole-store", "borehole"]),
     ("libdeflate-sys", &["borehole-record"]),
     ("memchr", &["borehole-record"]),
+    ("polars", &["borehole-table"]),
     ("rayon", &["borehole-scan"]),
-    ("rustc-hash", &["borehole-record", "borehole-scan", "borehole-usage", "borehole-quota"]),
-    ("rustix", &["borehole-store", "borehole-scan", "borehole-testbed"]),
-    ("serde", &["borehole-quota", "borehole-report", "borehole"]),
-    ("serde_json", &["borehole-quota", "borehole-report", "borehole-synth", "borehole"]),
+    (
+        "rustc-hash",
+        &["borehole-record", "borehole-scan", "borehole-usage", "borehole-quota", "borehole-table"],
+    ),
+    ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
+    ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
+    ("serde_json", &["borehole-quota", "borehole-report", "borehole-table", "borehole-synth", "borehole"]),
     ("simd-json", &["borehole-record"]),
     ("simdutf8", &["borehole-record"]),
-    ("tempfile", &["borehole-scan", "borehole", "borehole-testbed"]),
-    ("thiserror", &["borehole-store", "borehole-scan"]),
+    ("tempfile", &["borehole-scan", "borehole-table", "borehole", "borehole-testbed"]),
+    ("thiserror", &["borehole-store", "borehole-scan", "borehole-table"]),
     // What waits for a network waits behind the synchronous face of the store.
     ("tokio", &["borehole-store", "borehole-testbed"]),
     ("toml", &["borehole-quota", "borehole"]),
     ("unicode-width", &["borehole-report"]),
+    // Fingerprints of what is kept and of what it was made from.
+    ("xxhash-rust", &["borehole-table", "borehole-scan", "borehole-usage"]),
 ];
 
 fn packages() -> Vec<Value> {

@@ -1,0 +1,1 @@
+//! Plain columns of any result to Parquet, CSV and NDJSON.

@@ -1,0 +1,1 @@
+//! A directory of closed hours that survives any crash.

@@ -1,0 +1,1 @@
+//! The rows of one hour of one stream as Parquet, and back.

@@ -727,7 +727,10 @@ mod tests {
         let named = only(&book).named_throttles(10);
         assert_eq!(
             named,
-            [ThrottledRequest { second: HOUR.start_seconds(), request_id: RequestId::Uuid(6u128.to_be_bytes()) }]
+            [ThrottledRequest {
+                second: HOUR.start_seconds(),
+                request_id: RequestId::Uuid(6u128.to_be_bytes())
+            }]
         );
     }
 

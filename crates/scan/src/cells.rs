@@ -426,7 +426,8 @@ mod tests {
 
     /// An invocation by its hour beside the closing one, its request and what is known of it.
     fn invocation(position: i64, request: u128, input: Option<u64>, object: u32, offset: u64) -> Invocation {
-        let request_id = if request == 0 { RequestId::Missing } else { RequestId::Uuid(request.to_be_bytes()) };
+        let request_id =
+            if request == 0 { RequestId::Missing } else { RequestId::Uuid(request.to_be_bytes()) };
         Invocation {
             timestamp: Timestamp { seconds: UtcHour(HOUR.0 + position).start_seconds(), nanos: 0 },
             request_id,

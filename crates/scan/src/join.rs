@@ -405,6 +405,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_body_counts_is_taken_from_one_document_as_a_whole() {
+        use borehole_record::ContentKinds;
+        let mut record = Document { input_kinds: ContentKinds::TEXT, ..Document::default() };
+        let with_split = |five_minutes: u64| Document {
+            input_kinds: ContentKinds::IMAGE,
+            images: 2,
+            documents: 3,
+            cache_write_5m_tokens: Count::known(five_minutes),
+            ..Document::default()
+        };
+        absorb(&mut record, with_split(1), Response);
+        absorb(&mut record, Document { cache_write_1h_tokens: Count::known(9), ..with_split(2) }, Request);
+        assert_eq!((record.cache_write_5m_tokens.get(), record.cache_write_1h_tokens.get()), (Some(1), None));
+        assert_eq!(
+            (record.images, record.documents),
+            (0, 0),
+            "the kinds were known, and no image among them"
+        );
+        let mut record = Document::default();
+        absorb(&mut record, with_split(1), Request);
+        assert_eq!((record.input_kinds, record.images, record.documents), (ContentKinds::IMAGE, 2, 3));
+    }
+
+    #[test]
     fn what_a_metadata_document_is_home_to_wins_and_the_rest_is_a_conflict() {
         let mut record =
             Document { latency_ms: Count::known(1), account: Some("a".into()), ..Document::default() };

@@ -231,6 +231,12 @@ fn absorb<'a>(record: &mut Document<'a>, more: Document<'a>, kind: DocumentKind)
     }
     if record.input_kinds.is_empty() {
         record.input_kinds = more.input_kinds;
+        record.images = more.images;
+        record.documents = more.documents;
+    }
+    if !(record.cache_write_5m_tokens.is_known() || record.cache_write_1h_tokens.is_known()) {
+        record.cache_write_5m_tokens = more.cache_write_5m_tokens;
+        record.cache_write_1h_tokens = more.cache_write_1h_tokens;
     }
     if record.output_kinds.is_empty() {
         record.output_kinds = more.output_kinds;
@@ -396,6 +402,30 @@ mod tests {
         joiner.complete(UtcHour(10), documents, &mut out);
         joiner.finish(&mut out);
         assert_eq!(out.len(), 3);
+    }
+
+    #[test]
+    fn what_a_body_counts_is_taken_from_one_document_as_a_whole() {
+        use borehole_record::ContentKinds;
+        let mut record = Document { input_kinds: ContentKinds::TEXT, ..Document::default() };
+        let with_split = |five_minutes: u64| Document {
+            input_kinds: ContentKinds::IMAGE,
+            images: 2,
+            documents: 3,
+            cache_write_5m_tokens: Count::known(five_minutes),
+            ..Document::default()
+        };
+        absorb(&mut record, with_split(1), Response);
+        absorb(&mut record, Document { cache_write_1h_tokens: Count::known(9), ..with_split(2) }, Request);
+        assert_eq!((record.cache_write_5m_tokens.get(), record.cache_write_1h_tokens.get()), (Some(1), None));
+        assert_eq!(
+            (record.images, record.documents),
+            (0, 0),
+            "the kinds were known, and no image among them"
+        );
+        let mut record = Document::default();
+        absorb(&mut record, with_split(1), Request);
+        assert_eq!((record.input_kinds, record.images, record.documents), (ContentKinds::IMAGE, 2, 3));
     }
 
     #[test]

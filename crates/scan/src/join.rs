@@ -30,8 +30,8 @@ pub(crate) struct Joined {
     pub object: u32,
     /// All fields together.
     pub document: Document<'static>,
-    /// Documents beside the first.
-    pub joined: u64,
+    /// The folder hours of its documents, but for one of its own folder: these became part of another one.
+    pub siblings: Vec<UtcHour>,
     /// A document of a kind that another of the same kind outdid.
     pub superseded: u64,
     /// A later document said something else.
@@ -134,8 +134,14 @@ impl Joiner {
                 all.extend(more.into_iter().map(|fragment| (after, fragment)));
                 // The first document is the one whose fields win, in whichever of the two folders it lies.
                 all.sort_by_key(|(hour, fragment)| (fragment.kind, *hour, fragment.object));
-                let (_, first) = all.remove(0);
-                out.push(Anchor { folder: own, invocation: first, siblings: all }.join());
+                let (home, first) = all.remove(0);
+                let mut joined = Anchor { folder: own, invocation: first, siblings: all }.join();
+                if home != own
+                    && let Some(one) = joined.siblings.iter_mut().find(|hour| **hour == own)
+                {
+                    *one = home;
+                }
+                out.push(joined);
             }
         }
     }
@@ -160,7 +166,7 @@ impl Anchor {
             folder: own,
             object: self.invocation.object,
             document: *self.invocation.document,
-            joined: self.siblings.len() as u64,
+            siblings: self.siblings.iter().map(|(hour, _)| *hour).collect(),
             superseded: 0,
             conflict: false,
         };

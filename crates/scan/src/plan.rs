@@ -40,6 +40,14 @@ impl Range {
         (from, to)
     }
 
+    /// Whether what lies in a folder counts: it can touch an hour of the range. Of the split layout folders beyond are
+    /// read, too, since their documents join with those of folders that count; nothing else of them does.
+    #[must_use]
+    pub fn counts_folder(&self, hour: UtcHour) -> bool {
+        let (from, to) = self.hours();
+        from.0 - CLOSING_HOURS <= hour.0 && hour.0 < to.0 + CLOSING_HOURS
+    }
+
     /// Whether an hour holds any moment of the range.
     #[must_use]
     pub fn holds_hour(&self, hour: UtcHour) -> bool {
@@ -474,8 +482,11 @@ impl Plan {
                 }
             }
         }
-        self.ledger.objects_listed += 1;
-        self.ledger.bytes_listed += planned.object.size.unwrap_or(0);
+        // What is only read for what it joins with is no part of the books.
+        if planned.role.hour().is_none_or(|hour| self.range.counts_folder(hour)) {
+            self.ledger.objects_listed += 1;
+            self.ledger.bytes_listed += planned.object.size.unwrap_or(0);
+        }
         self.objects.push(planned);
     }
 

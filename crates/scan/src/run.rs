@@ -429,6 +429,9 @@ impl<'a, S: CellSink> Scanning<'a, S> {
             self.take(run, folder)?;
         }
         for stray in batch.late {
+            if let Some(keeping) = &mut self.keeping {
+                keeping.note_strays(folder, std::slice::from_ref(&stray));
+            }
             self.take_late(Run::of(stray))?;
         }
         if let Some(hour) = folder
@@ -576,7 +579,12 @@ impl<'a, S: CellSink> Scanning<'a, S> {
     /// Whether what is found in a folder is booked: it is not in the second reading, nor where the folder is only read
     /// for documents that join with those of others.
     fn books_of(&self, slot: Slot) -> bool {
-        matches!(self.pass, Pass::First)
+        matches!(self.pass, Pass::First) && self.counts(slot)
+    }
+
+    /// Whether records of a folder count: it is not only read for documents that join with those of others.
+    fn counts(&self, slot: Slot) -> bool {
+        slot.is_none_or(|hour| self.plan.range.counts_folder(hour))
             && self.keeping.as_ref().is_none_or(|keeping| keeping.reuse.read.contains(&slot))
     }
 
@@ -673,19 +681,23 @@ impl<'a, S: CellSink> Scanning<'a, S> {
             _ => joined.into_iter().map(resolve).collect(),
         };
         for (joined, sides, mut tally) in resolved {
-            let Joined { folder, object, document, joined, superseded, conflict } = joined;
-            tally.documents_joined += joined;
+            let Joined { folder, object, document, siblings, superseded, conflict } = joined;
+            // Each document is booked in its own folder, whatever it became part of.
+            for sibling in siblings {
+                if self.books_of(Some(sibling)) {
+                    self.books.entry(Some(sibling)).or_default().tally.documents_joined += 1;
+                }
+            }
             for _ in 0..superseded {
                 tally.warn("document_superseded");
             }
             if conflict {
                 tally.warn("document_conflict");
             }
-            let is_booked = self.books_of(Some(folder));
-            if !is_booked && self.keeping.is_some() {
-                // A record of a folder that is kept.
+            if !self.counts(Some(folder)) {
                 continue;
             }
+            let is_booked = self.books_of(Some(folder));
             let planned = &self.plan.objects[object as usize];
             let offset = document.offset;
             match self.compactor.compact(document, sides, object, None, None) {

@@ -165,12 +165,26 @@ impl Reuse {
         kept: &Kept,
         may_read: bool,
     ) -> Result<Self, Error> {
+        // What has no size was not listed, and cannot be known to be the same (standard input).
+        let unlisted: BTreeSet<Slot> = plan
+            .objects
+            .iter()
+            .filter(|planned| planned.object.size.is_none())
+            .map(|planned| planned.role.hour())
+            .collect();
         let changed = |slot: &Slot, print: u128| {
             let folders = kept.folders(*slot);
             let mut folders = folders.peekable();
             folders.peek().is_none()
-                || may_read && folders.any(|(_, folder)| folder.print != print || folder.is_partial())
+                || may_read
+                    && (unlisted.contains(slot)
+                        || folders.any(|(_, folder)| folder.print != print || folder.is_partial()))
         };
+        let all = prints;
+        let counting = |slot: &Slot| slot.is_none_or(|hour| plan.range.counts_folder(hour));
+        let prints: BTreeMap<Slot, u128> =
+            all.iter().filter(|(slot, _)| counting(slot)).map(|(&slot, &print)| (slot, print)).collect();
+        let prints = &prints;
         let mut read: BTreeSet<Slot> =
             prints.iter().filter(|&(slot, &print)| changed(slot, print)).map(|(&slot, _)| slot).collect();
         loop {
@@ -181,7 +195,7 @@ impl Reuse {
                     return Err(Error::NotKept { slot: missing });
                 }
                 if plan.has_split() {
-                    reuse.beside = neighbours(&reuse.read, prints);
+                    reuse.beside = neighbours(&reuse.read, all);
                 }
                 return Ok(reuse);
             }

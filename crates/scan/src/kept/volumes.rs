@@ -16,8 +16,10 @@ use crate::spill::Input;
 /// What one place claims to hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Scope {
-    /// Names of its sources.
+    /// Names of its sources ([`crate::Source::identity`]).
     pub sources: Vec<String>,
+    /// What the sources are called where losses are listed.
+    pub titles: Vec<String>,
     /// Names of its streams; empty for all of its sources.
     pub streams: Vec<String>,
     /// Hours that it covers, half-open, apart from each other.
@@ -134,7 +136,7 @@ impl Kept {
     ) -> bool {
         let scope = &self.scopes[volume as usize];
         let owns = slot.is_none_or(|hour| scope.covers(hour));
-        let folder = match section(FOLDER).map(|bytes| decode_folder(bytes, &scope.sources)) {
+        let folder = match section(FOLDER).map(|bytes| decode_folder(bytes, &scope.titles)) {
             Some(None) => return false,
             folder => folder.flatten(),
         };
@@ -346,10 +348,10 @@ impl Kept {
     }
 }
 
-fn decode_folder(bytes: &[u8], sources: &[String]) -> Option<KeptFolder> {
+fn decode_folder(bytes: &[u8], titles: &[String]) -> Option<KeptFolder> {
     let mut input = Input(bytes);
     let (print, content) = (wire::decode_hash(&mut input)?, wire::decode_hash(&mut input)?);
-    let books = wire::decode_books(&mut input, sources)?;
+    let books = wire::decode_books(&mut input, titles)?;
     input.0.is_empty().then_some(KeptFolder { print, content, books })
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use borehole_record::{Invocation, UtcHour};
 use borehole_store::EscapedKey;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{Cell, CellSink, KeptRun, Scanning};
@@ -69,6 +69,9 @@ impl<'a> Keeping<'a> {
         let prints = kept::prints(plan, &names);
         let own_prints = kept::own_prints(plan, &names);
         let reuse = Reuse::decide(plan, &prints, run.kept, !run.stands)?;
+        // From here on only folders that count.
+        let mut prints = prints;
+        prints.retain(|slot, _| slot.is_none_or(|hour| plan.range.counts_folder(hour)));
         let streams = plan.stream_names(sources).into_iter().zip(0..).collect();
         let stays = |slot: &Slot| prints.contains_key(slot) && !reuse.read.contains(slot);
         let (contents, stray_slots) = (run.kept.contents(&stays), run.kept.strays(&stays));
@@ -159,7 +162,8 @@ impl<'a> Keeping<'a> {
                 if !is_whole {
                     return Err(damaged());
                 }
-                if let Some(bytes) = self.run.keeper.section(volume, Some(hour), DROPPED) {
+                let dropped = self.run.keeper.section(volume, Some(hour), DROPPED);
+                if let Some(bytes) = dropped.filter(|bytes| !bytes.is_empty()) {
                     let (rows, numbers) = self.named_rows(volume, &bytes).ok_or_else(damaged)?;
                     rows.into_iter().for_each(|row| give(row, &numbers));
                 }
@@ -220,7 +224,12 @@ impl<'a> Keeping<'a> {
     }
 
     /// Ends the folders up to `last`: nothing more comes to their books.
-    fn end_folders(&mut self, last: UtcHour, books: &BTreeMap<Slot, Ledger>) {
+    fn end_folders(
+        &mut self,
+        last: UtcHour,
+        books: &BTreeMap<Slot, Ledger>,
+        failed: &FxHashSet<u32>,
+    ) {
         let ended: Vec<Slot> = self
             .reuse
             .read
@@ -234,7 +243,9 @@ impl<'a> Keeping<'a> {
             let mut packed = Vec::new();
             wire::encode_books(own, self.sources, &mut packed);
             let mut strays = Vec::new();
-            if let Some(rows) = self.strays.remove(&slot) {
+            if let Some(mut rows) = self.strays.remove(&slot) {
+                // What an object handed over before it failed.
+                rows.retain(|row| !failed.contains(&row.object));
                 let objects = &self.plan.objects;
                 let name = |number: u32| {
                     let planned = &objects[number as usize];
@@ -257,20 +268,11 @@ impl<'a> Keeping<'a> {
                     self.stray_slots.entry(hour).or_default().insert(slot);
                 }
             }
-            if !self.run.stands && self.may_keep_folder(slot) {
+            if !self.run.stands && slot.is_none_or(|hour| self.plan.range.counts_folder(hour)) {
                 let listing = self.listing(slot, false);
                 self.done.insert(slot, vec![(FOLDER, folder), (LISTING, listing), (STRAYS, strays)]);
             }
         }
-    }
-
-    /// Whether a folder's books are those of any run that covers it. Of the furthest folders beside a range documents
-    /// may miss those that they join with.
-    fn may_keep_folder(&self, slot: Slot) -> bool {
-        let (from, to) = self.plan.range.hours();
-        let is_near =
-            slot.is_none_or(|hour| from.0 - CLOSING_HOURS <= hour.0 && hour.0 < to.0 + CLOSING_HOURS);
-        is_near || self.run.kept.folders(slot).next().is_none()
     }
 
     /// What was listed in a folder.
@@ -356,7 +358,7 @@ impl<S: CellSink> Scanning<'_, S> {
         dropped: &[Invocation],
     ) -> Option<Vec<Section>> {
         let keeping = self.keeping.as_mut()?;
-        keeping.end_folders(UtcHour(hour.0.saturating_add(CLOSING_HOURS)), &self.books);
+        keeping.end_folders(UtcHour(hour.0.saturating_add(CLOSING_HOURS)), &self.books, &self.failed);
         let made = keeping.made_of(hour);
         if keeping.run.stands || keeping.is_wider(hour, &made) {
             return None;
@@ -380,7 +382,7 @@ impl<S: CellSink> Scanning<'_, S> {
     /// Keeps the folders up to `last` whose hours were not closed.
     pub(super) fn keep_folders(&mut self, last: UtcHour) {
         let Some(keeping) = &mut self.keeping else { return };
-        keeping.end_folders(last, &self.books);
+        keeping.end_folders(last, &self.books, &self.failed);
         let later = keeping.done.split_off(&Some(UtcHour(last.0.saturating_add(1))));
         for (slot, sections) in std::mem::replace(&mut keeping.done, later) {
             keeping.run.keeper.keep(slot, sections);
@@ -425,7 +427,7 @@ impl<S: CellSink> Scanning<'_, S> {
     /// that are made of more than was known when they were closed, and hours of which nothing is left.
     pub(super) fn keep_the_rest(&mut self) {
         let Some(keeping) = &mut self.keeping else { return };
-        keeping.end_folders(UtcHour(i64::MAX / 4), &self.books);
+        keeping.end_folders(UtcHour(i64::MAX / 4), &self.books, &self.failed);
         for &hour in &self.given {
             let made = keeping.made_of(hour);
             keeping.closings.insert(hour, closing_hash(&made));

@@ -26,7 +26,7 @@ pub(crate) struct Fragment {
 pub(crate) struct Joined {
     /// The folder hour it belongs to.
     pub folder: UtcHour,
-    /// The object of its first document: the invocation document where there is one.
+    /// The object of its first document in that folder: the invocation document where there is one.
     pub object: u32,
     /// All fields together.
     pub document: Document<'static>,
@@ -134,6 +134,7 @@ impl Joiner {
                 all.extend(more.into_iter().map(|fragment| (after, fragment)));
                 // The first document is the one whose fields win, in whichever of the two folders it lies.
                 all.sort_by_key(|(hour, fragment)| (fragment.kind, *hour, fragment.object));
+                let object = all.iter().find(|(hour, _)| *hour == own).map(|(_, fragment)| fragment.object);
                 let (home, first) = all.remove(0);
                 let mut joined = Anchor { folder: own, invocation: first, siblings: all }.join();
                 if home != own
@@ -141,6 +142,7 @@ impl Joiner {
                 {
                     *one = home;
                 }
+                joined.object = object.unwrap_or(joined.object);
                 out.push(joined);
             }
         }

@@ -375,7 +375,8 @@ fn merge(
         take(&mut all.latency, &doc.latency);
     }
     truth.conflicts += u64::from(conflict);
-    let (key, source) = group[0].2.clone();
+    let (.., (key, source), _) =
+        group.iter().find(|document| document.0 == folder).cloned().expect("one of its own folder");
     add(records, truth, all, Some(folder), (key, source, 0));
 }
 

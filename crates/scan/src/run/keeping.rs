@@ -145,7 +145,9 @@ impl<'a> Keeping<'a> {
             if let Some((volume, closing)) = closing {
                 let counts = |number: u32| {
                     let slot = self.plan.objects[number as usize].role.hour();
-                    !self.reuse.read.contains(&slot) && kept.is_current(volume, slot, closing)
+                    self.prints.contains_key(&slot)
+                        && !self.reuse.read.contains(&slot)
+                        && kept.is_current(volume, slot, closing)
                 };
                 let mut give = |mut row: Invocation, numbers: &[Option<u32>]| {
                     // What lies in no folder of this run is none of its business.

@@ -179,7 +179,7 @@ pub(super) fn parse_day(name: &str) -> Option<UtcDay> {
 /// The hour of a name within a day.
 pub(super) fn parse_hour(day: UtcDay, name: &str) -> Option<UtcHour> {
     let hour: i64 = name.parse().ok()?;
-    if !(0..24).contains(&hour) || name.len() != 2 {
+    if !(0..24).contains(&hour) || format!("{hour:02}") != name {
         return None;
     }
     // Names beyond what an hour can count are nobody's; the first and the last day it can count are cut short.

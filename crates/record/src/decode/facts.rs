@@ -580,9 +580,23 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
     facts
 }
 
-/// The usage of an event. Its counts are partial ones, and those of the metrics object are taken instead.
+/// The usage of an event: its split of cache writes alone. Its counts are partial ones, and those of the metrics
+/// object are taken instead.
 fn event_usage(cursor: &mut Cursor<'_>, facts: &mut OutputFacts) {
-    let writes = usage_object(cursor).cache_writes();
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return;
+    }
+    let mut usage = UsageObject::default();
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"cacheDetails" if first(&mut seen, 0) => usage.cache_details = cache_details(cursor),
+            b"cache_creation" if first(&mut seen, 1) => usage.cache_creation = cache_creation(cursor),
+            _ => cursor.skip(),
+        }
+    }
+    let writes = usage.cache_writes();
     if !writes.is_empty() {
         facts.cache_writes = writes;
     }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use borehole_benches::{Corpus, Shape, Size, checksum, tell};
 use borehole_record::{Invocation, UtcHour};
-use borehole_scan::kept::Section;
+use borehole_scan::KeepHour;
 use borehole_scan::{Cell, CellSink};
 use criterion::{Criterion, Throughput};
 
@@ -69,7 +69,7 @@ impl CellSink for Discarded {
         Discarded
     }
 
-    fn close(&mut self, _cell: Discarded, _keep: Option<Vec<Section>>) {}
+    fn close(&mut self, _cell: Discarded, _keep: Option<KeepHour>) {}
 
     fn retract(&mut self, _cell: Discarded) {}
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use borehole_record::gunzip::{Gunzip, is_gzip};
 use borehole_record::{DecodeOptions, Invocation, Key, UtcHour};
-use borehole_scan::kept::Section;
+use borehole_scan::KeepHour;
 use borehole_scan::limits::DECODED_BYTES_MAX;
 use borehole_scan::{Cell, CellSink, ListOptions, Plan, Progress, Range, Resolve, ScanOptions, Source};
 use borehole_store::{Listed, LocalStore, Object, Store};
@@ -221,7 +221,7 @@ impl CellSink for Kept {
         Hour { hour, invocations: Vec::new() }
     }
 
-    fn close(&mut self, cell: Hour, _keep: Option<Vec<Section>>) {
+    fn close(&mut self, cell: Hour, _keep: Option<KeepHour>) {
         self.hours.insert(cell.hour, cell.invocations);
     }
 

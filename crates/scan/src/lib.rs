@@ -30,7 +30,7 @@ pub use plan::{ListOptions, Plan, Planned, Range, Remembered, Role};
 pub use progress::Progress;
 pub use reference::Reference;
 pub use resolve::{PayloadRoot, Resolve};
-pub use run::{Cell, CellSink, KeptRun, ScanOptions, Scanned, scan, scan_keeping};
+pub use run::{Cell, CellSink, KeepHour, KeptRun, ScanOptions, Scanned, scan, scan_keeping};
 pub use source::Source;
 pub use survey::{Survey, SurveyOptions, survey};
 

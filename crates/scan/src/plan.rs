@@ -525,7 +525,8 @@ impl Plan {
         let prints = kept::prints(self, &names);
         // Where nothing of a folder is listed, and it is near: all of it has vanished.
         for (slot, volume) in remembered.kept.slots() {
-            let is_same = |print: &u128| remembered.kept.folders(slot).any(|(_, folder)| folder.print == *print);
+            let is_same =
+                |print: &u128| remembered.kept.folders(slot).any(|(_, folder)| folder.print == *print);
             if prints.get(&slot).is_some_and(is_same) {
                 continue;
             }
@@ -586,8 +587,12 @@ impl Plan {
             let layout = format!("AWSLogs/{account}/BedrockModelInvocationLogs/{region}");
             Some((stream.source, [&*stream.prefix, layout.as_bytes()].concat()))
         };
-        let roots: BTreeMap<(u32, Vec<u8>), u32> =
-            self.streams.iter().zip(0..).filter_map(|(stream, number)| Some((root(stream)?, number))).collect();
+        let roots: BTreeMap<(u32, Vec<u8>), u32> = self
+            .streams
+            .iter()
+            .zip(0..)
+            .filter_map(|(stream, number)| Some((root(stream)?, number)))
+            .collect();
         let belongs = |entry: &Entry| {
             let key = match &entry.listed {
                 Listed::Object(object) => &object.key,
@@ -841,7 +846,9 @@ fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> 
 /// The slot that something listed belongs to.
 fn slot_of(key: &[u8]) -> Slot {
     match Key::parse(key) {
-        Key::AwsRecord { hour, .. } | Key::SplitDocument { hour, .. } | Key::AwsPayload { hour } => Some(hour),
+        Key::AwsRecord { hour, .. } | Key::SplitDocument { hour, .. } | Key::AwsPayload { hour } => {
+            Some(hour)
+        }
         Key::SplitPayload { day, .. } => Some(UtcHour(day.0 * 24)),
         _ => None,
     }

@@ -72,7 +72,7 @@ pub trait CellSink: Sync {
     fn open(&self, hour: UtcHour) -> Self::Cell;
     /// The hour is complete. It is in no sum yet, or was taken out before. `keep` is what is kept of it beside its
     /// rows; without it the hour is not kept anew.
-    fn close(&mut self, cell: Self::Cell, keep: Option<Vec<Section>>);
+    fn close(&mut self, cell: Self::Cell, keep: Option<KeepHour>);
     /// Takes an hour out of all sums, because strays belong to it: this is what was given for it the first time.
     /// What it is now is closed next.
     fn retract(&mut self, cell: Self::Cell);
@@ -83,6 +83,15 @@ pub trait CellSink: Sync {
     }
     /// An hour that is kept has no rows any more.
     fn empty(&mut self, _hour: UtcHour, _keep: Vec<Section>) {}
+}
+
+/// What is kept of an hour beside its rows.
+#[derive(Clone, Debug)]
+pub struct KeepHour {
+    /// A hash of what the hour was made of, as far as is known yet: as in [`CellSink::standing`].
+    pub closing: u128,
+    /// The sections of its state.
+    pub sections: Vec<Section>,
 }
 
 /// What earlier runs left, for a run to use.
@@ -98,8 +107,6 @@ pub struct KeptRun<'a> {
 
 /// What a run comes to.
 pub struct Scanned {
-    /// The plan that was followed.
-    pub plan: Plan,
     /// The books.
     pub ledger: Ledger,
     /// What each hour was made of, as a hash; only where hours are kept.
@@ -131,8 +138,8 @@ pub fn scan<S: CellSink>(
     sink: &mut S,
     progress: &Progress,
 ) -> Result<(Plan, Ledger), Error> {
-    let scanned = scan_keeping(plan, sources, options, None, sink, progress)?;
-    Ok((scanned.plan, scanned.ledger))
+    let scanned = scan_keeping(&plan, sources, options, None, sink, progress)?;
+    Ok((plan, scanned.ledger))
 }
 
 /// As [`scan`], with what earlier runs kept: what has not changed since is not read again.
@@ -141,22 +148,24 @@ pub fn scan<S: CellSink>(
 /// As [`scan`], and where what is kept turns out to be damaged ([`Error::KeptDamaged`]: without that state the run
 /// goes through), or to lack what the answer needs where nothing else can be read ([`Error::NotKept`]).
 pub fn scan_keeping<S: CellSink>(
-    mut plan: Plan,
+    plan: &Plan,
     sources: &[Source],
     options: &ScanOptions,
     kept: Option<KeptRun<'_>>,
     sink: &mut S,
     progress: &Progress,
 ) -> Result<Scanned, Error> {
-    let ledger = std::mem::take(&mut plan.ledger);
+    let ledger = plan.ledger.clone();
     let keeping = match kept {
-        Some(run) => Some(Keeping::new(run, &plan, sources, ledger.tally.warnings.clone())?),
+        Some(run) => Some(Keeping::new(run, plan, sources, ledger.tally.warnings.clone())?),
         None => None,
     };
     let is_read = |planned: &&Planned| keeping.as_ref().is_none_or(|keeping| keeping.reads(planned));
-    let (count, bytes) = plan.objects.iter().filter(is_read).fold((0, 0), |(count, bytes), planned| {
-        (count + 1, bytes + planned.object.size.unwrap_or(0))
-    });
+    let (count, bytes) = plan
+        .objects
+        .iter()
+        .filter(is_read)
+        .fold((0, 0), |(count, bytes), planned| (count + 1, bytes + planned.object.size.unwrap_or(0)));
     progress.planned(count, bytes);
     let unchanged = plan.objects.len() as u64 - count;
     let pool = |threads: usize| {
@@ -171,14 +180,14 @@ pub fn scan_keeping<S: CellSink>(
         options.resolve,
         &options.payload_roots,
         sources,
-        &plan,
+        plan,
         options.threads,
         options.decode.decoded_bytes_max,
         progress,
     )?;
-    resolver.list_conventional(&plan)?;
+    resolver.list_conventional(plan)?;
     let reader = Reader {
-        plan: &plan,
+        plan,
         sources,
         resolver: &resolver,
         feed: Arc::default(),
@@ -191,7 +200,7 @@ pub fn scan_keeping<S: CellSink>(
     // The stores share the limit: what waits for its neighbours, what came without a folder, and strays.
     let store = |share: usize| HourStore::new(options.memory_bytes / share, options.temporary.clone());
     let mut run = Scanning {
-        plan: &plan,
+        plan,
         sources,
         options,
         sink,
@@ -237,7 +246,7 @@ pub fn scan_keeping<S: CellSink>(
     books.into_values().for_each(|books| ledger.merge(books));
     ledger.settle(plan.range);
     ledger.bytes_fetched = progress.read().bytes_fetched;
-    Ok(Scanned { plan, ledger, closings, standing, unchanged })
+    Ok(Scanned { ledger, closings, standing, unchanged })
 }
 
 /// Which reading of the folders this is.
@@ -315,8 +324,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
 
     /// Objects by number, in reading order: by folder hour, then by key.
     fn numbers(&self, wanted: impl Fn(Role) -> bool) -> Vec<u32> {
-        let is_read =
-            |planned: &Planned| self.keeping.as_ref().is_none_or(|keeping| keeping.reads(planned));
+        let is_read = |planned: &Planned| self.keeping.as_ref().is_none_or(|keeping| keeping.reads(planned));
         let all = self.plan.objects.iter().enumerate();
         let all = all.filter(|(_, planned)| wanted(planned.role) && is_read(planned));
         let mut numbers: Vec<u32> =
@@ -461,9 +469,9 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                     return Ok(());
                 }
                 let first_touched = UtcHour(own.0 - SLACK_HOURS);
-                let touches_standing =
-                    || (own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).any(stands);
-                if folder.is_none() || is_stray && first_touched > self.closed_through && !touches_standing() {
+                let touches_standing = || (own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).any(stands);
+                if folder.is_none() || is_stray && first_touched > self.closed_through && !touches_standing()
+                {
                     &mut self.aside
                 } else if is_stray {
                     return self.take_late(run);
@@ -897,7 +905,8 @@ impl<'a, S: CellSink> Scanning<'a, S> {
     /// Takes back what was given for an hour, and gives it anew with its strays.
     fn close_again(&mut self, hour: UtcHour) -> Result<(), Error> {
         let was_given = self.given.contains(&hour);
-        let stood = self.keeping.as_mut().is_some_and(|keeping| keeping.reuse.standing.remove(&hour).is_some());
+        let stood =
+            self.keeping.as_mut().is_some_and(|keeping| keeping.reuse.standing.remove(&hour).is_some());
         // A neighbour in which nothing lies was not given out before, and is not now.
         if !was_given && !stood && !self.strays.holds(hour) {
             return Ok(());

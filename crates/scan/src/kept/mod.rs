@@ -205,12 +205,7 @@ impl Reuse {
     }
 
     /// What stands and what is loaded where these folders are read.
-    fn around(
-        range: Range,
-        prints: &BTreeMap<Slot, u128>,
-        kept: &Kept,
-        read: BTreeSet<Slot>,
-    ) -> Reuse {
+    fn around(range: Range, prints: &BTreeMap<Slot, u128>, kept: &Kept, read: BTreeSet<Slot>) -> Reuse {
         let (from, to) = range.hours();
         let stays = |slot: &Slot| prints.contains_key(slot) && !read.contains(slot);
         let contents = kept.contents(&stays);

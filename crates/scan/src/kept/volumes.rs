@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borehole_record::UtcHour;
 
-use super::{CLOSING, FOLDER, LISTING, KeptFolder, KeptHour, Slot, closing_hash, is_far, wire};
+use super::{CLOSING, FOLDER, KeptFolder, KeptHour, LISTING, Slot, closing_hash, is_far, wire};
 use crate::limits::SLACK_HOURS;
 use crate::plan::Range;
 use crate::spill::Input;
@@ -50,7 +50,9 @@ pub enum KeptError {
         from: UtcHour,
     },
     /// Two hold some of the same streams.
-    #[error("{first} and {second} hold some of the same streams and some others; split by the same streams, or by hours alone")]
+    #[error(
+        "{first} and {second} hold some of the same streams and some others; split by the same streams, or by hours alone"
+    )]
     Streams {
         /// A place.
         first: String,
@@ -191,9 +193,14 @@ impl Kept {
                 reached = reached.max(end);
             }
             if reached < to {
-                let streams: Vec<&str> =
-                    scopes().next().into_iter().flat_map(|scope| &scope.streams).map(String::as_str).collect();
-                let of = if streams.is_empty() { String::new() } else { format!(" of {}", streams.join(", ")) };
+                let streams: Vec<&str> = scopes()
+                    .next()
+                    .into_iter()
+                    .flat_map(|scope| &scope.streams)
+                    .map(String::as_str)
+                    .collect();
+                let of =
+                    if streams.is_empty() { String::new() } else { format!(" of {}", streams.join(", ")) };
                 let next = scopes()
                     .flat_map(|scope| &scope.covered)
                     .map(|&(start, _)| start)
@@ -207,7 +214,9 @@ impl Kept {
 
     /// The slots with a folder, with the volume that it lies in.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (Slot, u32)> + '_ {
-        self.families.iter().flat_map(|family| family.folders.iter().map(|(&slot, &(volume, _))| (slot, volume)))
+        self.families
+            .iter()
+            .flat_map(|family| family.folders.iter().map(|(&slot, &(volume, _))| (slot, volume)))
     }
 
     /// The slots of which a listing is kept, with the volume that it lies in.
@@ -226,7 +235,10 @@ impl Kept {
 
     /// The closings of an hour, one for each of the streams that are kept apart.
     pub(crate) fn closings(&self, hour: UtcHour) -> impl Iterator<Item = (u32, &KeptHour)> {
-        self.families.iter().filter_map(move |family| family.hours.get(&hour)).map(|(volume, hour)| (*volume, hour))
+        self.families
+            .iter()
+            .filter_map(move |family| family.hours.get(&hour))
+            .map(|(volume, hour)| (*volume, hour))
     }
 
     /// The hours of a range (half-open) that were closed.
@@ -299,7 +311,9 @@ impl Kept {
         let mut missing = Vec::new();
         for family in &self.families {
             let closing = family.hours.get(&hour).map(|(_, closing)| closing);
-            for (&slot, (_, folder)) in family.folders.range(near.clone()).chain(family.folders.range(..=None)) {
+            for (&slot, (_, folder)) in
+                family.folders.range(near.clone()).chain(family.folders.range(..=None))
+            {
                 let is_there =
                     closing.is_some_and(|closing| closing.made_of.get(&slot) == Some(&folder.content));
                 if stays(&slot) && folder.holds(hour) && !is_there {

@@ -32,7 +32,8 @@ pub(crate) fn encode_books(books: &Ledger, sources: &[Source], out: &mut Vec<u8>
     number(zigzag(books.bytes_relisted), out);
     number(books.salvaged, out);
     let tally = &books.tally;
-    for count in [tally.decoded_bytes, tally.documents_found, tally.documents_decoded, tally.documents_joined] {
+    for count in [tally.decoded_bytes, tally.documents_found, tally.documents_decoded, tally.documents_joined]
+    {
         number(count, out);
     }
     reasons(&tally.documents_rejected, out);

@@ -13,12 +13,13 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::{Cell, CellSink, KeptRun, Scanning};
+use super::{Cell, CellSink, KeepHour, KeptRun, Scanning};
 use crate::Error;
 use crate::cells::footprint;
 use crate::kept::wire::{self, EntryRef};
 use crate::kept::{
-    self, CLOSING, DROPPED, FOLDER, KeptHour, KeptRows, LISTING, Reuse, STRAYS, Section, Slot, closing_hash, made_of,
+    self, CLOSING, DROPPED, FOLDER, KeptHour, KeptRows, LISTING, Reuse, STRAYS, Section, Slot, closing_hash,
+    made_of,
 };
 use crate::ledger::{Ledger, Reasons};
 use crate::limits::CLOSING_HOURS;
@@ -132,7 +133,8 @@ impl<'a> Keeping<'a> {
 
     fn number(&self, source: u32, key: &[u8]) -> Option<u32> {
         let all = &self.plan.objects;
-        let place = all.binary_search_by(|planned| (&*planned.object.key, planned.source).cmp(&(key, source)));
+        let place =
+            all.binary_search_by(|planned| (&*planned.object.key, planned.source).cmp(&(key, source)));
         u32::try_from(place.ok()?).ok()
     }
 
@@ -171,7 +173,9 @@ impl<'a> Keeping<'a> {
                 }
             }
             let has = |slot: Slot, content: u128| {
-                closing.is_some_and(|(_, closing): (u32, &KeptHour)| closing.made_of.get(&slot) == Some(&content))
+                closing.is_some_and(|(_, closing): (u32, &KeptHour)| {
+                    closing.made_of.get(&slot) == Some(&content)
+                })
             };
             for (slot, volume, content) in kept.strays_into(first, hour) {
                 let is_of_run = self.prints.contains_key(&slot) && !self.reuse.read.contains(&slot);
@@ -226,12 +230,7 @@ impl<'a> Keeping<'a> {
     }
 
     /// Ends the folders up to `last`: nothing more comes to their books.
-    fn end_folders(
-        &mut self,
-        last: UtcHour,
-        books: &BTreeMap<Slot, Ledger>,
-        failed: &FxHashSet<u32>,
-    ) {
+    fn end_folders(&mut self, last: UtcHour, books: &BTreeMap<Slot, Ledger>, failed: &FxHashSet<u32>) {
         let ended: Vec<Slot> = self
             .reuse
             .read
@@ -297,7 +296,10 @@ impl<'a> Keeping<'a> {
         self.run.kept.closings(hour).any(|(_, closing)| {
             closing.made_of.len() > made.len()
                 && made.iter().all(|(slot, content)| closing.made_of.get(slot) == Some(content))
-                && closing.made_of.keys().all(|slot| made.contains_key(slot) || !self.prints.contains_key(slot))
+                && closing
+                    .made_of
+                    .keys()
+                    .all(|slot| made.contains_key(slot) || !self.prints.contains_key(slot))
         })
     }
 
@@ -358,7 +360,7 @@ impl<S: CellSink> Scanning<'_, S> {
         hour: UtcHour,
         duplicates: u64,
         dropped: &[Invocation],
-    ) -> Option<Vec<Section>> {
+    ) -> Option<KeepHour> {
         let keeping = self.keeping.as_mut()?;
         keeping.end_folders(UtcHour(hour.0.saturating_add(CLOSING_HOURS)), &self.books, &self.failed);
         let made = keeping.made_of(hour);
@@ -377,8 +379,9 @@ impl<S: CellSink> Scanning<'_, S> {
         let mut sections = keeping.done.remove(&Some(hour)).unwrap_or_default();
         sections.push((CLOSING, encode_closing(duplicates, &made)));
         sections.push((DROPPED, packed));
+        let closing = closing_hash(&made);
         keeping.said.insert(hour, made);
-        Some(sections)
+        Some(KeepHour { closing, sections })
     }
 
     /// Keeps the folders up to `last` whose hours were not closed.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use borehole_record::{DecodeOptions, Invocation, Timestamp, UtcDay, UtcHour};
-use borehole_scan::kept::Section;
+use borehole_scan::KeepHour;
 use borehole_scan::{
     Cell, CellSink, Error, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions,
     Source, scan,
@@ -324,7 +324,7 @@ impl CellSink for Cells {
         Hour { hour, invocations: Vec::new(), is_sealed: false }
     }
 
-    fn close(&mut self, cell: Hour, _keep: Option<Vec<Section>>) {
+    fn close(&mut self, cell: Hour, _keep: Option<KeepHour>) {
         assert!(cell.is_sealed);
         *self.given.entry(cell.hour).or_default() += 1;
         assert!(
@@ -432,8 +432,12 @@ pub(crate) fn run_noting(
     keep_lines: bool,
 ) -> Result<Outcome, Error> {
     let progress = Progress::default();
-    let plan =
-        Plan::list(sources, range, ListOptions { keep_lines, payloads: true, any_key: true, keep_listing: false }, &progress)?;
+    let plan = Plan::list(
+        sources,
+        range,
+        ListOptions { keep_lines, payloads: true, any_key: true, keep_listing: false },
+        &progress,
+    )?;
     let mut cells = Cells::default();
     let (plan, ledger) = scan(plan, sources, options, &mut cells, &progress)?;
     for hour in cells.hours.values_mut() {

@@ -303,12 +303,7 @@ fn add(
 }
 
 /// The documents of one request in one root, by the rules of section 4.
-fn join(
-    documents: Vec<SplitDoc>,
-    records: &mut Vec<Known>,
-    truth: &mut Truth,
-    range: (i64, i64),
-) {
+fn join(documents: Vec<SplitDoc>, records: &mut Vec<Known>, truth: &mut Truth, range: (i64, i64)) {
     let (mut anchors, mut rest): (Vec<_>, Vec<_>) =
         documents.into_iter().partition(|(_, kind, ..)| *kind == DocumentKind::Invocation);
     anchors.sort_by(|a, b| (a.0, &a.2).cmp(&(b.0, &b.2)));

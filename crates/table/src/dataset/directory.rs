@@ -311,7 +311,8 @@ impl Directory {
     fn write_slot(&self, write: &WriteSlot) -> Result<Written, DatasetError> {
         let files = rows_files(write)?;
         let before = self.state(write.slot).and_then(Result::ok);
-        let state = state::encode_over(before.as_ref(), write.slot, self.fingerprint, &write.sections, &files)?;
+        let state =
+            state::encode_over(before.as_ref(), write.slot, self.fingerprint, &write.sections, &files)?;
         let written = Written {
             files: 1 + files.len() as u64,
             bytes: state.len() as u64 + files.iter().map(|file| file.bytes).sum::<u64>(),

@@ -271,7 +271,8 @@ impl NewPart {
         let files = rows_files(&write)?;
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.written_before(&writing, write.slot)?;
-        let state = state::encode_over(before.as_ref(), write.slot, self.fingerprint, &write.sections, &files)?;
+        let state =
+            state::encode_over(before.as_ref(), write.slot, self.fingerprint, &write.sections, &files)?;
         let mut rows = BTreeMap::new();
         for (file, (_, _, bytes)) in files.iter().zip(&write.rows) {
             rows.insert(file.stream.clone(), self.append(&mut writing, bytes, file.hash)?);
@@ -305,7 +306,8 @@ impl NewPart {
         let (file, _) = writing.temporary.as_ref().ok_or(FINISHED)?;
         let length = usize::try_from(entry.state.bytes).map_err(|_| FINISHED)?;
         let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, entry.state.offset).map_err(|cause| error(&self.place, "read", cause))?;
+        file.read_exact_at(&mut bytes, entry.state.offset)
+            .map_err(|cause| error(&self.place, "read", cause))?;
         Ok(State::decode(bytes, slot, self.fingerprint).ok())
     }
 

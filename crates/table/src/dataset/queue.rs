@@ -57,7 +57,9 @@ enum Lane {
 impl Job {
     fn lane(&self) -> Lane {
         match self {
-            Job::Write(WriteSlot { slot, .. }) | Job::Update(slot, _) | Job::Remove(slot) => Lane::Slot(*slot),
+            Job::Write(WriteSlot { slot, .. }) | Job::Update(slot, _) | Job::Remove(slot) => {
+                Lane::Slot(*slot)
+            }
             Job::Answers { .. } => Lane::Answers,
         }
     }

@@ -16,7 +16,7 @@ use borehole_record::UtcHour;
 
 use super::encoding::{Rest, put_name, seal, unseal};
 use super::place::is_stream;
-use super::{ENGINE_VERSION, DatasetError, RowsFile, Slot};
+use super::{DatasetError, ENGINE_VERSION, RowsFile, Slot};
 
 const MAGIC: &[u8; 8] = b"BHSTATE1";
 
@@ -125,9 +125,8 @@ pub(super) fn encode_over(
     all.extend(sections.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
     // The order is that of the names, whatever was written last.
     all.sort_unstable();
-    encode(slot, identity, &all, rows).ok_or(DatasetError::Internal {
-        what: "the state of an hour is too large, or a name in it too long",
-    })
+    encode(slot, identity, &all, rows)
+        .ok_or(DatasetError::Internal { what: "the state of an hour is too large, or a name in it too long" })
 }
 
 /// A state as bytes; `None` if a name is too long or a stream's name is none.

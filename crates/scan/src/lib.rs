@@ -94,6 +94,9 @@ pub enum Error {
         /// What to do instead.
         hint: &'static str,
     },
+    /// Whoever takes the hours cannot go on.
+    #[error("stopped")]
+    Stopped,
     /// No thread could be started.
     #[error("cannot start {threads} threads")]
     Threads {

@@ -81,6 +81,10 @@ pub trait CellSink: Sync {
     fn standing(&mut self, hours: Vec<(UtcHour, u128)>) -> Vec<UtcHour> {
         hours.into_iter().map(|(hour, _)| hour).collect()
     }
+    /// Whether there is no use in going on: the scan then ends with [`Error::Stopped`].
+    fn is_stopped(&self) -> bool {
+        false
+    }
     /// An hour that is kept has no rows any more.
     fn empty(&mut self, _hour: UtcHour, _keep: Vec<Section>) {}
 }
@@ -780,6 +784,9 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         // In groups, so that not all of what they are reduced to is held at once.
         for group in hours.chunks(if is_last { self.options.threads.max(1) * 2 } else { 1 }) {
             self.close_all(group)?;
+            if self.sink.is_stopped() {
+                return Err(Error::Stopped);
+            }
             if let Some(&hour) = group.last() {
                 self.leave_behind(hour)?;
             }

@@ -79,6 +79,12 @@ pub struct Fingerprints<'a> {
 }
 
 impl Fingerprints<'_> {
+    /// What is the same for all hours: a name for the question.
+    #[must_use]
+    pub fn base(&self) -> u128 {
+        self.base
+    }
+
     /// The fingerprint of one hour. Hours in order cost least.
     pub fn of(&mut self, hour: UtcHour) -> Option<u128> {
         let place = self.question.place(hour)?;

@@ -307,7 +307,7 @@ impl HourAttempts {
             match request_id {
                 RequestId::Uuid(bits) => {
                     packer.count(0);
-                    packer.bytes(&bits.to_be_bytes());
+                    packer.bytes(bits);
                 }
                 RequestId::Text(text) => packer.text(text),
                 // None is named.
@@ -343,7 +343,7 @@ fn read_named(hour: UtcHour, checker: &mut Checker<'_>) -> Option<ThrottledReque
     let second = hour.start_seconds() + checker.count_to(UtcHour::SECONDS.unsigned_abs() - 1)? as i64;
     let text = checker.text()?;
     let request_id = if text.is_empty() {
-        RequestId::Uuid(u128::from_be_bytes(checker.bytes(16)?.try_into().ok()?))
+        RequestId::Uuid(checker.bytes(16)?.try_into().ok()?)
     } else {
         RequestId::Text(text.into())
     };

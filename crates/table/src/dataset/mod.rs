@@ -57,6 +57,14 @@ pub struct Identity {
     pub options: BTreeMap<String, String>,
 }
 
+impl Identity {
+    /// A number that differs from that of any other identity.
+    #[must_use]
+    pub fn fingerprint(&self) -> u128 {
+        manifest::fingerprint(self)
+    }
+}
+
 /// Whose state it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Slot {

@@ -486,7 +486,7 @@ fn j01_a_kill_at_any_call_leaves_each_hour_as_it_was_or_as_it_was_to_be() {
         let rewrite = Rewrite::new();
         let disk = Faults::stop(at);
         let result = rewrite.run(disk.clone());
-        let calls = disk.faults.expect("set").calls();
+        let calls = disk.faults.expect("set").count();
         rewrite.check(result.is_ok(), &format!("killed at call {at}"));
         if calls <= at {
             assert!(at > 60 && result.is_ok(), "{at} calls");
@@ -502,7 +502,7 @@ fn j08_j09_any_failing_call_stops_the_run_and_leaves_the_dataset_sound() {
             let rewrite = Rewrite::new();
             let disk = Faults::once(at, errno);
             let result = rewrite.run(disk.clone());
-            let calls = disk.faults.expect("set").calls();
+            let calls = disk.faults.expect("set").count();
             match &result {
                 Ok(_) => {}
                 Err(error @ DatasetError::Io { cause, operation, .. }) => {
@@ -526,7 +526,7 @@ fn j08_j09_any_failing_call_stops_the_run_and_leaves_the_dataset_sound() {
 fn j08_a_failed_fsync_is_told_early_and_never_retried() {
     let scratch = scratch();
     open(scratch.path()).finish().expect("made");
-    // Opening an existing dataset makes 3 calls; create, write, fsync come next.
+    // Create, write, fsync.
     let disk = Faults::once(OPENING_CALLS + 2, Errno::IO);
     let dataset = Dataset::open_on(disk.clone(), scratch.path(), Some(&identity()), true).expect("it opens");
     Content(0).write(&dataset, hour(7));
@@ -534,15 +534,56 @@ fn j08_a_failed_fsync_is_told_early_and_never_retried() {
         std::thread::yield_now();
     }
     assert!(matches!(dataset.failed(), Some(DatasetError::Io { operation: "fsync", .. })));
-    let calls = disk.faults.as_ref().expect("set").calls();
+    let calls = disk.faults.as_ref().expect("set").count();
     Content(0).write(&dataset, hour(8));
     assert!(matches!(dataset.finish(), Err(DatasetError::Io { operation: "fsync", .. })));
-    assert_eq!(disk.faults.expect("set").calls(), calls, "nothing is tried after it");
+    assert_eq!(disk.faults.expect("set").count(), calls, "nothing is tried after it");
     assert!(open(scratch.path()).states(None).is_empty());
 }
 
-/// The room, and the three directories in it.
+/// What opening a dataset that is there asks of the disk: the room, and the three directories in it.
 const OPENING_CALLS: u64 = 4;
+
+#[test]
+fn j07_what_is_renamed_is_on_the_disk_before_and_its_name_before_the_state_that_names_it() {
+    let scratch = scratch();
+    open(scratch.path()).finish().expect("made");
+    let disk = Faults::stop(u64::MAX);
+    let dataset = Dataset::open_on(disk.clone(), scratch.path(), Some(&identity()), true).expect("it opens");
+    Content(3).write(&dataset, hour(7));
+    dataset.finish().expect("written");
+    let calls = disk.faults.expect("set").calls();
+    let told = |(operation, path): &(&str, PathBuf)| {
+        let place = path.strip_prefix(scratch.path()).expect("inside").display().to_string();
+        format!("{operation} {place}").trim_end().to_owned()
+    };
+    let told: Vec<String> =
+        calls[OPENING_CALLS as usize..].iter().filter(|call| call.0 != "mkdir").map(told).collect();
+    let expected = [
+        "create _borehole/new/2024-03-11T07.aws-1.rows",
+        "write _borehole/new/2024-03-11T07.aws-1.rows",
+        "create _borehole/new/2024-03-11T07.aws-2.rows",
+        "write _borehole/new/2024-03-11T07.aws-2.rows",
+        "create _borehole/new/2024-03-11T07.state",
+        "write _borehole/new/2024-03-11T07.state",
+        "fsync _borehole/new/2024-03-11T07.aws-1.rows",
+        "fsync _borehole/new/2024-03-11T07.aws-2.rows",
+        "fsync _borehole/new/2024-03-11T07.state",
+        "rename stream=aws-1/date=2024-03-11/hour=07/invocations.parquet",
+        "rename stream=aws-2/date=2024-03-11/hour=07/invocations.parquet",
+        "fsync",
+        "fsync _borehole/hours",
+        "fsync stream=aws-1",
+        "fsync stream=aws-1/date=2024-03-11",
+        "fsync stream=aws-1/date=2024-03-11/hour=07",
+        "fsync stream=aws-2",
+        "fsync stream=aws-2/date=2024-03-11",
+        "fsync stream=aws-2/date=2024-03-11/hour=07",
+        "rename _borehole/hours/2024-03-11/07",
+        "fsync _borehole/hours/2024-03-11",
+    ];
+    assert_eq!(told, expected);
+}
 
 #[test]
 fn j02_torn_new_files_are_removed_and_those_of_a_complete_write_are_used() {
@@ -823,7 +864,7 @@ fn a_part_that_is_not_finished_never_appears() {
             Content(3).write(&dataset, hour(7));
             dataset.finish()
         });
-        if disk.faults.expect("set").calls() <= at {
+        if disk.faults.expect("set").count() <= at {
             assert!(at > 5 && result.is_ok());
             break;
         }

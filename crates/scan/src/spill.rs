@@ -33,7 +33,7 @@ pub(crate) struct Spill {
 
 /// What was read before, so that equal strings are shared again.
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     strings: Shared<str>,
     calls: Shared<Call>,
 }
@@ -76,7 +76,7 @@ impl Spill {
 }
 
 /// Strings once per run, then fixed fields; integers in LEB128.
-fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
+pub(crate) fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
     let mut numbers: FxHashMap<*const Facets, u64> = FxHashMap::default();
     let mut facets: Vec<&Facets> = Vec::new();
     for invocation in invocations {
@@ -104,9 +104,9 @@ fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
         number(u64::from(invocation.timestamp.nanos), out);
         match &invocation.request_id {
             RequestId::Missing => out.push(0),
-            RequestId::Uuid(bits) => {
+            RequestId::Uuid(bytes) => {
                 out.push(1);
-                out.extend_from_slice(&bits.to_le_bytes());
+                out.extend_from_slice(bytes);
             }
             RequestId::Text(id) => {
                 out.push(2);
@@ -118,6 +118,8 @@ fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
         }
         number(u64::from(invocation.input_kinds.0), out);
         number(u64::from(invocation.output_kinds.0), out);
+        number(u64::from(invocation.images), out);
+        number(u64::from(invocation.documents), out);
         number(u64::from(invocation.http_status), out);
         out.push(
             u8::from(invocation.input_large)
@@ -129,7 +131,7 @@ fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
     }
 }
 
-fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> Option<()> {
+pub(crate) fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> Option<()> {
     let mut input = Input(bytes);
     let mut facets = Vec::new();
     for _ in 0..input.number()? {
@@ -158,17 +160,20 @@ fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> 
         let nanos = u32::try_from(input.number()?).ok()?;
         let request_id = match input.byte()? {
             0 => RequestId::Missing,
-            1 => RequestId::Uuid(u128::from_le_bytes(input.take(16)?.try_into().ok()?)),
+            1 => RequestId::Uuid(input.take(16)?.try_into().ok()?),
             _ => RequestId::Text(input.text()?),
         };
-        let mut counts = [Count::UNKNOWN; 9];
+        let mut counts = [Count::UNKNOWN; COUNTS];
         for count in &mut counts {
             *count = input.number()?.checked_sub(1).into();
         }
-        let [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, max_tokens, ..] = counts;
+        let [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, ..] = counts;
+        let [.., cache_write_5m_tokens, cache_write_1h_tokens, max_tokens, _, _, _, _] = counts;
         let [.., latency_ms, first_byte_ms, input_bytes, output_bytes] = counts;
         let input_kinds = ContentKinds(u16::try_from(input.number()?).ok()?);
         let output_kinds = ContentKinds(u16::try_from(input.number()?).ok()?);
+        let images = u16::try_from(input.number()?).ok()?;
+        let documents = u16::try_from(input.number()?).ok()?;
         let http_status = u16::try_from(input.number()?).ok()?;
         let flags = input.byte()?;
         each(Invocation {
@@ -179,6 +184,8 @@ fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> 
             output_tokens,
             cache_read_tokens,
             cache_write_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
             max_tokens,
             latency_ms,
             first_byte_ms,
@@ -186,6 +193,8 @@ fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> 
             output_bytes,
             input_kinds,
             output_kinds,
+            images,
+            documents,
             http_status,
             input_large: flags & 1 != 0,
             output_large: flags & 2 != 0,
@@ -210,12 +219,17 @@ fn optional_fields(facets: &Facets) -> [&Option<Arc<str>>; 8] {
     ]
 }
 
-fn counts(invocation: &Invocation) -> [Count; 9] {
+/// How many quantities an invocation has.
+const COUNTS: usize = 11;
+
+fn counts(invocation: &Invocation) -> [Count; COUNTS] {
     [
         invocation.input_tokens,
         invocation.output_tokens,
         invocation.cache_read_tokens,
         invocation.cache_write_tokens,
+        invocation.cache_write_5m_tokens,
+        invocation.cache_write_1h_tokens,
         invocation.max_tokens,
         invocation.latency_ms,
         invocation.first_byte_ms,
@@ -224,7 +238,7 @@ fn counts(invocation: &Invocation) -> [Count; 9] {
     ]
 }
 
-fn number(mut value: u64, out: &mut Vec<u8>) {
+pub(crate) fn number(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -232,12 +246,12 @@ fn number(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-fn text(value: &str, out: &mut Vec<u8>) {
+pub(crate) fn text(value: &str, out: &mut Vec<u8>) {
     number(value.len() as u64, out);
     out.extend_from_slice(value.as_bytes());
 }
 
-fn optional(value: Option<&str>, out: &mut Vec<u8>) {
+pub(crate) fn optional(value: Option<&str>, out: &mut Vec<u8>) {
     match value {
         None => out.push(0),
         Some(value) => {
@@ -247,30 +261,30 @@ fn optional(value: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63).cast_unsigned()
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-struct Input<'a>(&'a [u8]);
+pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(byte)
     }
 
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -282,12 +296,12 @@ impl<'a> Input<'a> {
         None
     }
 
-    fn text<T: From<&'a str>>(&mut self) -> Option<T> {
+    pub(crate) fn text<T: From<&'a str>>(&mut self) -> Option<T> {
         let count = usize::try_from(self.number()?).ok()?;
         std::str::from_utf8(self.take(count)?).ok().map(T::from)
     }
 
-    fn optional(&mut self) -> Option<Option<&'a str>> {
+    pub(crate) fn optional(&mut self) -> Option<Option<&'a str>> {
         if self.byte()? == 0 { Some(None) } else { self.text().map(Some) }
     }
 }
@@ -301,12 +315,12 @@ mod tests {
         fn invocation()(
             seconds in any::<i64>(),
             nanos in 0u32..1_000_000_000,
-            id in prop_oneof![Just(RequestId::Missing), any::<u128>().prop_map(RequestId::Uuid), ".{1,9}".prop_map(|text| RequestId::Text(text.into()))],
-            counts in proptest::array::uniform9(proptest::option::of(0u64..1 << 53)),
+            id in prop_oneof![Just(RequestId::Missing), any::<[u8; 16]>().prop_map(RequestId::Uuid), ".{1,9}".prop_map(|text| RequestId::Text(text.into()))],
+            counts in proptest::array::uniform11(proptest::option::of(0u64..1 << 53)),
             strings in proptest::collection::vec(proptest::option::of(".{0,6}"), 8),
             model in ".{0,8}",
             tags in proptest::collection::vec((".{0,4}", ".{0,4}"), 0..3),
-            (kinds, status, flags, object, offset) in (any::<(u16, u16)>(), any::<u16>(), any::<(bool, bool, bool)>(), any::<u32>(), any::<u64>()),
+            (kinds, blocks, status, flags, object, offset) in (any::<(u16, u16)>(), any::<(u16, u16)>(), any::<u16>(), any::<(bool, bool, bool)>(), any::<u32>(), any::<u64>()),
         ) -> Invocation {
             let mut strings = strings.into_iter().map(|text| text.map(Arc::<str>::from));
             let mut next = || strings.next().flatten();
@@ -325,6 +339,7 @@ mod tests {
                 }),
                 input_tokens: count(0), output_tokens: count(1), cache_read_tokens: count(2), cache_write_tokens: count(3),
                 max_tokens: count(4), latency_ms: count(5), first_byte_ms: count(6), input_bytes: count(7), output_bytes: count(8),
+                cache_write_5m_tokens: count(9), cache_write_1h_tokens: count(10), images: blocks.0, documents: blocks.1,
                 input_kinds: ContentKinds(kinds.0), output_kinds: ContentKinds(kinds.1), http_status: status,
                 input_large: flags.0, output_large: flags.1, payload_lost: flags.2, object, offset,
             }

@@ -1,4 +1,4 @@
-//! What a body tells about its call: usage, latency, max_tokens, stop reason, service tier, content kinds.
+//! What a body tells about its call: usage, latency, max_tokens, stop reason, service tier, content kinds and counts.
 //!
 //! In: the JSON text of one input or output body, of any provider. Out: [`InputFacts`], [`OutputFacts`]. Always:
 //! each byte is passed once, and what no fact stands in is passed in blocks; of two equal keys the first wins; a
@@ -17,13 +17,14 @@ use crate::invocation::{ContentKinds, Count};
 pub(super) struct InputFacts {
     pub(super) max_tokens: Count,
     pub(super) service_tier: Option<Box<str>>,
-    pub(super) kinds: ContentKinds,
+    pub(super) blocks: Blocks,
 }
 
 /// Facts of an output body.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(super) struct OutputFacts {
     pub(super) usage: Usage,
+    pub(super) cache_writes: CacheWrites,
     pub(super) latency_ms: Count,
     pub(super) first_byte_ms: Count,
     pub(super) stop_reason: Option<Box<str>>,
@@ -43,6 +44,41 @@ pub(super) struct Usage {
 impl Usage {
     fn is_empty(&self) -> bool {
         *self == Usage::default()
+    }
+}
+
+/// Tokens written to the cache, by how long they live there, as a body states them.
+///
+/// Apart from [`Usage`]: it says nothing about which dialect a body speaks.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(super) struct CacheWrites {
+    pub(super) five_minutes: Count,
+    pub(super) one_hour: Count,
+}
+
+impl CacheWrites {
+    fn is_empty(&self) -> bool {
+        *self == CacheWrites::default()
+    }
+}
+
+/// The content blocks of a body.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(super) struct Blocks {
+    pub(super) kinds: ContentKinds,
+    /// Those that are images, as far as `u16` goes.
+    pub(super) images: u16,
+    /// Those that are documents, likewise.
+    pub(super) documents: u16,
+}
+
+impl Blocks {
+    /// Adds one block of these kinds.
+    #[inline]
+    fn insert(&mut self, kinds: ContentKinds) {
+        self.kinds.insert(kinds);
+        self.images = self.images.saturating_add(kinds.contains(ContentKinds::IMAGE).into());
+        self.documents = self.documents.saturating_add(kinds.contains(ContentKinds::DOCUMENT).into());
     }
 }
 
@@ -92,7 +128,8 @@ trait Facts: Default {
 
 impl Facts for InputFacts {
     fn text() -> Self {
-        InputFacts { kinds: ContentKinds::TEXT, ..InputFacts::default() }
+        let blocks = Blocks { kinds: ContentKinds::TEXT, ..Blocks::default() };
+        InputFacts { blocks, ..InputFacts::default() }
     }
 }
 
@@ -156,8 +193,10 @@ fn input_object(cursor: &mut Cursor<'_>) -> InputFacts {
     let mut seen = 0;
     while let Some(key) = cursor.key() {
         match &*key {
-            b"messages" if first(&mut seen, 0) => messages(cursor, &mut facts.kinds),
-            b"system" if first(&mut seen, 1) => cursor.kind_if_present(ContentKinds::TEXT, &mut facts.kinds),
+            b"messages" if first(&mut seen, 0) => messages(cursor, &mut facts.blocks),
+            b"system" if first(&mut seen, 1) => {
+                cursor.kind_if_present(ContentKinds::TEXT, &mut facts.blocks.kinds);
+            }
             b"inferenceConfig" if first(&mut seen, 2) => {
                 cursor.counts([b"maxTokens", b"max_new_tokens"], |index, count| max_tokens[index] = count);
             }
@@ -170,9 +209,9 @@ fn input_object(cursor: &mut Cursor<'_>) -> InputFacts {
             b"serviceTier" if first(&mut seen, 7) => tiers[0] = cursor.tier(),
             b"service_tier" if first(&mut seen, 8) => tiers[1] = cursor.tier(),
             b"prompt" | b"inputText" | b"textToImageParams" => {
-                cursor.kind_if_present(ContentKinds::TEXT, &mut facts.kinds);
+                cursor.kind_if_present(ContentKinds::TEXT, &mut facts.blocks.kinds);
             }
-            b"inputImage" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.kinds),
+            b"inputImage" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.blocks.kinds),
             b"taskType" => is_task |= cursor.is_present(),
             b"inPaintingParams"
             | b"outPaintingParams"
@@ -186,19 +225,19 @@ fn input_object(cursor: &mut Cursor<'_>) -> InputFacts {
         }
     }
     if is_task && edits_image {
-        facts.kinds.insert(ContentKinds::IMAGE);
+        facts.blocks.kinds.insert(ContentKinds::IMAGE);
     }
     facts.max_tokens = first_known(max_tokens);
     facts.service_tier = tiers.into_iter().flatten().next();
     facts
 }
 
-fn messages(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
-    cursor.elements(|cursor| message(cursor, kinds));
+fn messages(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
+    cursor.elements(|cursor| message(cursor, blocks));
 }
 
 /// An object with `content`.
-fn message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+fn message(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
     if !cursor.open(b'{') {
         cursor.skip();
         return;
@@ -206,20 +245,20 @@ fn message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
     let mut seen = 0;
     while let Some(key) = cursor.key() {
         match &*key {
-            b"content" if first(&mut seen, 0) => content(cursor, kinds),
+            b"content" if first(&mut seen, 0) => content(cursor, blocks),
             _ => cursor.skip(),
         }
     }
 }
 
 /// A string, or an array of blocks.
-fn content(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+fn content(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
     if cursor.peek() == Some(b'"') {
-        kinds.insert(ContentKinds::TEXT);
+        blocks.insert(ContentKinds::TEXT);
         cursor.skip();
         return;
     }
-    cursor.elements(|cursor| kinds.insert(block(cursor)));
+    cursor.elements(|cursor| blocks.insert(block(cursor)));
 }
 
 /// The kind of one content block: by its `type` where it has one, else by its keys.
@@ -283,6 +322,7 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
         return facts;
     }
     let mut usage = UsageObject::default();
+    let mut blocks = Blocks::default();
     let mut llama = Usage::default();
     let mut titan_input = Count::UNKNOWN;
     let mut results = Results::default();
@@ -303,8 +343,8 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
             b"choices" if first(&mut seen, 8) => stop_reasons[2] = choices(cursor, &mut facts.kinds),
             b"serviceTier" if first(&mut seen, 9) => tiers[0] = cursor.tier(),
             b"service_tier" if first(&mut seen, 10) => tiers[1] = cursor.tier(),
-            b"output" if first(&mut seen, 11) => output_message(cursor, &mut facts.kinds),
-            b"content" if first(&mut seen, 12) => content(cursor, &mut facts.kinds),
+            b"output" if first(&mut seen, 11) => output_message(cursor, &mut blocks),
+            b"content" if first(&mut seen, 12) => content(cursor, &mut blocks),
             b"images" | b"artifacts" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.kinds),
             b"embedding" | b"embeddings" | b"embeddingsByType" => {
                 cursor.kind_if_present(ContentKinds::EMBEDDING, &mut facts.kinds);
@@ -313,7 +353,8 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
             _ => cursor.skip(),
         }
     }
-    facts.kinds.insert(results.kinds);
+    facts.kinds.insert(blocks.kinds.union(results.kinds));
+    facts.cache_writes = usage.cache_writes();
     let titan = Usage { input: titan_input, output: results.tokens, ..Usage::default() };
     let [converse, anthropic, open_ai] = usage.by_dialect;
     let usages = [converse, anthropic, open_ai, llama, titan];
@@ -328,7 +369,17 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
 #[derive(Default)]
 struct UsageObject {
     by_dialect: [Usage; 3],
+    /// `cacheDetails` of Converse.
+    cache_details: CacheWrites,
+    /// `cache_creation` of Anthropic.
+    cache_creation: CacheWrites,
     service_tier: Option<Box<str>>,
+}
+
+impl UsageObject {
+    fn cache_writes(&self) -> CacheWrites {
+        if self.cache_details.is_empty() { self.cache_creation } else { self.cache_details }
+    }
 }
 
 fn usage_object(cursor: &mut Cursor<'_>) -> UsageObject {
@@ -352,10 +403,61 @@ fn usage_object(cursor: &mut Cursor<'_>) -> UsageObject {
             b"prompt_tokens" if first(&mut seen, 8) => open_ai.input = cursor.tokens(),
             b"completion_tokens" if first(&mut seen, 9) => open_ai.output = cursor.tokens(),
             b"service_tier" if first(&mut seen, 10) => usage.service_tier = cursor.tier(),
+            b"cacheDetails" if first(&mut seen, 11) => usage.cache_details = cache_details(cursor),
+            b"cache_creation" if first(&mut seen, 12) => usage.cache_creation = cache_creation(cursor),
             _ => cursor.skip(),
         }
     }
     usage
+}
+
+/// The list of Converse: what it does not name was not written, as long as all of it is understood.
+fn cache_details(cursor: &mut Cursor<'_>) -> CacheWrites {
+    let mut writes = CacheWrites::default();
+    let mut is_complete = cursor.peek() == Some(b'[');
+    cursor.elements(|cursor| {
+        let (mut is_hour, mut tokens) = (None, Count::UNKNOWN);
+        if cursor.open(b'{') {
+            let mut seen = 0;
+            while let Some(key) = cursor.key() {
+                match &*key {
+                    b"ttl" if first(&mut seen, 0) => {
+                        is_hour = match cursor.borrowed_text().as_deref() {
+                            Some("5m") => Some(false),
+                            Some("1h") => Some(true),
+                            _ => None,
+                        };
+                    }
+                    b"inputTokens" if first(&mut seen, 1) => tokens = cursor.tokens(),
+                    _ => cursor.skip(),
+                }
+            }
+        } else {
+            cursor.skip();
+        }
+        match (is_hour, tokens.get()) {
+            (Some(is_hour), Some(tokens)) => {
+                let sum = if is_hour { &mut writes.one_hour } else { &mut writes.five_minutes };
+                // Both are at most TOKENS_MAX.
+                *sum = Count::known((sum.get().unwrap_or(0) + tokens).min(TOKENS_MAX));
+            }
+            _ => is_complete = false,
+        }
+    });
+    if is_complete {
+        writes.five_minutes = writes.five_minutes.or(Count::known(0));
+        writes.one_hour = writes.one_hour.or(Count::known(0));
+    }
+    writes
+}
+
+/// The object of Anthropic.
+fn cache_creation(cursor: &mut Cursor<'_>) -> CacheWrites {
+    let mut by_name = [Count::UNKNOWN; 2];
+    let names: [&[u8]; 2] = [b"ephemeral_5m_input_tokens", b"ephemeral_1h_input_tokens"];
+    cursor.counts(names, |index, count| by_name[index] = count);
+    let [five_minutes, one_hour] = by_name;
+    CacheWrites { five_minutes, one_hour }
 }
 
 /// `results[]` of Titan.
@@ -411,7 +513,7 @@ fn choices(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) -> Option<Box<str>
 }
 
 /// `output.message.content[]` of Converse.
-fn output_message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+fn output_message(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
     if !cursor.open(b'{') {
         cursor.skip();
         return;
@@ -419,7 +521,7 @@ fn output_message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
     let mut seen = 0;
     while let Some(key) = cursor.key() {
         match &*key {
-            b"message" if first(&mut seen, 0) => message(cursor, kinds),
+            b"message" if first(&mut seen, 0) => message(cursor, blocks),
             _ => cursor.skip(),
         }
     }
@@ -461,6 +563,14 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
                         }
                     });
                 }
+                // The start of an Anthropic message, its end, and the end of a Converse stream.
+                b"message" if first(&mut seen, 4) => {
+                    cursor.member(b"usage", |cursor| event_usage(cursor, &mut facts));
+                }
+                b"usage" if first(&mut seen, 5) => event_usage(cursor, &mut facts),
+                b"metadata" if first(&mut seen, 6) => {
+                    cursor.member(b"usage", |cursor| event_usage(cursor, &mut facts));
+                }
                 _ => cursor.skip(),
             }
         }
@@ -468,6 +578,28 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
     });
     facts.stop_reason = delta_stop.or(message_stop);
     facts
+}
+
+/// The usage of an event: its split of cache writes alone. Its counts are partial ones, and those of the metrics
+/// object are taken instead.
+fn event_usage(cursor: &mut Cursor<'_>, facts: &mut OutputFacts) {
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return;
+    }
+    let mut usage = UsageObject::default();
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"cacheDetails" if first(&mut seen, 0) => usage.cache_details = cache_details(cursor),
+            b"cache_creation" if first(&mut seen, 1) => usage.cache_creation = cache_creation(cursor),
+            _ => cursor.skip(),
+        }
+    }
+    let writes = usage.cache_writes();
+    if !writes.is_empty() {
+        facts.cache_writes = writes;
+    }
 }
 
 /// The metrics object of an event; a later one replaces all of an earlier one.
@@ -840,7 +972,7 @@ mod tests {
     use super::*;
 
     /// Events of a stream, `@` where a text stands that no fact is read from.
-    const EVENTS: [&str; 17] = [
+    const EVENTS: [&str; 22] = [
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
         r#"{"delta":{"text":"@","type":"text_delta"},"index":1}"#,
         r#"{"delta":{"type":"input_json_delta","partial_json":"@"}}"#,
@@ -858,6 +990,11 @@ mod tests {
         r#"{"p":"@"}"#,
         r#""@""#,
         r#"{"p":"@","\u0070":"""#,
+        r#"{"message":{"id":"@","usage":{"cache_creation":{"ephemeral_5m_input_tokens":3}}}}"#,
+        r#"{"usage":{"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":"@"}}}"#,
+        r#"{"metadata":{"usage":{"cacheDetails":[{"ttl":"1h","inputTokens":2,"p":"@"}]}}}"#,
+        r#"{"metadata":{"usage":{"cacheDetails":[{"ttl":"5m","inputTokens":4},"@"]}}}"#,
+        r#"{"metadata":{"usage":{"cacheDetails":"@"}},"message":"@","usage":["@"]}"#,
     ];
 
     const TEXTS: [&str; 9] = [
@@ -906,6 +1043,101 @@ mod tests {
             let apart = apart.iter().map(|event| if event.starts_with('"') { format!(" {event}") } else { event.clone() });
             prop_assert_eq!(read(&events), read(&apart.collect::<Vec<_>>()));
         }
+    }
+
+    /// The split of cache writes in an output body, 5 minutes first.
+    fn split(body: &str) -> [Option<u64>; 2] {
+        let CacheWrites { five_minutes, one_hour } = OutputFacts::of(body.as_bytes()).cache_writes;
+        [five_minutes.get(), one_hour.get()]
+    }
+
+    #[test]
+    fn cache_details_say_zero_for_what_they_do_not_name_where_all_of_them_is_understood() {
+        const MANY: u64 = TOKENS_MAX;
+        let cases = [
+            ("[]".to_owned(), [Some(0), Some(0)]),
+            (r#"[{"ttl":"5m","inputTokens":7}]"#.into(), [Some(7), Some(0)]),
+            (r#"[{"inputTokens":9,"ttl":"1h"},{"ttl":"5m","inputTokens":7}]"#.into(), [Some(7), Some(9)]),
+            (r#"[{"ttl":"5m","inputTokens":7},{"ttl":"5m","inputTokens":1}]"#.into(), [Some(8), Some(0)]),
+            (r#"[{"ttl":"5m","inputTokens":7,"ttl":"1h","inputTokens":1}]"#.into(), [Some(7), Some(0)]),
+            (
+                format!(r#"[{{"ttl":"1h","inputTokens":{MANY}}},{{"ttl":"1h","inputTokens":{MANY}}}]"#),
+                [Some(0), Some(MANY)],
+            ),
+            (r#"[{"ttl":"5m","inputTokens":7},{"ttl":"24h","inputTokens":1}]"#.into(), [Some(7), None]),
+            (r#"[{"ttl":"5m","inputTokens":-7}]"#.into(), [None, None]),
+            (r#"[{"ttl":5,"inputTokens":7},null,"5m",[]]"#.into(), [None, None]),
+            (r#"{"ttl":"5m","inputTokens":7}"#.into(), [None, None]),
+            ("null".into(), [None, None]),
+        ];
+        for (details, expected) in cases {
+            assert_eq!(split(&format!(r#"{{"usage":{{"cacheDetails":{details}}}}}"#)), expected, "{details}");
+        }
+    }
+
+    #[test]
+    fn cache_creation_says_what_it_names() {
+        let usage = |creation: &str, more: &str| {
+            split(&format!(r#"{{"usage":{{"cache_creation":{creation}{more}}}}}"#))
+        };
+        let both = r#"{"ephemeral_1h_input_tokens":9,"ephemeral_5m_input_tokens":7}"#;
+        assert_eq!(usage(both, ""), [Some(7), Some(9)]);
+        assert_eq!(usage(r#"{"ephemeral_5m_input_tokens":0}"#, ""), [Some(0), None]);
+        assert_eq!(usage("null", ""), [None, None]);
+        // The list of Converse comes first, as its counts do, and neither chooses whose counts are taken.
+        assert_eq!(usage(both, r#","cacheDetails":[{"ttl":"5m","inputTokens":1}]"#), [Some(1), Some(0)]);
+        let facts = OutputFacts::of(br#"{"usage":{"cacheDetails":[],"input_tokens":5}}"#);
+        assert_eq!(facts.usage.input, Count::known(5));
+    }
+
+    #[test]
+    fn of_a_stream_the_last_event_that_splits_the_cache_writes_counts() {
+        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":2,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4},"output_tokens":1}}}"#;
+        let end =
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}"#;
+        let changed =
+            r#"{"usage":{"cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":6}}}"#;
+        let converse =
+            r#"{"metadata":{"usage":{"cacheDetails":[{"ttl":"1h","inputTokens":8}]},"metrics":{}}}"#;
+        let metrics = r#"{"amazon-bedrock-invocationMetrics":{"inputTokenCount":7}}"#;
+        let stream = |events: &[&str]| split(&format!("[{},\"[DONE]\"]", events.join(",")));
+        assert_eq!(stream(&[start, end, metrics]), [Some(3), Some(4)]);
+        assert_eq!(stream(&[start, changed, end]), [Some(5), Some(6)]);
+        assert_eq!(stream(&[converse]), [Some(0), Some(8)]);
+        assert_eq!(stream(&[end, metrics]), [None, None]);
+        // The usage of an event is a partial one: only the metrics object counts tokens.
+        let facts = OutputFacts::of(format!("[{start},{end}]").as_bytes());
+        assert_eq!(facts.usage, Usage::default());
+    }
+
+    #[test]
+    fn images_and_documents_are_counted_by_block() {
+        let count = |body: &str| {
+            let Blocks { images, documents, .. } = InputFacts::of(body.as_bytes()).blocks;
+            (images, documents)
+        };
+        let content =
+            |blocks: &str| count(&format!(r#"{{"messages":[{{"role":"user","content":[{blocks}]}}]}}"#));
+        let converse =
+            r#"{"text":"a"},{"image":{"format":"png"}},{"document":{"name":"d"}},{"image":{}},{"video":{}}"#;
+        assert_eq!(content(converse), (2, 1));
+        let anthropic = r#"{"type":"image","source":{}},{"type":"document","source":{},"title":"image"},{"type":"text","text":"image"}"#;
+        assert_eq!(content(anthropic), (1, 1));
+        assert_eq!(
+            content(r#"{"type":"image_url","image_url":{}},{"type":"file","file":{}},{"image":null}"#),
+            (1, 1)
+        );
+        // What a tool gave back is one block of its own kind.
+        assert_eq!(content(r#"{"type":"tool_result","content":[{"type":"image"}]}"#), (0, 0));
+        let turns =
+            r#"{"messages":[{"content":[{"image":{}}]},{"content":"image"},{"content":[{"image":{}}]}]}"#;
+        assert_eq!(count(turns), (2, 0));
+        // Of one block that says it is both; the first of two equal keys.
+        assert_eq!(content(r#"{"image":{},"document":{}}"#), (1, 1));
+        assert_eq!(count(r#"{"messages":[],"messages":[{"content":[{"image":{}}]}]}"#), (0, 0));
+        assert_eq!(count(r#"{"inputImage":"base64"}"#), (0, 0), "it is no content block");
+        let very_many = r#"{"image":{}},"#.repeat(70_000);
+        assert_eq!(content(&very_many), (u16::MAX, 0));
     }
 
     #[test]

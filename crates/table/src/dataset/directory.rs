@@ -310,9 +310,9 @@ impl Directory {
     /// Replaces a slot; see the top of this file.
     fn write_slot(&self, write: &WriteSlot) -> Result<Written, DatasetError> {
         let files = rows_files(write)?;
-        let state = state::encode(write.slot, self.fingerprint, &write.sections, &files).ok_or(
-            DatasetError::Internal { what: "the state of an hour is too large, or a name in it too long" },
-        )?;
+        let before = self.state(write.slot).and_then(Result::ok);
+        let state =
+            state::encode_over(before.as_ref(), write.slot, self.fingerprint, &write.sections, &files)?;
         let written = Written {
             files: 1 + files.len() as u64,
             bytes: state.len() as u64 + files.iter().map(|file| file.bytes).sum::<u64>(),
@@ -327,6 +327,20 @@ impl Directory {
         })?;
         self.publish(write.slot, &streams, &streams)?;
         Ok(written)
+    }
+
+    /// Replaces sections of a slot, and leaves the rest as it is.
+    fn update_slot(&self, slot: Slot, sections: &[(&'static str, Vec<u8>)]) -> Result<Written, DatasetError> {
+        let before = self.state(slot).and_then(Result::ok);
+        let files = before.as_ref().map_or_else(Vec::new, |state| state.rows().to_vec());
+        let state = state::encode_over(before.as_ref(), slot, self.fingerprint, sections, &files)?;
+        let streams: Vec<&str> = files.iter().map(|file| &*file.stream).collect();
+        let place = self.places.new_state(slot);
+        self.disk.write_and_sync(&place, &state).inspect_err(|_| {
+            let _ = std::fs::remove_file(&place);
+        })?;
+        self.publish(slot, &streams, &[])?;
+        Ok(Written { files: 1, bytes: state.len() as u64 })
     }
 
     /// Writes all, and then waits for all: the disk gets them as one, and a journal takes them in one go.
@@ -501,6 +515,7 @@ impl Sink for Directory {
     fn perform(&self, job: Job) -> Result<Written, DatasetError> {
         match job {
             Job::Write(write) => self.write_slot(&write),
+            Job::Update(slot, sections) => self.update_slot(slot, &sections),
             Job::Remove(slot) => self.remove_slot(slot).map(|()| Written::default()),
             Job::Answers { question, answers } => {
                 // Answers may be lost: that they could not be written stops nobody.

@@ -57,6 +57,14 @@ pub struct Identity {
     pub options: BTreeMap<String, String>,
 }
 
+impl Identity {
+    /// A number that differs from that of any other identity.
+    #[must_use]
+    pub fn fingerprint(&self) -> u128 {
+        manifest::fingerprint(self)
+    }
+}
+
 /// Whose state it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Slot {
@@ -459,7 +467,7 @@ impl Dataset {
         }
     }
 
-    /// Replaces a slot: its sections by name, and its rows by stream, with their count, as Parquet.
+    /// Replaces sections of a slot by name (others stay), and its rows by stream, with their count, as Parquet.
     ///
     /// Returns at once, unless the queue is full. Streams that are not named have no rows in this slot any more. After
     /// an error nothing more is written. What is queued is not read yet: [`Dataset::states`] tells what is on disk.
@@ -470,6 +478,11 @@ impl Dataset {
         rows: Vec<(String, u64, Vec<u8>)>,
     ) {
         self.push(Job::Write(WriteSlot { slot, sections, rows }));
+    }
+
+    /// Replaces sections of a slot by name; all others stay, and its rows. Returns as [`Dataset::write`] does.
+    pub fn update(&self, slot: Slot, sections: Vec<(&'static str, Vec<u8>)>) {
+        self.push(Job::Update(slot, sections));
     }
 
     /// Takes a slot and its rows away, behind the writes that were queued before.

@@ -269,10 +269,10 @@ impl NewPart {
 
     fn write_slot(&self, write: WriteSlot) -> Result<Written, DatasetError> {
         let files = rows_files(&write)?;
-        let state = state::encode(write.slot, self.fingerprint, &write.sections, &files).ok_or(
-            DatasetError::Internal { what: "the state of an hour is too large, or a name in it too long" },
-        )?;
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.written_before(&writing, write.slot)?;
+        let state =
+            state::encode_over(before.as_ref(), write.slot, self.fingerprint, &write.sections, &files)?;
         let mut rows = BTreeMap::new();
         for (file, (_, _, bytes)) in files.iter().zip(&write.rows) {
             rows.insert(file.stream.clone(), self.append(&mut writing, bytes, file.hash)?);
@@ -283,6 +283,32 @@ impl NewPart {
         writing.entries.insert(write.slot, Entry { state: state_extent, rows });
         let rows_bytes: u64 = files.iter().map(|file| file.bytes).sum();
         Ok(Written { files: 1 + files.len() as u64, bytes: state.len() as u64 + rows_bytes })
+    }
+
+    /// Replaces sections of a slot, and leaves the rest as it is.
+    fn update_slot(&self, slot: Slot, sections: &[(&'static str, Vec<u8>)]) -> Result<Written, DatasetError> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.written_before(&writing, slot)?;
+        let files = before.as_ref().map_or_else(Vec::new, |state| state.rows().to_vec());
+        let state = state::encode_over(before.as_ref(), slot, self.fingerprint, sections, &files)?;
+        let hash = xxh3_128(&state);
+        let extent = self.append(&mut writing, &state, hash)?;
+        match writing.entries.get_mut(&slot) {
+            Some(entry) => entry.state = extent,
+            None => drop(writing.entries.insert(slot, Entry { state: extent, rows: BTreeMap::new() })),
+        }
+        Ok(Written { files: 1, bytes: state.len() as u64 })
+    }
+
+    /// The state of a slot as it was written to this part.
+    fn written_before(&self, writing: &Writing, slot: Slot) -> Result<Option<State>, DatasetError> {
+        let Some(entry) = writing.entries.get(&slot) else { return Ok(None) };
+        let (file, _) = writing.temporary.as_ref().ok_or(FINISHED)?;
+        let length = usize::try_from(entry.state.bytes).map_err(|_| FINISHED)?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, entry.state.offset)
+            .map_err(|cause| error(&self.place, "read", cause))?;
+        Ok(State::decode(bytes, slot, self.fingerprint).ok())
     }
 
     fn append(&self, writing: &mut Writing, bytes: &[u8], hash: u128) -> Result<Extent, DatasetError> {
@@ -340,6 +366,7 @@ impl Sink for NewPart {
     fn perform(&self, job: Job) -> Result<Written, DatasetError> {
         match job {
             Job::Write(write) => self.write_slot(write),
+            Job::Update(slot, sections) => self.update_slot(slot, &sections),
             Job::Remove(slot) => {
                 self.writing.lock().unwrap_or_else(PoisonError::into_inner).entries.remove(&slot);
                 Ok(Written::default())

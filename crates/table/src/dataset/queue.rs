@@ -28,8 +28,10 @@ const WAITING_JOBS_MAX: usize = 256;
 /// What is to be done.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Replace a slot.
+    /// Replace sections of a slot, and its rows.
     Write(WriteSlot),
+    /// Replace sections of a slot; all others and its rows stay.
+    Update(Slot, Vec<(&'static str, Vec<u8>)>),
     /// Take a slot away.
     Remove(Slot),
     /// Keep answers to a question.
@@ -55,7 +57,9 @@ enum Lane {
 impl Job {
     fn lane(&self) -> Lane {
         match self {
-            Job::Write(WriteSlot { slot, .. }) | Job::Remove(slot) => Lane::Slot(*slot),
+            Job::Write(WriteSlot { slot, .. }) | Job::Update(slot, _) | Job::Remove(slot) => {
+                Lane::Slot(*slot)
+            }
             Job::Answers { .. } => Lane::Answers,
         }
     }
@@ -66,6 +70,7 @@ impl Job {
                 let sections = write.sections.iter().map(|(_, bytes)| bytes.len());
                 sections.chain(write.rows.iter().map(|(_, _, bytes)| bytes.len())).sum()
             }
+            Job::Update(_, sections) => sections.iter().map(|(_, bytes)| bytes.len()).sum(),
             Job::Remove(_) => 0,
             Job::Answers { answers, .. } => answers.iter().map(|(_, _, bytes)| bytes.len()).sum(),
         }

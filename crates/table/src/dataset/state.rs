@@ -16,7 +16,7 @@ use borehole_record::UtcHour;
 
 use super::encoding::{Rest, put_name, seal, unseal};
 use super::place::is_stream;
-use super::{ENGINE_VERSION, RowsFile, Slot};
+use super::{DatasetError, ENGINE_VERSION, RowsFile, Slot};
 
 const MAGIC: &[u8; 8] = b"BHSTATE1";
 
@@ -38,6 +38,12 @@ impl State {
     pub fn section(&self, name: &str) -> Option<&[u8]> {
         let is_it = |place: &&(Range<usize>, Range<usize>)| self.bytes[place.0.clone()] == *name.as_bytes();
         self.sections.iter().find(is_it).map(|place| &self.bytes[place.1.clone()])
+    }
+
+    /// All sections, by name.
+    pub(super) fn sections(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let text = |range: &Range<usize>| std::str::from_utf8(&self.bytes[range.clone()]).unwrap_or_default();
+        self.sections.iter().map(move |(name, content)| (text(name), &self.bytes[content.clone()]))
     }
 
     /// The files of the slot's rows, in the order in which they were written.
@@ -105,11 +111,29 @@ impl Unreadable {
     }
 }
 
+/// A state as bytes that has the sections of the one before, but for those that are given anew.
+pub(super) fn encode_over(
+    before: Option<&State>,
+    slot: Slot,
+    identity: u128,
+    sections: &[(&'static str, Vec<u8>)],
+    rows: &[RowsFile],
+) -> Result<Vec<u8>, DatasetError> {
+    let is_new = |name: &str| sections.iter().any(|(new, _)| *new == name);
+    let mut all: Vec<(&str, &[u8])> =
+        before.into_iter().flat_map(State::sections).filter(|(name, _)| !is_new(name)).collect();
+    all.extend(sections.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
+    // The order is that of the names, whatever was written last.
+    all.sort_unstable();
+    encode(slot, identity, &all, rows)
+        .ok_or(DatasetError::Internal { what: "the state of an hour is too large, or a name in it too long" })
+}
+
 /// A state as bytes; `None` if a name is too long or a stream's name is none.
 pub(super) fn encode(
     slot: Slot,
     identity: u128,
-    sections: &[(&'static str, Vec<u8>)],
+    sections: &[(&str, &[u8])],
     rows: &[RowsFile],
 ) -> Option<Vec<u8>> {
     let content: usize = sections.iter().map(|(_, bytes)| bytes.len()).sum();
@@ -193,6 +217,7 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let sections = [("books", b"abc".to_vec()), ("empty", Vec::new()), ("copies", vec![0; 100])];
+        let sections = sections.each_ref().map(|(name, bytes)| (*name, bytes.as_slice()));
         encode(HOUR, 9, &sections, &[rows("a"), rows("b-1")]).expect("names fit")
     }
 

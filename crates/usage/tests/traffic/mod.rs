@@ -56,6 +56,10 @@ impl ChargeRules for Rates {
             _ => Charge::default(),
         }
     }
+
+    fn fingerprint(&self, at: Timestamp) -> u128 {
+        1 + u128::from(at.seconds >= YEAR_2023)
+    }
 }
 
 /// The application profile that [`questions`] may resolve, and one that none does.
@@ -77,6 +81,8 @@ pub(crate) fn invocation(seconds: i64, facets: &Arc<Facets>) -> Invocation {
         output_tokens: Count::UNKNOWN,
         cache_read_tokens: Count::UNKNOWN,
         cache_write_tokens: Count::UNKNOWN,
+        cache_write_5m_tokens: Count::UNKNOWN,
+        cache_write_1h_tokens: Count::UNKNOWN,
         max_tokens: Count::UNKNOWN,
         latency_ms: Count::UNKNOWN,
         first_byte_ms: Count::UNKNOWN,
@@ -84,6 +90,8 @@ pub(crate) fn invocation(seconds: i64, facets: &Arc<Facets>) -> Invocation {
         output_bytes: Count::UNKNOWN,
         input_kinds: ContentKinds::default(),
         output_kinds: ContentKinds::default(),
+        images: 0,
+        documents: 0,
         http_status: 0,
         input_large: false,
         output_large: false,
@@ -218,7 +226,7 @@ fn any_invocation() -> impl Strategy<Value = Invocation> {
             request_id: match id {
                 0 => RequestId::Missing,
                 1 => RequestId::Text("a".into()),
-                _ => RequestId::Uuid(u128::from(id)),
+                _ => RequestId::Uuid(u128::from(id).to_be_bytes()),
             },
             input_tokens: tokens.0,
             output_tokens: tokens.1,

@@ -655,12 +655,14 @@ mod tests {
         let known = facets.error_code.is_none();
         Invocation {
             timestamp: Timestamp::from_seconds(HOUR.start_seconds() + second),
-            request_id: RequestId::Uuid(id),
+            request_id: RequestId::Uuid(id.to_be_bytes()),
             facets: Arc::clone(facets),
             input_tokens: known.then_some(1_000).into(),
             output_tokens: known.then_some(id as u64).into(),
             cache_read_tokens: Count::UNKNOWN,
             cache_write_tokens: known.then_some(1 << 40).into(),
+            cache_write_5m_tokens: Count::UNKNOWN,
+            cache_write_1h_tokens: Count::UNKNOWN,
             max_tokens: (id.is_multiple_of(2)).then_some(4_096).into(),
             latency_ms: known.then_some(0).into(),
             first_byte_ms: Count::UNKNOWN,
@@ -668,6 +670,8 @@ mod tests {
             output_bytes: Count::UNKNOWN,
             input_kinds: if id.is_multiple_of(3) { ContentKinds::TEXT } else { ContentKinds::default() },
             output_kinds: ContentKinds::default(),
+            images: 0,
+            documents: 0,
             http_status: 0,
             input_large: false,
             output_large: false,
@@ -723,7 +727,7 @@ mod tests {
         let named = only(&book).named_throttles(10);
         assert_eq!(
             named,
-            [ThrottledRequest { second: HOUR.start_seconds(), request_id: RequestId::Uuid(6) }]
+            [ThrottledRequest { second: HOUR.start_seconds(), request_id: RequestId::Uuid(6u128.to_be_bytes()) }]
         );
     }
 

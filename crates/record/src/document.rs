@@ -174,6 +174,10 @@ pub struct Document<'a> {
     /// Which of the four counts above, in their order, are the inline body's usage: another document's own
     /// count wins over them.
     pub from_usage: [bool; 4],
+    /// Cache writes that live for 5 minutes, in tokens, by the inline output body's usage.
+    pub cache_write_5m_tokens: Count,
+    /// Likewise for 1 hour.
+    pub cache_write_1h_tokens: Count,
     /// max_tokens of the inline input body, in tokens.
     pub max_tokens: Count,
     /// `latencyMs` of a metadata document, else the inline body's figure, in ms.
@@ -188,6 +192,10 @@ pub struct Document<'a> {
     pub input_kinds: ContentKinds,
     /// Kinds in the inline output body.
     pub output_kinds: ContentKinds,
+    /// Content blocks of the inline input body that are images, 65,535 standing for more.
+    pub images: u16,
+    /// Likewise those that are documents.
+    pub documents: u16,
     /// Where the input body is.
     pub input_body: BodyPlace<'a>,
     /// Where the output body is.
@@ -225,6 +233,8 @@ impl Document<'_> {
             cache_read_tokens: self.cache_read_tokens,
             cache_write_tokens: self.cache_write_tokens,
             from_usage: self.from_usage,
+            cache_write_5m_tokens: self.cache_write_5m_tokens,
+            cache_write_1h_tokens: self.cache_write_1h_tokens,
             max_tokens: self.max_tokens,
             latency_ms: self.latency_ms,
             first_byte_ms: self.first_byte_ms,
@@ -232,6 +242,8 @@ impl Document<'_> {
             output_bytes: self.output_bytes,
             input_kinds: self.input_kinds,
             output_kinds: self.output_kinds,
+            images: self.images,
+            documents: self.documents,
             input_body: self.input_body.into_owned(),
             output_body: self.output_body.into_owned(),
             has_input: self.has_input,
@@ -257,6 +269,10 @@ pub struct Payload {
     pub cache_read_tokens: Count,
     /// From the output body's usage, in tokens.
     pub cache_write_tokens: Count,
+    /// From the output body's usage, in tokens: cache writes that live for 5 minutes.
+    pub cache_write_5m_tokens: Count,
+    /// Likewise for 1 hour.
+    pub cache_write_1h_tokens: Count,
     /// From the output body, in ms.
     pub latency_ms: Count,
     /// From the output body, in ms.
@@ -269,4 +285,8 @@ pub struct Payload {
     pub input_kinds: ContentKinds,
     /// Kinds in the output body.
     pub output_kinds: ContentKinds,
+    /// Content blocks of the input body that are images, 65,535 standing for more.
+    pub images: u16,
+    /// Likewise those that are documents.
+    pub documents: u16,
 }

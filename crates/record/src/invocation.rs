@@ -86,8 +86,10 @@ impl fmt::Debug for Count {
 pub enum RequestId {
     /// The record had no id, or an empty one: it is counted and never de-duplicated.
     Missing,
-    /// `8-4-4-4-12` lower-case hexadecimal digits.
-    Uuid(u128),
+    /// `8-4-4-4-12` lower-case hexadecimal digits, the first two in the first byte: the order is that of the text.
+    ///
+    /// Bytes and not a `u128`, whose alignment would make every invocation larger.
+    Uuid([u8; 16]),
     /// Any other spelling.
     Text(Box<str>),
 }
@@ -99,7 +101,10 @@ impl RequestId {
         if text.is_empty() {
             return RequestId::Missing;
         }
-        parse_uuid(text.as_bytes()).map_or_else(|| RequestId::Text(text.into()), RequestId::Uuid)
+        match parse_uuid(text.as_bytes()) {
+            Some(bits) => RequestId::Uuid(bits.to_be_bytes()),
+            None => RequestId::Text(text.into()),
+        }
     }
 }
 
@@ -107,8 +112,8 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RequestId::Missing => Ok(()),
-            RequestId::Uuid(bits) => {
-                let hex = format!("{bits:032x}");
+            RequestId::Uuid(bytes) => {
+                let hex = format!("{:032x}", u128::from_be_bytes(*bytes));
                 write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
             }
             RequestId::Text(text) => f.write_str(text),
@@ -199,6 +204,12 @@ impl ContentKinds {
     /// Adds the kinds of `other`.
     pub fn insert(&mut self, other: ContentKinds) {
         self.0 |= other.0;
+    }
+
+    /// Whether all kinds of `other` are in the set.
+    #[must_use]
+    pub fn contains(self, other: ContentKinds) -> bool {
+        self.0 & other.0 == other.0
     }
 
     /// Both sets together.
@@ -303,6 +314,11 @@ pub struct Invocation {
     pub cache_read_tokens: Count,
     /// `cacheWriteInputTokenCount` in tokens; absent counts as 0 in sums.
     pub cache_write_tokens: Count,
+    /// Of the tokens written to the cache those that live there for 5 minutes, as the output body's usage says.
+    /// It is not held against `cache_write_tokens`.
+    pub cache_write_5m_tokens: Count,
+    /// Likewise those that live there for 1 hour.
+    pub cache_write_1h_tokens: Count,
     /// The request's max_tokens, in tokens.
     pub max_tokens: Count,
     /// Time of the whole call, in ms.
@@ -317,6 +333,10 @@ pub struct Invocation {
     pub input_kinds: ContentKinds,
     /// Kinds of content in the output body; empty where unknown.
     pub output_kinds: ContentKinds,
+    /// Content blocks of the input body that are images, 65,535 standing for more; 0 where its kinds are unknown.
+    pub images: u16,
+    /// Likewise those that are documents.
+    pub documents: u16,
     /// HTTP status of the response document; 0 where none was logged.
     pub http_status: u16,
     /// The input body was offloaded to the large-data bucket.
@@ -355,8 +375,9 @@ impl Invocation {
     /// Compares two copies of one request; the greater is kept.
     ///
     /// A total order over what was decoded, so that arrival never matters: more token counts first, then more
-    /// known fields, then the greater values, then the later timestamp; the final tie goes to the smaller
-    /// (object, offset).
+    /// known fields, then the greater values, then the later timestamp. What says nothing about completeness (the
+    /// split of cache writes, images and documents) is asked only of copies that are equal up to there; the final
+    /// tie goes to the smaller (object, offset).
     #[must_use]
     pub fn cmp_completeness(&self, other: &Self) -> Ordering {
         let counts = |i: &Self| u8::from(i.input_tokens.is_known()) + u8::from(i.output_tokens.is_known());
@@ -382,6 +403,7 @@ impl Invocation {
                 (i.latency_ms, i.first_byte_ms, i.max_tokens),
             )
         };
+        let details = |i: &Self| (i.cache_write_5m_tokens, i.cache_write_1h_tokens, i.images, i.documents);
         counts(self)
             .cmp(&counts(other))
             .then_with(|| known(self).cmp(&known(other)))
@@ -391,6 +413,7 @@ impl Invocation {
             .then_with(|| self.facets.identity.cmp(&other.facets.identity))
             .then_with(|| self.facets.tags.cmp(&other.facets.tags))
             .then_with(|| self.timestamp.cmp(&other.timestamp))
+            .then_with(|| details(self).cmp(&details(other)))
             .then_with(|| (other.object, other.offset).cmp(&(self.object, self.offset)))
     }
 }
@@ -430,8 +453,15 @@ mod tests {
     proptest! {
         #[test]
         fn an_id_reads_back_as_it_prints(bits: u128) {
-            let id = RequestId::Uuid(bits);
+            let id = RequestId::Uuid(bits.to_be_bytes());
             prop_assert_eq!(RequestId::parse(&id.to_string()), id);
+        }
+
+        #[test]
+        fn ids_are_in_the_order_of_their_texts(one: u128, other: u128, common in 0u32..128) {
+            let other = one ^ other >> common;
+            let [one, other] = [one, other].map(|bits| RequestId::Uuid(bits.to_be_bytes()));
+            prop_assert_eq!(one.cmp(&other), one.to_string().cmp(&other.to_string()));
         }
 
         #[test]

@@ -165,7 +165,9 @@ fn full() -> TicketFacts {
     facts.evidence.throttled_requests = (0..3)
         .map(|number| ThrottledRequest {
             second: minute(1).start_seconds() + 7 * number,
-            request_id: RequestId::Uuid(0x5f3c_1a2b_0000_4000_8000_0000_0000_0000 + number as u128),
+            request_id: RequestId::Uuid(
+                (0x5f3c_1a2b_0000_4000_8000_0000_0000_0000 + number as u128).to_be_bytes(),
+            ),
         })
         .collect();
     facts

@@ -426,7 +426,7 @@ mod tests {
 
     /// An invocation by its hour beside the closing one, its request and what is known of it.
     fn invocation(position: i64, request: u128, input: Option<u64>, object: u32, offset: u64) -> Invocation {
-        let request_id = if request == 0 { RequestId::Missing } else { RequestId::Uuid(request) };
+        let request_id = if request == 0 { RequestId::Missing } else { RequestId::Uuid(request.to_be_bytes()) };
         Invocation {
             timestamp: Timestamp { seconds: UtcHour(HOUR.0 + position).start_seconds(), nanos: 0 },
             request_id,
@@ -435,6 +435,8 @@ mod tests {
             output_tokens: Count::UNKNOWN,
             cache_read_tokens: Count::UNKNOWN,
             cache_write_tokens: Count::UNKNOWN,
+            cache_write_5m_tokens: Count::UNKNOWN,
+            cache_write_1h_tokens: Count::UNKNOWN,
             max_tokens: Count::UNKNOWN,
             latency_ms: Count::UNKNOWN,
             first_byte_ms: Count::UNKNOWN,
@@ -442,6 +444,8 @@ mod tests {
             output_bytes: Count::UNKNOWN,
             input_kinds: Default::default(),
             output_kinds: Default::default(),
+            images: 0,
+            documents: 0,
             http_status: 0,
             input_large: false,
             output_large: false,

@@ -231,6 +231,12 @@ fn absorb<'a>(record: &mut Document<'a>, more: Document<'a>, kind: DocumentKind)
     }
     if record.input_kinds.is_empty() {
         record.input_kinds = more.input_kinds;
+        record.images = more.images;
+        record.documents = more.documents;
+    }
+    if !(record.cache_write_5m_tokens.is_known() || record.cache_write_1h_tokens.is_known()) {
+        record.cache_write_5m_tokens = more.cache_write_5m_tokens;
+        record.cache_write_1h_tokens = more.cache_write_1h_tokens;
     }
     if record.output_kinds.is_empty() {
         record.output_kinds = more.output_kinds;

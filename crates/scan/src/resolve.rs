@@ -733,6 +733,8 @@ fn take_over(document: &mut Document<'_>, payload: &Payload, side: Side) {
             document.input_bytes = payload.input_bytes.or(document.input_bytes);
             if document.input_kinds.is_empty() {
                 document.input_kinds = payload.input_kinds;
+                document.images = payload.images;
+                document.documents = payload.documents;
             }
         }
         document.max_tokens = document.max_tokens.or(payload.max_tokens);
@@ -747,6 +749,11 @@ fn take_over(document: &mut Document<'_>, payload: &Payload, side: Side) {
     document.output_tokens = document.output_tokens.or(payload.output_tokens);
     document.cache_read_tokens = document.cache_read_tokens.or(payload.cache_read_tokens);
     document.cache_write_tokens = document.cache_write_tokens.or(payload.cache_write_tokens);
+    // Two halves of one statement: never one from here and one from there.
+    if !(document.cache_write_5m_tokens.is_known() || document.cache_write_1h_tokens.is_known()) {
+        document.cache_write_5m_tokens = payload.cache_write_5m_tokens;
+        document.cache_write_1h_tokens = payload.cache_write_1h_tokens;
+    }
     document.latency_ms = document.latency_ms.or(payload.latency_ms);
     document.first_byte_ms = document.first_byte_ms.or(payload.first_byte_ms);
     if document.stop_reason.is_none() {

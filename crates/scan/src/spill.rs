@@ -104,9 +104,9 @@ fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
         number(u64::from(invocation.timestamp.nanos), out);
         match &invocation.request_id {
             RequestId::Missing => out.push(0),
-            RequestId::Uuid(bits) => {
+            RequestId::Uuid(bytes) => {
                 out.push(1);
-                out.extend_from_slice(&bits.to_le_bytes());
+                out.extend_from_slice(bytes);
             }
             RequestId::Text(id) => {
                 out.push(2);
@@ -118,6 +118,8 @@ fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
         }
         number(u64::from(invocation.input_kinds.0), out);
         number(u64::from(invocation.output_kinds.0), out);
+        number(u64::from(invocation.images), out);
+        number(u64::from(invocation.documents), out);
         number(u64::from(invocation.http_status), out);
         out.push(
             u8::from(invocation.input_large)
@@ -158,17 +160,20 @@ fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> 
         let nanos = u32::try_from(input.number()?).ok()?;
         let request_id = match input.byte()? {
             0 => RequestId::Missing,
-            1 => RequestId::Uuid(u128::from_le_bytes(input.take(16)?.try_into().ok()?)),
+            1 => RequestId::Uuid(input.take(16)?.try_into().ok()?),
             _ => RequestId::Text(input.text()?),
         };
-        let mut counts = [Count::UNKNOWN; 9];
+        let mut counts = [Count::UNKNOWN; COUNTS];
         for count in &mut counts {
             *count = input.number()?.checked_sub(1).into();
         }
-        let [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, max_tokens, ..] = counts;
+        let [input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, ..] = counts;
+        let [.., cache_write_5m_tokens, cache_write_1h_tokens, max_tokens, _, _, _, _] = counts;
         let [.., latency_ms, first_byte_ms, input_bytes, output_bytes] = counts;
         let input_kinds = ContentKinds(u16::try_from(input.number()?).ok()?);
         let output_kinds = ContentKinds(u16::try_from(input.number()?).ok()?);
+        let images = u16::try_from(input.number()?).ok()?;
+        let documents = u16::try_from(input.number()?).ok()?;
         let http_status = u16::try_from(input.number()?).ok()?;
         let flags = input.byte()?;
         each(Invocation {
@@ -179,6 +184,8 @@ fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> 
             output_tokens,
             cache_read_tokens,
             cache_write_tokens,
+            cache_write_5m_tokens,
+            cache_write_1h_tokens,
             max_tokens,
             latency_ms,
             first_byte_ms,
@@ -186,6 +193,8 @@ fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> 
             output_bytes,
             input_kinds,
             output_kinds,
+            images,
+            documents,
             http_status,
             input_large: flags & 1 != 0,
             output_large: flags & 2 != 0,
@@ -210,12 +219,17 @@ fn optional_fields(facets: &Facets) -> [&Option<Arc<str>>; 8] {
     ]
 }
 
-fn counts(invocation: &Invocation) -> [Count; 9] {
+/// How many quantities an invocation has.
+const COUNTS: usize = 11;
+
+fn counts(invocation: &Invocation) -> [Count; COUNTS] {
     [
         invocation.input_tokens,
         invocation.output_tokens,
         invocation.cache_read_tokens,
         invocation.cache_write_tokens,
+        invocation.cache_write_5m_tokens,
+        invocation.cache_write_1h_tokens,
         invocation.max_tokens,
         invocation.latency_ms,
         invocation.first_byte_ms,
@@ -301,12 +315,12 @@ mod tests {
         fn invocation()(
             seconds in any::<i64>(),
             nanos in 0u32..1_000_000_000,
-            id in prop_oneof![Just(RequestId::Missing), any::<u128>().prop_map(RequestId::Uuid), ".{1,9}".prop_map(|text| RequestId::Text(text.into()))],
-            counts in proptest::array::uniform9(proptest::option::of(0u64..1 << 53)),
+            id in prop_oneof![Just(RequestId::Missing), any::<[u8; 16]>().prop_map(RequestId::Uuid), ".{1,9}".prop_map(|text| RequestId::Text(text.into()))],
+            counts in proptest::array::uniform11(proptest::option::of(0u64..1 << 53)),
             strings in proptest::collection::vec(proptest::option::of(".{0,6}"), 8),
             model in ".{0,8}",
             tags in proptest::collection::vec((".{0,4}", ".{0,4}"), 0..3),
-            (kinds, status, flags, object, offset) in (any::<(u16, u16)>(), any::<u16>(), any::<(bool, bool, bool)>(), any::<u32>(), any::<u64>()),
+            (kinds, blocks, status, flags, object, offset) in (any::<(u16, u16)>(), any::<(u16, u16)>(), any::<u16>(), any::<(bool, bool, bool)>(), any::<u32>(), any::<u64>()),
         ) -> Invocation {
             let mut strings = strings.into_iter().map(|text| text.map(Arc::<str>::from));
             let mut next = || strings.next().flatten();
@@ -325,6 +339,7 @@ mod tests {
                 }),
                 input_tokens: count(0), output_tokens: count(1), cache_read_tokens: count(2), cache_write_tokens: count(3),
                 max_tokens: count(4), latency_ms: count(5), first_byte_ms: count(6), input_bytes: count(7), output_bytes: count(8),
+                cache_write_5m_tokens: count(9), cache_write_1h_tokens: count(10), images: blocks.0, documents: blocks.1,
                 input_kinds: ContentKinds(kinds.0), output_kinds: ContentKinds(kinds.1), http_status: status,
                 input_large: flags.0, output_large: flags.1, payload_lost: flags.2, object, offset,
             }

@@ -350,7 +350,7 @@ fn f17_a_record_without_an_id_is_counted_with_a_warning() {
     let mut call = traffic::invocation(traffic::hour(1).start_seconds(), &facets);
     let mut summary = HourSummary::new(traffic::hour(1));
     let question = Question::default();
-    for request_id in [RequestId::Missing, RequestId::Missing, RequestId::Uuid(1)] {
+    for request_id in [RequestId::Missing, RequestId::Missing, RequestId::Uuid([1; 16])] {
         call.request_id = request_id;
         summary.observe(&question, &call, CoverageId::NONE);
     }

@@ -115,12 +115,14 @@ impl Call {
         let is_seen = self.max_tokens != MaxTokens::Unknown;
         Invocation {
             timestamp: Timestamp::from_seconds(START + self.second),
-            request_id: RequestId::Uuid(id as u128),
+            request_id: RequestId::Uuid((id as u128).to_be_bytes()),
             facets: Arc::new(facets),
             input_tokens: self.input.into(),
             output_tokens: self.output.into(),
             cache_read_tokens: self.cache_read.into(),
             cache_write_tokens: self.cache_write.into(),
+            cache_write_5m_tokens: Count::UNKNOWN,
+            cache_write_1h_tokens: Count::UNKNOWN,
             max_tokens: match self.max_tokens {
                 MaxTokens::Set(tokens) => Some(tokens).into(),
                 MaxTokens::Unset | MaxTokens::Unknown => Count::UNKNOWN,
@@ -131,6 +133,8 @@ impl Call {
             output_bytes: Count::UNKNOWN,
             input_kinds: if is_seen { ContentKinds::TEXT } else { ContentKinds::default() },
             output_kinds: ContentKinds::default(),
+            images: 0,
+            documents: 0,
             http_status: 0,
             input_large: false,
             output_large: false,

@@ -1,4 +1,4 @@
-//! What a body tells about its call: usage, latency, max_tokens, stop reason, service tier, content kinds.
+//! What a body tells about its call: usage, latency, max_tokens, stop reason, service tier, content kinds and counts.
 //!
 //! In: the JSON text of one input or output body, of any provider. Out: [`InputFacts`], [`OutputFacts`]. Always:
 //! each byte is passed once, and what no fact stands in is passed in blocks; of two equal keys the first wins; a
@@ -17,13 +17,14 @@ use crate::invocation::{ContentKinds, Count};
 pub(super) struct InputFacts {
     pub(super) max_tokens: Count,
     pub(super) service_tier: Option<Box<str>>,
-    pub(super) kinds: ContentKinds,
+    pub(super) blocks: Blocks,
 }
 
 /// Facts of an output body.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(super) struct OutputFacts {
     pub(super) usage: Usage,
+    pub(super) cache_writes: CacheWrites,
     pub(super) latency_ms: Count,
     pub(super) first_byte_ms: Count,
     pub(super) stop_reason: Option<Box<str>>,
@@ -43,6 +44,41 @@ pub(super) struct Usage {
 impl Usage {
     fn is_empty(&self) -> bool {
         *self == Usage::default()
+    }
+}
+
+/// Tokens written to the cache, by how long they live there, as a body states them.
+///
+/// Apart from [`Usage`]: it says nothing about which dialect a body speaks.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(super) struct CacheWrites {
+    pub(super) five_minutes: Count,
+    pub(super) one_hour: Count,
+}
+
+impl CacheWrites {
+    fn is_empty(&self) -> bool {
+        *self == CacheWrites::default()
+    }
+}
+
+/// The content blocks of a body.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(super) struct Blocks {
+    pub(super) kinds: ContentKinds,
+    /// Those that are images, as far as `u16` goes.
+    pub(super) images: u16,
+    /// Those that are documents, likewise.
+    pub(super) documents: u16,
+}
+
+impl Blocks {
+    /// Adds one block of these kinds.
+    #[inline]
+    fn insert(&mut self, kinds: ContentKinds) {
+        self.kinds.insert(kinds);
+        self.images = self.images.saturating_add(kinds.contains(ContentKinds::IMAGE).into());
+        self.documents = self.documents.saturating_add(kinds.contains(ContentKinds::DOCUMENT).into());
     }
 }
 
@@ -92,7 +128,8 @@ trait Facts: Default {
 
 impl Facts for InputFacts {
     fn text() -> Self {
-        InputFacts { kinds: ContentKinds::TEXT, ..InputFacts::default() }
+        let blocks = Blocks { kinds: ContentKinds::TEXT, ..Blocks::default() };
+        InputFacts { blocks, ..InputFacts::default() }
     }
 }
 
@@ -156,8 +193,10 @@ fn input_object(cursor: &mut Cursor<'_>) -> InputFacts {
     let mut seen = 0;
     while let Some(key) = cursor.key() {
         match &*key {
-            b"messages" if first(&mut seen, 0) => messages(cursor, &mut facts.kinds),
-            b"system" if first(&mut seen, 1) => cursor.kind_if_present(ContentKinds::TEXT, &mut facts.kinds),
+            b"messages" if first(&mut seen, 0) => messages(cursor, &mut facts.blocks),
+            b"system" if first(&mut seen, 1) => {
+                cursor.kind_if_present(ContentKinds::TEXT, &mut facts.blocks.kinds);
+            }
             b"inferenceConfig" if first(&mut seen, 2) => {
                 cursor.counts([b"maxTokens", b"max_new_tokens"], |index, count| max_tokens[index] = count);
             }
@@ -170,9 +209,9 @@ fn input_object(cursor: &mut Cursor<'_>) -> InputFacts {
             b"serviceTier" if first(&mut seen, 7) => tiers[0] = cursor.tier(),
             b"service_tier" if first(&mut seen, 8) => tiers[1] = cursor.tier(),
             b"prompt" | b"inputText" | b"textToImageParams" => {
-                cursor.kind_if_present(ContentKinds::TEXT, &mut facts.kinds);
+                cursor.kind_if_present(ContentKinds::TEXT, &mut facts.blocks.kinds);
             }
-            b"inputImage" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.kinds),
+            b"inputImage" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.blocks.kinds),
             b"taskType" => is_task |= cursor.is_present(),
             b"inPaintingParams"
             | b"outPaintingParams"
@@ -186,19 +225,19 @@ fn input_object(cursor: &mut Cursor<'_>) -> InputFacts {
         }
     }
     if is_task && edits_image {
-        facts.kinds.insert(ContentKinds::IMAGE);
+        facts.blocks.kinds.insert(ContentKinds::IMAGE);
     }
     facts.max_tokens = first_known(max_tokens);
     facts.service_tier = tiers.into_iter().flatten().next();
     facts
 }
 
-fn messages(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
-    cursor.elements(|cursor| message(cursor, kinds));
+fn messages(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
+    cursor.elements(|cursor| message(cursor, blocks));
 }
 
 /// An object with `content`.
-fn message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+fn message(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
     if !cursor.open(b'{') {
         cursor.skip();
         return;
@@ -206,20 +245,20 @@ fn message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
     let mut seen = 0;
     while let Some(key) = cursor.key() {
         match &*key {
-            b"content" if first(&mut seen, 0) => content(cursor, kinds),
+            b"content" if first(&mut seen, 0) => content(cursor, blocks),
             _ => cursor.skip(),
         }
     }
 }
 
 /// A string, or an array of blocks.
-fn content(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+fn content(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
     if cursor.peek() == Some(b'"') {
-        kinds.insert(ContentKinds::TEXT);
+        blocks.insert(ContentKinds::TEXT);
         cursor.skip();
         return;
     }
-    cursor.elements(|cursor| kinds.insert(block(cursor)));
+    cursor.elements(|cursor| blocks.insert(block(cursor)));
 }
 
 /// The kind of one content block: by its `type` where it has one, else by its keys.
@@ -283,6 +322,7 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
         return facts;
     }
     let mut usage = UsageObject::default();
+    let mut blocks = Blocks::default();
     let mut llama = Usage::default();
     let mut titan_input = Count::UNKNOWN;
     let mut results = Results::default();
@@ -303,8 +343,8 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
             b"choices" if first(&mut seen, 8) => stop_reasons[2] = choices(cursor, &mut facts.kinds),
             b"serviceTier" if first(&mut seen, 9) => tiers[0] = cursor.tier(),
             b"service_tier" if first(&mut seen, 10) => tiers[1] = cursor.tier(),
-            b"output" if first(&mut seen, 11) => output_message(cursor, &mut facts.kinds),
-            b"content" if first(&mut seen, 12) => content(cursor, &mut facts.kinds),
+            b"output" if first(&mut seen, 11) => output_message(cursor, &mut blocks),
+            b"content" if first(&mut seen, 12) => content(cursor, &mut blocks),
             b"images" | b"artifacts" => cursor.kind_if_present(ContentKinds::IMAGE, &mut facts.kinds),
             b"embedding" | b"embeddings" | b"embeddingsByType" => {
                 cursor.kind_if_present(ContentKinds::EMBEDDING, &mut facts.kinds);
@@ -313,7 +353,8 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
             _ => cursor.skip(),
         }
     }
-    facts.kinds.insert(results.kinds);
+    facts.kinds.insert(blocks.kinds.union(results.kinds));
+    facts.cache_writes = usage.cache_writes();
     let titan = Usage { input: titan_input, output: results.tokens, ..Usage::default() };
     let [converse, anthropic, open_ai] = usage.by_dialect;
     let usages = [converse, anthropic, open_ai, llama, titan];
@@ -328,7 +369,17 @@ fn output_object(cursor: &mut Cursor<'_>) -> OutputFacts {
 #[derive(Default)]
 struct UsageObject {
     by_dialect: [Usage; 3],
+    /// `cacheDetails` of Converse.
+    cache_details: CacheWrites,
+    /// `cache_creation` of Anthropic.
+    cache_creation: CacheWrites,
     service_tier: Option<Box<str>>,
+}
+
+impl UsageObject {
+    fn cache_writes(&self) -> CacheWrites {
+        if self.cache_details.is_empty() { self.cache_creation } else { self.cache_details }
+    }
 }
 
 fn usage_object(cursor: &mut Cursor<'_>) -> UsageObject {
@@ -352,10 +403,61 @@ fn usage_object(cursor: &mut Cursor<'_>) -> UsageObject {
             b"prompt_tokens" if first(&mut seen, 8) => open_ai.input = cursor.tokens(),
             b"completion_tokens" if first(&mut seen, 9) => open_ai.output = cursor.tokens(),
             b"service_tier" if first(&mut seen, 10) => usage.service_tier = cursor.tier(),
+            b"cacheDetails" if first(&mut seen, 11) => usage.cache_details = cache_details(cursor),
+            b"cache_creation" if first(&mut seen, 12) => usage.cache_creation = cache_creation(cursor),
             _ => cursor.skip(),
         }
     }
     usage
+}
+
+/// The list of Converse: what it does not name was not written, as long as all of it is understood.
+fn cache_details(cursor: &mut Cursor<'_>) -> CacheWrites {
+    let mut writes = CacheWrites::default();
+    let mut is_complete = cursor.peek() == Some(b'[');
+    cursor.elements(|cursor| {
+        let (mut is_hour, mut tokens) = (None, Count::UNKNOWN);
+        if cursor.open(b'{') {
+            let mut seen = 0;
+            while let Some(key) = cursor.key() {
+                match &*key {
+                    b"ttl" if first(&mut seen, 0) => {
+                        is_hour = match cursor.borrowed_text().as_deref() {
+                            Some("5m") => Some(false),
+                            Some("1h") => Some(true),
+                            _ => None,
+                        };
+                    }
+                    b"inputTokens" if first(&mut seen, 1) => tokens = cursor.tokens(),
+                    _ => cursor.skip(),
+                }
+            }
+        } else {
+            cursor.skip();
+        }
+        match (is_hour, tokens.get()) {
+            (Some(is_hour), Some(tokens)) => {
+                let sum = if is_hour { &mut writes.one_hour } else { &mut writes.five_minutes };
+                // Both are at most TOKENS_MAX.
+                *sum = Count::known((sum.get().unwrap_or(0) + tokens).min(TOKENS_MAX));
+            }
+            _ => is_complete = false,
+        }
+    });
+    if is_complete {
+        writes.five_minutes = writes.five_minutes.or(Count::known(0));
+        writes.one_hour = writes.one_hour.or(Count::known(0));
+    }
+    writes
+}
+
+/// The object of Anthropic.
+fn cache_creation(cursor: &mut Cursor<'_>) -> CacheWrites {
+    let mut by_name = [Count::UNKNOWN; 2];
+    let names: [&[u8]; 2] = [b"ephemeral_5m_input_tokens", b"ephemeral_1h_input_tokens"];
+    cursor.counts(names, |index, count| by_name[index] = count);
+    let [five_minutes, one_hour] = by_name;
+    CacheWrites { five_minutes, one_hour }
 }
 
 /// `results[]` of Titan.
@@ -411,7 +513,7 @@ fn choices(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) -> Option<Box<str>
 }
 
 /// `output.message.content[]` of Converse.
-fn output_message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
+fn output_message(cursor: &mut Cursor<'_>, blocks: &mut Blocks) {
     if !cursor.open(b'{') {
         cursor.skip();
         return;
@@ -419,7 +521,7 @@ fn output_message(cursor: &mut Cursor<'_>, kinds: &mut ContentKinds) {
     let mut seen = 0;
     while let Some(key) = cursor.key() {
         match &*key {
-            b"message" if first(&mut seen, 0) => message(cursor, kinds),
+            b"message" if first(&mut seen, 0) => message(cursor, blocks),
             _ => cursor.skip(),
         }
     }
@@ -461,6 +563,14 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
                         }
                     });
                 }
+                // The start of an Anthropic message, its end, and the end of a Converse stream.
+                b"message" if first(&mut seen, 4) => {
+                    cursor.member(b"usage", |cursor| event_usage(cursor, &mut facts));
+                }
+                b"usage" if first(&mut seen, 5) => event_usage(cursor, &mut facts),
+                b"metadata" if first(&mut seen, 6) => {
+                    cursor.member(b"usage", |cursor| event_usage(cursor, &mut facts));
+                }
                 _ => cursor.skip(),
             }
         }
@@ -468,6 +578,14 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
     });
     facts.stop_reason = delta_stop.or(message_stop);
     facts
+}
+
+/// The usage of an event. Its counts are partial ones, and those of the metrics object are taken instead.
+fn event_usage(cursor: &mut Cursor<'_>, facts: &mut OutputFacts) {
+    let writes = usage_object(cursor).cache_writes();
+    if !writes.is_empty() {
+        facts.cache_writes = writes;
+    }
 }
 
 /// The metrics object of an event; a later one replaces all of an earlier one.

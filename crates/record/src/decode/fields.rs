@@ -606,7 +606,9 @@ fn place<'a>(
 
 fn add_input_facts(document: &mut Document<'_>, facts: InputFacts) {
     document.max_tokens = facts.max_tokens;
-    document.input_kinds = facts.kinds;
+    document.input_kinds = facts.blocks.kinds;
+    document.images = facts.blocks.images;
+    document.documents = facts.blocks.documents;
     add_tier(document, facts.service_tier);
 }
 
@@ -623,6 +625,8 @@ fn add_output_facts(document: &mut Document<'_>, output: OutputFacts, facts: boo
         *own = own.or(usage);
     }
     if facts {
+        document.cache_write_5m_tokens = output.cache_writes.five_minutes;
+        document.cache_write_1h_tokens = output.cache_writes.one_hour;
         document.latency_ms = document.latency_ms.or(output.latency_ms);
         document.first_byte_ms = document.first_byte_ms.or(output.first_byte_ms);
         document.stop_reason = output.stop_reason.map(owned);

@@ -195,7 +195,9 @@ impl Side<'_> {
         self.warn(warnings);
         let facts = InputFacts::of(self.json);
         payload.max_tokens = facts.max_tokens;
-        payload.input_kinds = facts.kinds;
+        payload.input_kinds = facts.blocks.kinds;
+        payload.images = facts.blocks.images;
+        payload.documents = facts.blocks.documents;
         payload.service_tier = facts.service_tier;
     }
 
@@ -210,6 +212,8 @@ impl Side<'_> {
         payload.output_tokens = facts.usage.output;
         payload.cache_read_tokens = facts.usage.cache_read;
         payload.cache_write_tokens = facts.usage.cache_write;
+        payload.cache_write_5m_tokens = facts.cache_writes.five_minutes;
+        payload.cache_write_1h_tokens = facts.cache_writes.one_hour;
         payload.latency_ms = facts.latency_ms;
         payload.first_byte_ms = facts.first_byte_ms;
         payload.stop_reason = facts.stop_reason;

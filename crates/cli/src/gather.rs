@@ -27,6 +27,7 @@ use clap::Args;
 
 use crate::args::cores;
 use crate::exit::{Exit, Unbalanced, UsageError};
+use crate::export::rows::{HourRows, RowTable};
 use crate::places::Places;
 use crate::{Outcome, estimate, output, progress, rejects};
 
@@ -157,6 +158,8 @@ pub(crate) struct Wanted {
     pub rules_of_today: bool,
     /// Whether every loss is kept with its key and offset.
     pub keep_losses: bool,
+    /// Where the counted records go, beside the sums.
+    pub rows: Option<Arc<RowTable>>,
 }
 
 /// A question about quotas: by quota, all attempts, the rules of today.
@@ -172,6 +175,7 @@ impl Default for Wanted {
             tag: None,
             rules_of_today: true,
             keep_losses: false,
+            rows: None,
         }
     }
 }
@@ -209,6 +213,11 @@ impl Gathered {
     pub(crate) fn range(&self) -> Option<borehole_report::model::Range> {
         let range = self.figures.from.zip(self.figures.to);
         range.map(|(from, to)| borehole_report::model::Range { from: from.to_string(), to: to.to_string() })
+    }
+
+    /// The books of the run.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.talk.ledger
     }
 
     /// Writes the losses, where a file was named for them, tells of them, and says how the command ends. For when
@@ -283,6 +292,9 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         let nothing = plan.objects.is_empty() && plan.archived.is_empty();
         return Ok(Run::Planned(if nothing { Exit::Nothing } else { Exit::Complete }));
     }
+    if let Some(rows) = &wanted.rows {
+        rows.begin(&plan, &sources);
+    }
     let shown = progress::show(Arc::clone(&watched), args.quiet);
     let rules_at = args.counting.rules_at.unwrap_or(now);
     let charges_at = args.counting.rules_at.or(wanted.rules_of_today.then_some(now));
@@ -305,6 +317,7 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         question: &question,
         totals: Totals::new(),
         book: AttemptBook::new(wanted.keep, profiles, wanted.tag),
+        rows: wanted.rows,
         spare: Mutex::default(),
         retracted: None,
     };
@@ -417,6 +430,7 @@ struct Cells<'a> {
     question: &'a Question,
     totals: Totals,
     book: AttemptBook,
+    rows: Option<Arc<RowTable>>,
     /// Summaries of hours that are closed: they remember what they read.
     spare: Mutex<Vec<HourSummary>>,
     /// An hour as it was given before, to be replaced.
@@ -429,6 +443,7 @@ struct Cell<'a> {
     summary: HourSummary,
     sealed: Option<SealedHour>,
     book: HourBook,
+    rows: Option<HourRows>,
 }
 
 impl borehole_scan::Cell for Cell<'_> {
@@ -439,10 +454,18 @@ impl borehole_scan::Cell for Cell<'_> {
         if outcome == borehole_usage::Outcome::Counted && has_time {
             self.book.observe(invocation);
         }
+        if let Some(rows) = &mut self.rows
+            && outcome == borehole_usage::Outcome::Counted
+        {
+            rows.push(invocation);
+        }
     }
 
     fn seal(&mut self) {
         self.sealed = Some(self.summary.finish());
+        if let Some(rows) = &mut self.rows {
+            rows.seal();
+        }
     }
 }
 
@@ -468,10 +491,14 @@ impl<'a> CellSink for Cells<'a> {
             }
             None => HourSummary::new(hour),
         };
-        Cell { question: self.question, summary, sealed: None, book: self.book.open(hour) }
+        let rows = self.rows.as_ref().map(|rows| rows.open(hour));
+        Cell { question: self.question, summary, sealed: None, book: self.book.open(hour), rows }
     }
 
-    fn close(&mut self, cell: Cell<'a>) {
+    fn close(&mut self, mut cell: Cell<'a>) {
+        if let (Some(rows), Some(hour)) = (&self.rows, cell.rows.take()) {
+            rows.close(hour);
+        }
         let (hour, book) = self.end(cell);
         self.book.close(book);
         match self.retracted.take() {
@@ -480,7 +507,10 @@ impl<'a> CellSink for Cells<'a> {
         }
     }
 
-    fn retract(&mut self, cell: Cell<'a>) {
+    fn retract(&mut self, mut cell: Cell<'a>) {
+        if let (Some(rows), Some(hour)) = (&self.rows, cell.rows.take()) {
+            rows.retract(&hour);
+        }
         // Only the sums: the book replaces an hour when it is closed anew.
         self.retracted = Some(self.end(cell).0);
     }

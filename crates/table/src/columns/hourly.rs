@@ -159,6 +159,11 @@ impl HourlyTable {
         Ok(())
     }
 
+    /// Forgets what an hour was given.
+    pub fn forget(&mut self, hour: i64) {
+        self.is_in_order &= self.hours.remove(&hour).is_none();
+    }
+
     /// Ends the table. The file is whole then, but not yet safe from a power failure.
     ///
     /// # Errors

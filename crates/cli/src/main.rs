@@ -11,6 +11,7 @@ macro_rules! tell {
 mod analyze;
 mod args;
 mod bodies;
+mod cells;
 mod columns;
 mod config;
 mod doctor;
@@ -22,6 +23,7 @@ mod find;
 mod gather;
 mod glimpse;
 mod json_text;
+mod kept;
 mod logging;
 mod ls;
 mod output;

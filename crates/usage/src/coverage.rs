@@ -7,7 +7,7 @@
 use borehole_record::{Timestamp, UtcHour, UtcMinute};
 
 use crate::figures::Coverage;
-use crate::packed::{Packer, Unpacker};
+use crate::packed::{Checker, Packer, Unpacker};
 
 /// Which [`CoverageSpan`] a record's source belongs to: its index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -27,6 +27,20 @@ impl CoverageId {
     pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Vec<CoverageId> {
         // Written from u32s.
         (0..unpacker.count()).map(|_| CoverageId((unpacker.count() as u32).wrapping_sub(1))).collect()
+    }
+
+    /// Whether [`CoverageId::pack`] can have written what comes next.
+    pub(crate) fn check(checker: &mut Checker<'_>) -> Option<()> {
+        let mut next = 0;
+        // The last id is 0 here, and comes last all the same.
+        for left in (0..checker.count()?).rev() {
+            let id = checker.count_to(u64::from(u32::MAX))?;
+            if id == 0 && left == 0 {
+                break;
+            }
+            next = (id > next).then_some(id)?;
+        }
+        Some(())
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use borehole_record::{UtcHour, UtcMinute};
 
 use crate::dense::Dense;
-use crate::packed::{Packer, Unpacker};
+use crate::packed::{Checker, Packer, Unpacker};
 
 /// Lengths of the windows whose largest sums are kept, in seconds: the sliding minute, and two shorter ones that
 /// say how uneven a minute is. The first is the longest.
@@ -143,6 +143,16 @@ impl SealedSeries {
         let windows = unpack_loads(unpacker);
         let peak = |window| windows.get(window).map(|&(_, load)| load).unwrap_or_default();
         SealedSeries { minutes, seconds, peaks: std::array::from_fn(peak) }
+    }
+
+    /// Whether [`pack`] can have written what comes next.
+    pub(crate) fn check(checker: &mut Checker<'_>) -> Option<()> {
+        check_loads(checker, UtcHour::SECONDS)?;
+        if checker.count_to(1)? == 1 {
+            check_loads(checker, UtcHour::SECONDS / UtcMinute::SECONDS)?;
+            check_loads(checker, WINDOWS.len() as i64)?;
+        }
+        Some(())
     }
 
     /// Adds another group's series of the same hour. The peaks are exact where both keep all of their seconds;
@@ -292,6 +302,41 @@ fn unpack_loads(unpacker: &mut Unpacker<'_>) -> Loads {
         next = at + 1;
     }
     loads
+}
+
+/// Whether [`pack_loads`] can have written what comes next, of so many places.
+fn check_loads(checker: &mut Checker<'_>, places: i64) -> Option<()> {
+    let places = places.unsigned_abs();
+    let count = checker.count_to(places)?;
+    if count == 0 {
+        return Some(());
+    }
+    let likeness = checker.count_to(2 << 2 | 2)?;
+    let [is_settled_apart, is_reserved_apart] = [likeness >> 2, likeness & 3].map(|number| number == 2);
+    if likeness & 3 == 3 {
+        return None;
+    }
+    let mut next = 0;
+    for _ in 0..count {
+        let first = checker.count_to(FEW_ATTEMPTS << 1 | 1)?;
+        let gap = if first & 1 == 1 { checker.count_to(places).filter(|&gap| gap > 0)? } else { 0 };
+        let at = next + gap;
+        if at >= places {
+            return None;
+        }
+        next = at + 1;
+        if first >> 1 == FEW_ATTEMPTS {
+            checker.count_to(u64::MAX - FEW_ATTEMPTS)?;
+        }
+        checker.count()?;
+        if is_settled_apart {
+            checker.count()?;
+        }
+        if is_reserved_apart {
+            checker.count()?;
+        }
+    }
+    Some(())
 }
 
 /// Fewer attempts than these fit into one byte, beside the flag of a gap.

@@ -164,6 +164,12 @@ impl HourlyTable {
         self.is_in_order &= self.hours.remove(&hour).is_none();
     }
 
+    /// Forgets what all hours were given.
+    pub fn forget_all(&mut self) {
+        self.is_in_order &= self.hours.is_empty();
+        self.hours.clear();
+    }
+
     /// Ends the table. The file is whole then, but not yet safe from a power failure.
     ///
     /// # Errors

@@ -199,6 +199,26 @@ fn an_empty_text_is_not_an_absent_one() {
 }
 
 #[test]
+fn k4_no_text_of_a_body_is_in_any_table() {
+    const WORD: &str = "Zaunkoenig7f3a";
+    let dump = Dump::new();
+    let mut record = call(1, "2024-03-11T07:00:00Z", 10, 20);
+    record["input"]["inputBodyJson"]["messages"][0]["content"][0]["text"] = json!(WORD);
+    record["output"]["outputBodyJson"]["output"]["message"]["content"][0]["text"] = json!(WORD);
+    record["errorMessage"] = json!(WORD);
+    let broken = format!("{{\"{WORD}\": {WORD}}}\n");
+    dump.put_aws("2024/03/11/07", "a.json", &[record])
+        .put(&support::aws_key("2024/03/11/07", "b.json"), broken);
+    for what in ["invocations", "groups", "minutes", "rejects"] {
+        for format in ["csv", "ndjson"] {
+            let table = export(&[&dump.root(), "--what", what, "--format", format, "-o", "-"]).ends(3);
+            assert!(!table.out.contains(WORD) && !table.err.contains(WORD), "{what}: {}", table.out);
+            assert!(table.out.lines().count() > usize::from(format == "csv"), "{what}: nothing to search");
+        }
+    }
+}
+
+#[test]
 fn threads_and_arrival_change_no_byte() {
     let place = Dump::new();
     let dump = place.at("dump");
@@ -241,6 +261,29 @@ fn records_far_from_their_folder_are_rows_of_their_hour_once() {
     export(&[&dump.root(), "-o", &whole]).ends(0);
     assert_eq!(rows(&whole), rows(&path));
     invocations_agree(&dump.root(), 0);
+}
+
+/// Sums that were kept are no rows: every hour is given by its records.
+#[test]
+fn rows_are_the_same_from_logs_beside_a_dataset_and_from_the_dataset() {
+    let place = Dump::new();
+    let dataset = place.at("dataset");
+    let dump = "fixtures/dumps/aws";
+    for format in FORMATS {
+        let path = |name: &str| place.at(&format!("{name}.{format}"));
+        export(&[dump, "-o", &path("logs")]).ends(0);
+        // The first time it is made, then it is there.
+        for name in ["first", "second"] {
+            export(&[dump, "--dataset", &dataset, "-o", &path(name)]).ends(0);
+            analyze([dump, "--dataset", &dataset, "-q", "-o", &place.at(&format!("{name}-{format}.json"))])
+                .ends(0);
+        }
+        export(&[&dataset, "-o", &path("dataset")]).ends(0);
+        let expected = std::fs::read(path("logs")).expect("the table is there");
+        for name in ["first", "second", "dataset"] {
+            assert!(std::fs::read(path(name)).expect("the table is there") == expected, "{name}.{format}");
+        }
+    }
 }
 
 #[test]

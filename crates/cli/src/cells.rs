@@ -17,6 +17,7 @@ use borehole_table::invocations::InvocationRows;
 use borehole_usage::{CoverageId, HourSummary, Outcome, Question, SealedHour, Totals};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::export::rows::{HourRows, RowTable};
 use crate::kept::Shelf;
 
 /// Answers that are written at a time: a file holds those of a day.
@@ -35,6 +36,8 @@ pub(crate) struct Cells<'a> {
     /// Where rows are written.
     rows: Option<Arc<RowsKept<'a>>>,
     answers: Option<Answers<'a>>,
+    /// Where counted records are written for other tools.
+    table: Option<Arc<RowTable>>,
     /// What could not be written, in words.
     failure: Option<anyhow::Error>,
 }
@@ -73,6 +76,7 @@ pub(crate) struct Cell<'a> {
     rows: Option<BTreeMap<u32, InvocationRows>>,
     kept: Option<Arc<RowsKept<'a>>>,
     files: Result<Vec<File>, borehole_table::Error>,
+    table: Option<HourRows>,
 }
 
 /// Stream, count of rows, Parquet.
@@ -89,11 +93,18 @@ impl borehole_scan::Cell for Cell<'_> {
         if let (Some(rows), Some(kept)) = (&mut self.rows, &self.kept) {
             rows.entry(stream).or_insert_with(|| kept.begin()).push(invocation);
         }
+        if let Some(table) = self.table.as_mut().filter(|_| outcome == Outcome::Counted) {
+            table.push(invocation);
+        }
     }
 
     fn seal(&mut self) {
         self.sealed = Some(self.summary.finish());
         self.finish_rows();
+        let plan = self.plan;
+        if let Some(table) = &mut self.table {
+            table.seal(&|number| object_name(plan, number));
+        }
     }
 }
 
@@ -112,10 +123,7 @@ impl RowsKept<'_> {
 impl Cell<'_> {
     fn finish_rows(&mut self) {
         let (Some(rows), Some(kept)) = (self.rows.take(), self.kept.take()) else { return };
-        let name = |number: u32| {
-            let planned = self.plan.objects.get(number as usize);
-            planned.map_or_else(String::new, |planned| EscapedKey(&planned.object.key).to_string())
-        };
+        let name = |number: u32| object_name(self.plan, number);
         let mut files = Vec::with_capacity(rows.len());
         for (stream, mut rows) in rows {
             let count = rows.len() as u64;
@@ -130,6 +138,12 @@ impl Cell<'_> {
         }
         self.files = Ok(files);
     }
+}
+
+/// The key of an object of the run, as text.
+fn object_name(plan: &Plan, number: u32) -> String {
+    let planned = plan.objects.get(number as usize);
+    planned.map_or_else(String::new, |planned| EscapedKey(&planned.object.key).to_string())
 }
 
 impl<'a> Cells<'a> {
@@ -167,8 +181,16 @@ impl<'a> Cells<'a> {
             plan,
             rows,
             answers,
+            table: None,
             failure: None,
         }
+    }
+
+    /// Gives the counted records to a table, too. Then every hour is given by its records: sums alone are no rows.
+    pub(crate) fn also_gives(&mut self, table: Arc<RowTable>) {
+        table.begin();
+        self.answers = None;
+        self.table = Some(table);
     }
 
     /// The totals and the attempts.
@@ -188,7 +210,8 @@ impl<'a> Cells<'a> {
     /// Why the run was stopped.
     pub(crate) fn stopped(self) -> anyhow::Error {
         let failed = self.rows.and_then(|rows| rows.dataset.failed());
-        self.failure.or_else(|| failed.map(Into::into)).unwrap_or_else(|| anyhow::anyhow!("stopped"))
+        let failure = self.failure.or_else(|| Some(self.table?.failure()?.into()));
+        failure.or_else(|| failed.map(Into::into)).unwrap_or_else(|| anyhow::anyhow!("stopped"))
     }
 }
 
@@ -214,11 +237,15 @@ impl<'a> CellSink for Cells<'a> {
             rows: self.rows.as_ref().map(|_| BTreeMap::new()),
             kept: self.rows.clone(),
             files: Ok(Vec::new()),
+            table: self.table.as_ref().map(|table| table.open(hour)),
         }
     }
 
     fn close(&mut self, cell: Cell<'a>, keep: Option<KeepHour>) {
-        let Ended { hour, sealed, book, files } = self.end(cell);
+        let Ended { hour, sealed, book, files, table } = self.end(cell);
+        if let (Some(rows), Some(table)) = (table, &self.table) {
+            table.close(rows);
+        }
         let closing = match keep {
             Some(KeepHour { closing, sections }) => {
                 match (&self.rows, files) {
@@ -242,7 +269,11 @@ impl<'a> CellSink for Cells<'a> {
 
     fn retract(&mut self, cell: Cell<'a>) {
         // Only the sums: the book replaces an hour when it is closed anew.
-        self.retracted = Some(self.end(cell).sealed);
+        let ended = self.end(cell);
+        if let Some(table) = &self.table {
+            table.retract(ended.hour);
+        }
+        self.retracted = Some(ended.sealed);
     }
 
     fn standing(&mut self, hours: Vec<(UtcHour, u128)>) -> Vec<UtcHour> {
@@ -271,7 +302,9 @@ impl<'a> CellSink for Cells<'a> {
     }
 
     fn is_stopped(&self) -> bool {
-        self.failure.is_some() || self.rows.as_ref().is_some_and(|kept| kept.dataset.failed().is_some())
+        self.failure.is_some()
+            || self.rows.as_ref().is_some_and(|kept| kept.dataset.failed().is_some())
+            || self.table.as_ref().is_some_and(|table| table.has_failed())
     }
 
     fn empty(&mut self, hour: UtcHour, keep: Vec<Section>) {
@@ -287,6 +320,7 @@ struct Ended {
     sealed: SealedHour,
     book: HourBook,
     files: Result<Vec<File>, borehole_table::Error>,
+    table: Option<HourRows>,
 }
 
 impl<'a> Cells<'a> {
@@ -294,10 +328,10 @@ impl<'a> Cells<'a> {
         if cell.sealed.is_none() {
             borehole_scan::Cell::seal(&mut cell);
         }
-        let Cell { hour, mut summary, sealed, book, files, .. } = cell;
+        let Cell { hour, mut summary, sealed, book, files, table, .. } = cell;
         let sealed = sealed.unwrap_or_else(|| summary.finish());
         self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push(summary);
-        Ended { hour, sealed, book, files }
+        Ended { hour, sealed, book, files, table }
     }
 }
 

@@ -27,6 +27,7 @@ use clap::Args;
 use crate::args::cores;
 use crate::cells::Cells;
 use crate::exit::{Exit, Unbalanced, UsageError};
+use crate::export::rows::RowTable;
 use crate::kept::Shelf;
 use crate::places::Places;
 use crate::{Outcome, estimate, output, progress, rejects};
@@ -161,6 +162,8 @@ pub(crate) struct Wanted {
     pub rules_of_today: bool,
     /// Whether every loss is kept with its key and offset.
     pub keep_losses: bool,
+    /// Where the counted records go, beside the sums.
+    pub rows: Option<Arc<RowTable>>,
 }
 
 /// A question about quotas: by quota, all attempts, the rules of today.
@@ -176,6 +179,7 @@ impl Default for Wanted {
             tag: None,
             rules_of_today: true,
             keep_losses: false,
+            rows: None,
         }
     }
 }
@@ -213,6 +217,11 @@ impl Gathered {
     pub(crate) fn range(&self) -> Option<borehole_report::model::Range> {
         let range = self.figures.from.zip(self.figures.to);
         range.map(|(from, to)| borehole_report::model::Range { from: from.to_string(), to: to.to_string() })
+    }
+
+    /// The books of the run.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.talk.ledger
     }
 
     /// Writes the losses, where a file was named for them, tells of them, and says how the command ends. For when
@@ -361,6 +370,9 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     };
     let book = AttemptBook::new(wanted.keep, profiles.clone(), wanted.tag);
     let mut cells = Cells::new(&question, book, &plan, &sources, shelf.as_ref(), profiles);
+    if let Some(rows) = wanted.rows {
+        cells.also_gives(rows);
+    }
     let kept = shelf.as_ref().map(|shelf| KeptRun { kept: shelf.kept(), keeper: shelf, stands });
     let scanned = borehole_scan::scan_keeping(&plan, &sources, &options, kept, &mut cells, &watched);
     drop(shown);

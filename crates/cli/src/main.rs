@@ -18,6 +18,7 @@ mod doctor;
 mod download;
 mod estimate;
 mod exit;
+mod export;
 mod find;
 mod gather;
 mod glimpse;
@@ -57,6 +58,7 @@ fn main() -> std::process::ExitCode {
         Command::Analyze(analyze) => analyze::run(analyze),
         Command::Ls(ls) => ls::run(ls),
         Command::Find(find) => find::run(find),
+        Command::Export(export) => export::run(export),
         Command::Pull(pull) => pull::run(pull),
         Command::Quota(quota) => quota::run(quota),
         Command::Restore(restore) => restore::run(restore),

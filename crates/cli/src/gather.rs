@@ -26,7 +26,7 @@ use borehole_usage::{Charges, CoverageSpan, Dimension, Filter, Grain, ListKind, 
 use clap::Args;
 
 use crate::args::cores;
-use crate::cells::Cells;
+use crate::cells::{Cells, Sums};
 use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::export::rows::RowTable;
 use crate::kept::Shelf;
@@ -375,7 +375,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         profiles: profiles.clone(),
     };
     let book = AttemptBook::new(wanted.keep, profiles.clone(), wanted.tag);
-    let mut cells = Cells::new(&question, book, &plan, &sources, shelf.as_ref(), profiles);
+    let spans = coverage_spans(&plan);
+    let mut cells = Cells::new(&question, book, &plan, &sources, shelf.as_ref(), profiles, &spans);
     if let Some(rows) = wanted.rows {
         cells.also_gives(rows);
     }
@@ -390,12 +391,9 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let (totals, mut book) = cells.finish()?;
-    book.finish();
-    let spans = coverage_spans(&plan);
-    let figures = totals.figures(&question, &spans);
+    let Sums { figures, tally, book } = cells.finish()?;
     let ledger = scanned.ledger;
-    let health = health(&ledger, &totals.tally(), &spans, &question, figures.models_folded);
+    let health = health(&ledger, &tally, &spans, &question, figures.models_folded);
     if let Some(imbalance) = health.unbalanced() {
         return Err(Unbalanced(imbalance).into());
     }

@@ -347,7 +347,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     if (args.plan || !args.quiet) && sources.iter().any(|source| source.s3.is_some()) {
         let read = shelf.as_ref().map(|shelf| borehole_scan::kept::to_read(&plan, &sources, shelf.kept()));
         estimate::tell(
-            &*read.transpose()?.map_or(Cow::Borrowed(&plan), Cow::Owned),
+            &read.transpose()?.map_or(Cow::Borrowed(&plan), Cow::Owned),
             &sources,
             &places.counters(),
         );

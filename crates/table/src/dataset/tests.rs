@@ -166,7 +166,10 @@ fn reading_changes_nothing() {
     dataset.write_answers(9, vec![(UtcHour(DAY * 24), 2, b"other".to_vec())]);
     let notes = dataset.verify(true);
     assert_eq!(notes.len(), 1);
-    assert_eq!((&*notes[0].place, notes[0].severity), (&*scratch.path().join("_borehole/new"), Severity::Note));
+    assert_eq!(
+        (&*notes[0].place, notes[0].severity),
+        (&*scratch.path().join("_borehole/new"), Severity::Note)
+    );
     assert_eq!(dataset.info().hours, 1);
     assert!(matches!(dataset.vacuum(), Err(DatasetError::NotADataset { .. })));
     dataset.finish().expect("nothing to do");

@@ -4,6 +4,7 @@
 //! run, and the attempts by quota. Always: the books balance, or there is no answer; the talk of a run (its plan,
 //! its progress, its losses) is the same for all commands. Absent: rendering, and what each command asks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -313,7 +314,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         None if stands => args.range.asked()?,
         None => args.range.asked_or_recent(&sources)?,
     };
-    if !stands && !args.plan {
+    if !stands {
         shelf = Shelf::beside(args, &sources, options.resolve, &profiles)?;
     }
     if let Some(shelf) = &shelf {
@@ -343,8 +344,13 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         plan = plan.only_streams(&sources, listing, &args.keep.stream)?;
     }
     drop(shown);
-    if args.plan || !args.quiet {
-        estimate::tell(&plan, &sources, &places.counters());
+    if (args.plan || !args.quiet) && sources.iter().any(|source| source.s3.is_some()) {
+        let read = shelf.as_ref().map(|shelf| borehole_scan::kept::to_read(&plan, &sources, shelf.kept()));
+        estimate::tell(
+            &*read.transpose()?.map_or(Cow::Borrowed(&plan), Cow::Owned),
+            &sources,
+            &places.counters(),
+        );
     }
     if args.plan {
         let nothing = plan.objects.is_empty() && plan.archived.is_empty();

@@ -118,7 +118,7 @@ impl Shelf {
     ) -> anyhow::Result<Option<Shelf>> {
         let chosen = &args.keep;
         let mut identity = identity(args, sources, resolve, profiles);
-        if let Some(file) = &chosen.part {
+        if let Some(file) = chosen.part.as_ref().filter(|_| !args.plan) {
             crate::output::check_parent(file)?;
             let streams = chosen.stream.iter().collect::<BTreeSet<_>>();
             let streams: Vec<&str> = streams.into_iter().map(String::as_str).collect();
@@ -147,6 +147,13 @@ impl Shelf {
                 }
             },
         };
+        if args.plan {
+            // What would be read; nothing is made for that.
+            let is_there = Dataset::is_dataset(&directory);
+            let opened = is_there.then(|| Dataset::open_to_read(&directory)).transpose()?;
+            let opened = opened.filter(|dataset| *dataset.identity() == identity);
+            return opened.map(|dataset| Shelf::over(dataset, sources, Vec::new())).transpose();
+        }
         if chosen.dataset.is_none()
             && let Some(parent) = directory.parent()
         {

@@ -89,7 +89,7 @@ const PACKAGES: [(&str, &[&str]); 30] = [
     ("toml", &["borehole-quota", "borehole"]),
     ("unicode-width", &["borehole-report"]),
     // Fingerprints of what is kept and of what it was made from.
-    ("xxhash-rust", &["borehole-table", "borehole-scan", "borehole-usage"]),
+    ("xxhash-rust", &["borehole-scan", "borehole-usage", "borehole-quota", "borehole-table", "borehole"]),
 ];
 
 fn packages() -> Vec<Value> {

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use borehole_quota::attribution::{Findings, KnownQuotas};
 use borehole_quota::{Attempt, AttemptBook, Caller, HourBook, Keep, QuotaKey, ThrottledRequest};
 use borehole_record::{
     Call, ContentKinds, Count, Facets, Invocation, ProfileMap, RequestId, Timestamp, UtcHour,
 };
+use borehole_usage::Charge;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -172,6 +174,37 @@ proptest! {
     }
 
     #[test]
+    fn a_book_that_was_kept_goes_on_as_if_it_had_not_been(
+        asked in any_book(),
+        invocations in invocations(120),
+        stop in 0..=HOURS,
+        order in Just(hours().collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let mut whole = empty_book(&asked);
+        for (closed, &hour) in order.iter().enumerate() {
+            if closed as i64 == stop {
+                let mut kept = empty_book(&asked);
+                prop_assert_eq!(kept.enter_bytes(&whole.to_bytes()), Some(()));
+                prop_assert_eq!(told(&kept), told(&whole));
+                prop_assert_eq!(kept.to_bytes(), whole.to_bytes());
+                let mut other = kept;
+                std::mem::swap(&mut whole, &mut other);
+                for &hour in &order[closed..] {
+                    other.close(hour_of(&other, hour, &invocations));
+                }
+                for &hour in &order[closed..] {
+                    whole.close(hour_of(&whole, hour, &invocations));
+                }
+                other.finish();
+                whole.finish();
+                prop_assert_eq!(told(&whole), told(&other));
+                break;
+            }
+            whole.close(hour_of(&whole, hour, &invocations));
+        }
+    }
+
+    #[test]
     fn equal_attempts_are_equal_bytes_in_whatever_order_they_came(
         asked in any_book(),
         before in invocations(30),
@@ -216,8 +249,22 @@ proptest! {
                 prop_assert_eq!(told(&book), before, "nothing is entered of what is refused");
             }
         }
-        book.finish();
-        told(&book);
+        let mut kept = book.to_bytes();
+        prop_assert_eq!(empty_book(&asked).enter_bytes(&kept), Some(()));
+        for (place, _, value) in &changes {
+            let place = place.index(kept.len());
+            kept[place] ^= 1 << (value % 8);
+        }
+        // Of no use where it is refused, but it must not panic.
+        let mut entered = empty_book(&asked);
+        let _ = entered.enter_bytes(&kept);
+        for mut book in [book, entered] {
+            book.finish();
+            told(&book);
+            let _ = Findings::with_known(&book, |_, _| Charge { burndown: Some(5), ..Charge::default() }, |_| {
+                KnownQuotas::default()
+            });
+        }
     }
 }
 

@@ -523,8 +523,10 @@ impl Plan {
         }
         self.objects.sort_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
         let prints = kept::prints(self, &names);
-        // Where nothing of a folder is listed, and it is near: all of it has vanished.
         for (slot, volume) in remembered.kept.slots() {
+            if slot.is_some_and(|hour| !self.is_near(hour, CLOSING_HOURS_SPLIT)) {
+                continue;
+            }
             let is_same =
                 |print: &u128| remembered.kept.folders(slot).any(|(_, folder)| folder.print == *print);
             if prints.get(&slot).is_some_and(is_same) {

@@ -214,16 +214,17 @@ struct Gathered {
 
 fn gather(cells: &[Member<'_>], buckets: Vec<BucketCount>) -> Gathered {
     let (mut sums, mut coverage, mut timeline) = (Sums::default(), Vec::new(), Timeline::default());
+    let (mut series, mut more) = (SealedSeries::default(), SealedSeries::default());
     for same_hour in cells.chunk_by(|a, b| a.hour == b.hour) {
-        let mut series: Option<SealedSeries> = None;
-        for member in same_hour {
-            let more = member.cell.absorb_into(&mut sums, &mut coverage);
-            match &mut series {
-                Some(series) => series.merge(&more),
-                None => series = Some(more),
+        for (position, member) in same_hour.iter().enumerate() {
+            if position == 0 {
+                member.cell.absorb_into(&mut sums, &mut coverage, &mut series);
+            } else {
+                member.cell.absorb_into(&mut sums, &mut coverage, &mut more);
+                series.merge(&more);
             }
         }
-        timeline.push(same_hour[0].hour, &series.unwrap_or_default());
+        timeline.push(same_hour[0].hour, &series);
     }
     Gathered { sums, buckets, timeline, coverage }
 }
@@ -359,9 +360,8 @@ fn minute_figures(
     let average = Ratio::new(sum, points.len() as u128)?;
     // The earliest of equal minutes: `max_by_key` keeps the last, so times are compared in reverse.
     let &(peak_minute, peak) = points.iter().max_by_key(|&&(minute, value)| (value, Reverse(minute)))?;
-    let mut sorted: Vec<u64> = points.iter().map(|&(_, value)| value).collect();
-    sorted.sort_unstable();
-    let percentile = |thousandths| sorted[nearest_rank(thousandths, sorted.len() as u64) as usize - 1];
+    let mut values: Vec<u64> = points.iter().map(|&(_, value)| value).collect();
+    let [p50, p90, p99] = ranked(&mut values, [500, 900, 990]);
     let [sixty_seconds, ten_seconds, second] = peaks.each_ref().map(quantity);
     let over_peak =
         |value: u64, times: u128| Ratio::new(u128::from(value).saturating_mul(times), u128::from(peak));
@@ -369,14 +369,27 @@ fn minute_figures(
     Some(MinuteFigures {
         average,
         average_all: Ratio::new(sum, u128::from(minutes_outside_gaps)),
-        p50: percentile(500),
-        p90: percentile(900),
-        p99: percentile(990),
+        p50,
+        p90,
+        p99,
         peak,
         peak_minute,
         peak_sliding_60s: sixty_seconds,
         burst: burst.map(|(second_x60, ten_seconds_x6)| Burst { second_x60, ten_seconds_x6 }),
         data_points: grain.map(|grain| data_points(&points, grain)),
+    })
+}
+
+/// The values at these ranks, which ascend, of some values; brings them into another order.
+fn ranked<const N: usize>(values: &mut [u64], thousandths: [u64; N]) -> [u64; N] {
+    let count = values.len() as u64;
+    let mut first = 0;
+    thousandths.map(|thousandths| {
+        let place = nearest_rank(thousandths, count) as usize - 1;
+        // What is before the place of the rank before is smaller.
+        let (_, &mut value, _) = values[first..].select_nth_unstable(place - first);
+        first = place;
+        value
     })
 }
 

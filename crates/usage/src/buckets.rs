@@ -11,7 +11,7 @@ use crate::dense::Dense;
 use crate::histogram::BUCKETS;
 use crate::names::{NameId, Renaming};
 use crate::packed::{Checker, Packer, Unpacker};
-use crate::sums::{COUNT_MAX, SPREAD_NAMES};
+use crate::sums::{SPREAD_NAMES, TOTAL_MAX};
 
 /// Which distribution of a group: one of [`SPREAD_NAMES`], or one of an inference Region.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -228,8 +228,9 @@ pub(crate) fn rename(list: &[u8], renaming: &Renaming, packer: &mut Packer, sect
     list.finish();
 }
 
-/// Whether a [`ListPacker`] can have written what comes next, of Regions among so many names.
-pub(crate) fn check(checker: &mut Checker<'_>, names: usize) -> Option<()> {
+/// Whether a [`ListPacker`] can have written what comes next, of Regions among so many names, and so many values of a
+/// distribution at the most.
+pub(crate) fn check(checker: &mut Checker<'_>, names: usize, most: u64) -> Option<()> {
     let spreads = SpreadId::REGIONS + 2 * names as u64;
     let mut previous = 0;
     loop {
@@ -242,13 +243,13 @@ pub(crate) fn check(checker: &mut Checker<'_>, names: usize) -> Option<()> {
             return None;
         }
         let length = checker.count().filter(|&length| length > 0)?;
-        check_section(checker.bytes(length)?)?;
+        check_section(checker.bytes(length)?, most)?;
     }
 }
 
-fn check_section(section: &[u8]) -> Option<()> {
+fn check_section(section: &[u8], most: u64) -> Option<()> {
     let mut checker = Checker::new(section);
-    let (mut next, mut left) = (0, COUNT_MAX);
+    let (mut next, mut left) = (0, most);
     while !checker.is_empty() {
         let gap = checker.count()?;
         let bucket = next + (gap >> 1);
@@ -297,7 +298,10 @@ impl Buckets {
         if self.settled == 0 || latest > self.settled + LATEST_MIN {
             self.settle(list, EMPTY_LIST, scratch);
         } else {
-            self.bytes.reserve_exact(list.len());
+            // Exactly what is needed would be moved for every hour; an eighth more is moved now and then.
+            if self.bytes.capacity() - self.bytes.len() < list.len() {
+                self.bytes.reserve_exact(list.len().max(self.bytes.len() / 8));
+            }
             self.bytes.extend_from_slice(list);
         }
     }
@@ -357,6 +361,26 @@ impl Buckets {
     /// Bytes on the heap.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// Writes all counts as one list.
+    pub(crate) fn pack(&self, scratch: &mut Scratch, packer: &mut Packer) {
+        if self.bytes.len() == self.settled {
+            packer.bytes(if self.settled == 0 { EMPTY_LIST } else { &self.bytes });
+            return;
+        }
+        let mut settled = self.clone();
+        settled.settle(EMPTY_LIST, EMPTY_LIST, scratch);
+        packer.bytes(&settled.bytes);
+    }
+
+    /// Reads one list, of Regions among so many names, where [`Buckets::pack`] can have written it.
+    pub(crate) fn read(checker: &mut Checker<'_>, names: usize) -> Option<Buckets> {
+        let before = checker.rest();
+        check(checker, names, TOTAL_MAX)?;
+        let list = &before[..before.len() - checker.rest().len()];
+        let bytes = if list == EMPTY_LIST { Vec::new() } else { list.to_vec() };
+        Some(Buckets { settled: bytes.len(), bytes })
     }
 
     /// The sections of all lists.

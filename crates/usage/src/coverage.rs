@@ -24,9 +24,11 @@ impl CoverageId {
     }
 
     /// Reads what [`CoverageId::pack`] wrote.
-    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Vec<CoverageId> {
-        // Written from u32s.
-        (0..unpacker.count()).map(|_| CoverageId((unpacker.count() as u32).wrapping_sub(1))).collect()
+    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>, mut give: impl FnMut(CoverageId)) {
+        for _ in 0..unpacker.count() {
+            // Written from a u32.
+            give(CoverageId((unpacker.count() as u32).wrapping_sub(1)));
+        }
     }
 
     /// Whether [`CoverageId::pack`] can have written what comes next.

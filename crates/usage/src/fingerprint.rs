@@ -8,13 +8,17 @@
 use borehole_record::{Timestamp, UtcDay, UtcHour};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::coverage::CoverageSpan;
 use crate::packed::Packer;
-use crate::question::{ListKind, Question};
+use crate::question::{Grain, ListKind, Question};
 use crate::stored::VERSION;
 
 /// How an hour is summed up for a question. Another number for every change of what is summed up, or how: the models that
 /// ids are read as (`borehole_record::Model`) and the formulas of charges are part of that.
 const SEALING: u64 = 1;
+
+/// How figures are taken from totals. Another number for every change.
+const ANSWERING: u64 = 1;
 
 impl Question {
     /// What decides how the records of this hour are summed up: hours of equal fingerprints and equal records are
@@ -29,6 +33,41 @@ impl Question {
     #[must_use]
     pub fn fingerprints(&self) -> Fingerprints<'_> {
         Fingerprints { question: self, base: fingerprint_base(self), charges: None }
+    }
+
+    /// What decides the figures beside the totals: two questions with equal ones, and equal fingerprints of all hours,
+    /// have the same figures over the same hours.
+    #[must_use]
+    pub fn figures_fingerprint(&self, coverage: &[CoverageSpan]) -> u128 {
+        let mut packer = Packer::default();
+        packer.count(ANSWERING);
+        packer.sum(fingerprint_base(self));
+        packer.count(match self.series {
+            None => 0,
+            Some(Grain::Minute) => 1,
+            Some(Grain::Hour) => 2,
+            Some(Grain::Day) => 3,
+        });
+        // One more than the number, 0 for none.
+        packer.sum(self.top.map_or(0, |top| top as u128 + 1));
+        for end in [self.from, self.to] {
+            packer.count(u64::from(end.is_some()));
+            if let Some(end) = end {
+                packer.bytes(&end.seconds.to_le_bytes());
+                packer.count(u64::from(end.nanos));
+            }
+        }
+        for CoverageSpan { account, region, first, last, hours_with_objects } in coverage {
+            for text in [account, region] {
+                packer.count(u64::from(text.is_some()));
+                text.iter().for_each(|text| packer.text(text));
+            }
+            packer.count(hours_with_objects.len() as u64);
+            for hour in [first, last].into_iter().chain(hours_with_objects) {
+                packer.bytes(&hour.0.to_le_bytes());
+            }
+        }
+        xxh3_128(packer.from(0))
     }
 
     /// Where the hour lies in the range and among the impossible times; `None` where it lies on a border.

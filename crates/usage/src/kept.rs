@@ -68,16 +68,21 @@ impl KeptCell<'_> {
         Counters::attempted(&mut Unpacker::new(self.plain))
     }
 
-    /// Adds the sums and the coverage, and gives the series.
-    pub(crate) fn absorb_into(self, sums: &mut Sums, coverage: &mut Vec<CoverageId>) -> SealedSeries {
+    /// Adds the sums and the coverage, and puts the series in place of what is in `series`.
+    pub(crate) fn absorb_into(
+        self,
+        sums: &mut Sums,
+        coverage: &mut Vec<CoverageId>,
+        series: &mut SealedSeries,
+    ) {
         sums.absorb_named(&mut Unpacker::new(self.named), self.renaming);
         let mut unpacker = Unpacker::new(self.plain);
         sums.absorb_plain(&mut unpacker);
-        for id in CoverageId::unpack(&mut unpacker) {
+        CoverageId::unpack(&mut unpacker, |id| {
             if let Err(position) = coverage.binary_search(&id) {
                 coverage.insert(position, id);
             }
-        }
-        SealedSeries::unpack(&mut unpacker)
+        });
+        series.unpack(&mut unpacker);
     }
 }

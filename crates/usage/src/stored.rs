@@ -1,7 +1,6 @@
-//! Sealed hours and totals as bytes, to be kept from one run to the next.
+//! Sealed hours, totals and figures as bytes, to be kept from one run to the next.
 //!
-//! In: what this version of the program sums up. Out: bytes, and the same again. Always: equal values are equal bytes;
-//! what comes back was walked over to the last integer, so that nothing that is done with it later can panic, whoever
+//! In: what this version of the program sums up. Out: bytes, and the same again. Always: what comes back was walked over to the last integer, so that nothing that is done with it later can panic, whoever
 //! wrote the bytes: numbers are in the ranges that later sums rely on, names are in their tables, places ascend.
 //! Absent: a checksum, which is for whoever keeps the bytes. A flipped bit that makes another sound number cannot be
 //! noticed here.
@@ -18,11 +17,35 @@ use crate::names::NameId;
 use crate::packed::{Checker, Packer};
 use crate::question::FilterReason;
 use crate::series::SealedSeries;
-use crate::sums::{COUNT_MAX, Sums};
+use crate::sums::{COUNT_MAX, Sums, TOTAL_MAX};
 use crate::unknowns::PackedUnknowns;
+
+mod figures;
+mod totals;
 
 /// First byte of all: another one for every other way to sum up or to write.
 pub(crate) const VERSION: u8 = 1;
+
+/// What bytes are of: their second one.
+#[derive(Clone, Copy)]
+enum Kind {
+    Hour = 1,
+    Totals = 2,
+    Figures = 3,
+    Tally = 4,
+}
+
+/// Begins bytes of a kind.
+fn begin(kind: Kind) -> Packer {
+    let mut packer = Packer::default();
+    packer.bytes(&[VERSION, kind as u8]);
+    packer
+}
+
+/// What follows where bytes are of this version and kind.
+fn open(bytes: &[u8], kind: Kind) -> Option<Checker<'_>> {
+    bytes.strip_prefix(&[VERSION, kind as u8]).map(Checker::new)
+}
 
 /// Hours of the epoch that differences in seconds can be taken between; a log's timestamps reach 2^42.
 const HOUR_MAX: i64 = 1 << 48;
@@ -34,14 +57,12 @@ impl SealedHour {
     /// The hour as bytes; equal hours give equal bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut packer = Packer::default();
-        packer.bytes(&[VERSION]);
+        let mut packer = begin(Kind::Hour);
         pack_signed(self.hour.0, &mut packer);
         pack_names(&self.names, &mut packer);
         pack_tally(&self.tally, &mut packer);
         pack_bytes(self.unknowns.bytes(), &mut packer);
-        packer.count(self.listing.len() as u64);
-        self.listing.iter().for_each(|row| pack_row(row, &mut packer));
+        pack_rows(&self.listing, &mut packer);
         packer.count(self.dimensions as u64);
         packer.count(self.groups as u64);
         packer.count(self.cells.len() as u64);
@@ -53,15 +74,11 @@ impl SealedHour {
     /// The hour that [`SealedHour::to_bytes`] of this version wrote; `None` for whatever it cannot have written.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<SealedHour> {
-        let (&version, bytes) = bytes.split_first()?;
-        if version != VERSION {
-            return None;
-        }
-        let mut checker = Checker::new(bytes);
+        let mut checker = open(bytes, Kind::Hour)?;
         let hour = read_hour(&mut checker)?;
         let names = read_names(&mut checker)?;
         names.is_sorted_by(|one, other| one < other).then_some(())?;
-        let tally = read_tally(&mut checker)?;
+        let tally = read_tally(&mut checker, COUNT_MAX)?;
         let unknowns = read_unknowns(&mut checker, names.len())?;
         let listing = read_rows(&mut checker)?;
         let dimensions = checker.count_to(DIMENSIONS_MAX)? as usize;
@@ -70,7 +87,7 @@ impl SealedHour {
         let cells = checker.bytes(length)?;
         check_cells(cells, dimensions, groups, names.len())?;
         let lists = checker.rest();
-        (0..=groups).try_for_each(|_| buckets::check(&mut checker, names.len()))?;
+        (0..=groups).try_for_each(|_| buckets::check(&mut checker, names.len(), COUNT_MAX))?;
         checker.is_empty().then_some(())?;
         Some(SealedHour {
             hour,
@@ -83,6 +100,24 @@ impl SealedHour {
             unknowns,
             listing,
         })
+    }
+}
+
+impl Tally {
+    /// The tally as bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut packer = begin(Kind::Tally);
+        pack_tally(self, &mut packer);
+        packer.finish().into_vec()
+    }
+
+    /// The tally that [`Tally::to_bytes`] of this version wrote; `None` for whatever it cannot have written.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Tally> {
+        let mut checker = open(bytes, Kind::Tally)?;
+        let tally = read_tally(&mut checker, TOTAL_MAX)?;
+        checker.is_empty().then_some(tally)
     }
 }
 
@@ -133,6 +168,34 @@ fn read_signed(checker: &mut Checker<'_>) -> Option<i64> {
     Some((folded >> 1) as i64 ^ -((folded & 1) as i64))
 }
 
+fn pack_timestamp(time: Timestamp, packer: &mut Packer) {
+    pack_signed(time.seconds, packer);
+    packer.count(u64::from(time.nanos));
+}
+
+fn read_timestamp(checker: &mut Checker<'_>) -> Option<Timestamp> {
+    // Below 2^30, as it is checked.
+    Some(Timestamp { seconds: read_signed(checker)?, nanos: checker.count_to(NANOS_MAX)? as u32 })
+}
+
+fn read_text(checker: &mut Checker<'_>) -> Option<String> {
+    checker.text().map(str::to_owned)
+}
+
+fn pack_optional<T: ?Sized>(value: Option<&T>, packer: &mut Packer, pack: impl FnOnce(&T, &mut Packer)) {
+    packer.count(u64::from(value.is_some()));
+    if let Some(value) = value {
+        pack(value, packer);
+    }
+}
+
+fn read_optional<'a, T>(
+    checker: &mut Checker<'a>,
+    read: impl FnOnce(&mut Checker<'a>) -> Option<T>,
+) -> Option<Option<T>> {
+    if checker.count_to(1)? == 1 { read(checker).map(Some) } else { Some(None) }
+}
+
 fn read_hour(checker: &mut Checker<'_>) -> Option<UtcHour> {
     let hour = read_signed(checker)?;
     (-HOUR_MAX..=HOUR_MAX).contains(&hour).then_some(UtcHour(hour))
@@ -157,8 +220,8 @@ fn pack_tally(tally: &Tally, packer: &mut Packer) {
     }
 }
 
-fn read_tally(checker: &mut Checker<'_>) -> Option<Tally> {
-    let mut count = || checker.count_to(COUNT_MAX);
+fn read_tally(checker: &mut Checker<'_>, most: u64) -> Option<Tally> {
+    let mut count = || checker.count_to(most);
     let mut tally = Tally {
         counted: count()?,
         counts_lost: count()?,
@@ -180,10 +243,6 @@ fn read_unknowns(checker: &mut Checker<'_>, names: usize) -> Option<PackedUnknow
     PackedUnknowns::checked(checker.bytes(length)?, names)
 }
 
-/// The texts of a listed request that may be absent, and its counts.
-type RowTexts<'a> = [&'a Option<String>; 5];
-type RowCounts = [Option<u64>; 6];
-
 fn pack_row(row: &ListedRequest, packer: &mut Packer) {
     let ListedRequest {
         request_id,
@@ -202,20 +261,19 @@ fn pack_row(row: &ListedRequest, packer: &mut Packer) {
         output_bytes,
     } = row;
     packer.text(request_id);
-    pack_signed(timestamp.seconds, packer);
-    packer.count(u64::from(timestamp.nanos));
+    pack_timestamp(*timestamp, packer);
     packer.text(model);
-    let texts: RowTexts<'_> = [account, region, identity, operation, error_code];
-    for text in texts {
-        packer.count(u64::from(text.is_some()));
-        text.iter().for_each(|text| packer.text(text));
+    for text in [account, region, identity, operation, error_code] {
+        pack_optional(text.as_ref(), packer, |text, packer| packer.text(text));
     }
-    let counts: RowCounts =
-        [*input_tokens, *prompt_tokens, *output_tokens, *latency_ms, *input_bytes, *output_bytes];
-    for count in counts {
-        packer.count(u64::from(count.is_some()));
-        count.into_iter().for_each(|count| packer.count(count));
+    for count in [input_tokens, prompt_tokens, output_tokens, latency_ms, input_bytes, output_bytes] {
+        pack_optional(count.as_ref(), packer, |&count, packer| packer.count(count));
     }
+}
+
+fn pack_rows(rows: &[ListedRequest], packer: &mut Packer) {
+    packer.count(rows.len() as u64);
+    rows.iter().for_each(|row| pack_row(row, packer));
 }
 
 fn read_rows(checker: &mut Checker<'_>) -> Option<Vec<ListedRequest>> {
@@ -224,19 +282,14 @@ fn read_rows(checker: &mut Checker<'_>) -> Option<Vec<ListedRequest>> {
 
 fn read_row(checker: &mut Checker<'_>) -> Option<ListedRequest> {
     fn text(checker: &mut Checker<'_>) -> Option<Option<String>> {
-        let is_there = checker.count_to(1)? == 1;
-        if is_there { checker.text().map(|text| Some(text.to_owned())) } else { Some(None) }
+        read_optional(checker, read_text)
     }
     fn count(checker: &mut Checker<'_>) -> Option<Option<u64>> {
-        let is_there = checker.count_to(1)? == 1;
-        if is_there { checker.count().map(Some) } else { Some(None) }
+        read_optional(checker, Checker::count)
     }
     Some(ListedRequest {
         request_id: checker.text()?.to_owned(),
-        timestamp: Timestamp {
-            seconds: read_signed(checker)?,
-            nanos: u32::try_from(checker.count_to(NANOS_MAX)?).ok()?,
-        },
+        timestamp: read_timestamp(checker)?,
         model: checker.text()?.to_owned(),
         account: text(checker)?,
         region: text(checker)?,

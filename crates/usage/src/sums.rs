@@ -80,8 +80,12 @@ impl Counters {
 /// of a run then fits, whoever wrote them: 2^28 cells would fill any memory first.
 pub(crate) const COUNT_MAX: u64 = 1 << 34;
 
-/// What stored sums may claim of them: no measure of a record is above 2^64.
-pub(crate) const SUM_MAX: u128 = 1 << 98;
+/// What stored numbers over many hours may claim: those of some such runs can still be added up.
+pub(crate) const TOTAL_MAX: u64 = 1 << 58;
+
+/// What stored sums may claim of them: 2^31 records of the largest count that the decoder lets pass, 2^53. Averages of
+/// it over a run can still be printed with six digits after the point.
+pub(crate) const SUM_MAX: u128 = 1 << 84;
 
 /// The largest that a plain number may be where it comes from stored sums.
 trait Most {
@@ -384,6 +388,7 @@ impl Sums {
     }
 
     /// Adds what [`Sums::pack_plain`] wrote.
+    #[inline]
     pub(crate) fn absorb_plain(&mut self, unpacker: &mut Unpacker<'_>) {
         self.counters.absorb(unpacker);
         for (own, more) in self.content.iter_mut().zip(unpacker.sparse::<{ ContentKinds::NAMES.len() }>()) {

@@ -23,15 +23,15 @@ use crate::question::Question;
 /// The sealed hours of a run, or of one worker's part of it.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
-    hours: BTreeMap<UtcHour, KeptHour>,
+    pub(crate) hours: BTreeMap<UtcHour, KeptHour>,
     /// Every name once: callers and models come again in every hour.
-    names: Names,
+    pub(crate) names: Names,
     /// The number of each key; a key keeps it even when its last hour is replaced by one without it.
-    groups: FxHashMap<Box<[NameId]>, u32>,
+    pub(crate) groups: FxHashMap<Box<[NameId]>, u32>,
     /// Of the totals, over all hours.
-    buckets: Buckets,
+    pub(crate) buckets: Buckets,
     /// Of each group, by its number.
-    group_buckets: Vec<Buckets>,
+    pub(crate) group_buckets: Vec<Buckets>,
     scratch: Scratch,
 }
 

@@ -6,7 +6,9 @@ mod traffic;
 use std::collections::BTreeMap;
 
 use borehole_record::{Timestamp, UtcHour};
-use borehole_usage::{Dimension, Grain, HourSummary, ListKind, Question, SealedHour, Totals};
+use borehole_usage::{
+    CoverageSpan, Dimension, Figures, Grain, HourSummary, ListKind, Question, SealedHour, Tally, Totals,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use traffic::Record;
@@ -140,6 +142,96 @@ proptest! {
     }
 
     #[test]
+    fn totals_and_figures_that_were_kept_go_on_as_if_they_had_not_been(
+        question in traffic::questions(),
+        early in traffic::records(RECORDS_MAX),
+        late in traffic::records(RECORDS_MAX),
+    ) {
+        let coverage = traffic::coverage();
+        let of = |totals: &Totals| (totals.figures(&question, &coverage), totals.tally());
+        // The late hours are others than the early ones.
+        let late = late.into_iter().map(|(mut invocation, coverage)| {
+            invocation.timestamp.seconds += (traffic::HOURS.end - traffic::HOURS.start) * 3_600;
+            (invocation, coverage)
+        });
+        let (early, late) = (sealed(&question, &early), sealed(&question, &late.collect::<Vec<_>>()));
+        let before = inserted(early.clone());
+        let mut kept = Totals::from_bytes(&before.to_bytes()).expect("bytes that were just written");
+        prop_assert_eq!(of(&kept), of(&before));
+        prop_assert_eq!(kept.to_bytes(), before.to_bytes());
+        if let Some(hour) = early.first() {
+            let empty = HourSummary::new(hour.hour()).seal();
+            kept.replace(hour.clone(), empty.clone());
+            kept.replace(empty, hour.clone());
+        }
+        let mut other = Totals::from_bytes(&inserted(late.clone()).to_bytes()).expect("bytes that were just written");
+        other.merge(kept.clone());
+        late.iter().for_each(|hour| kept.insert(hour.clone()));
+        let all = of(&inserted(early.into_iter().chain(late)));
+        prop_assert_eq!(&of(&kept), &all);
+        prop_assert_eq!(&of(&other), &all);
+        let (figures, tally) = all;
+        prop_assert_eq!(Tally::from_bytes(&tally.to_bytes()), Some(tally));
+        prop_assert_eq!(Figures::from_bytes(&figures.to_bytes()), Some(figures));
+    }
+
+    #[test]
+    fn damaged_totals_and_figures_are_refused_or_harmless(
+        question in traffic::questions(),
+        records in traffic::records(RECORDS_MAX),
+        changes in any_changes(),
+    ) {
+        let hours = sealed(&question, &records);
+        let totals = inserted(hours.clone());
+        if let Some(mut totals) = Totals::from_bytes(&damaged(&totals.to_bytes(), &changes)) {
+            let mut other = Totals::new();
+            let is_there = |hour: UtcHour| totals.hours().any(|other| other == hour);
+            let missing: Vec<_> = hours.into_iter().filter(|hour| !is_there(hour.hour())).collect();
+            missing.iter().for_each(|hour| other.insert(hour.clone()));
+            other.merge(totals.clone());
+            missing.into_iter().for_each(|hour| totals.insert(hour));
+            for totals in [totals, other] {
+                let _ = totals.tally();
+                let _ = totals.figures(&question, &traffic::coverage());
+                prop_assert!(Totals::from_bytes(&totals.to_bytes()).is_some());
+            }
+        }
+        let figures = totals.figures(&question, &traffic::coverage());
+        if let Some(figures) = Figures::from_bytes(&damaged(&figures.to_bytes(), &changes)) {
+            prop_assert_eq!(Figures::from_bytes(&figures.to_bytes()), Some(figures));
+        }
+        if let Some(tally) = Tally::from_bytes(&damaged(&totals.tally().to_bytes(), &changes)) {
+            prop_assert_eq!(Tally::from_bytes(&tally.to_bytes()), Some(tally));
+        }
+    }
+
+    #[test]
+    fn questions_of_equal_fingerprints_have_equal_figures(
+        one in traffic::questions(),
+        other in traffic::questions(),
+        same in vec(any::<bool>(), 5),
+        records in traffic::records(RECORDS_MAX),
+    ) {
+        let pick = |place: usize| if same[place] { &one } else { &other };
+        let mixed = Question {
+            series: pick(0).series,
+            top: pick(1).top,
+            list_max: pick(2).list_max,
+            from: pick(3).from,
+            to: pick(4).to,
+            ..one.clone()
+        };
+        let coverage = traffic::coverage();
+        let is_same_hour = |hour| one.fingerprint(hour).is_some() && one.fingerprint(hour) == mixed.fingerprint(hour);
+        if one.figures_fingerprint(&coverage) == mixed.figures_fingerprint(&coverage)
+            && traffic::HOURS.map(traffic::hour).all(is_same_hour)
+        {
+            let figures = |question| inserted(sealed(question, &records)).figures(question, &coverage);
+            prop_assert_eq!(figures(&one), figures(&mixed));
+        }
+    }
+
+    #[test]
     fn hours_of_equal_fingerprints_are_summed_up_equally(
         one in traffic::questions(),
         other in traffic::questions(),
@@ -189,6 +281,34 @@ fn what_only_the_figures_look_at_is_in_no_fingerprint() {
     assert_eq!(fingerprint(|question| question.now = moment(9, 7)), plain);
     assert_eq!(fingerprint(|question| question.from = Some(moment(1, 0))), plain);
     assert_eq!(fingerprint(|question| question.to = Some(moment(2, 0))), plain);
+}
+
+#[test]
+fn what_the_figures_look_at_is_in_their_fingerprint() {
+    let of = |change: &dyn Fn(&mut Question), coverage: &[CoverageSpan]| {
+        let mut question = question();
+        change(&mut question);
+        question.figures_fingerprint(coverage)
+    };
+    let coverage = traffic::coverage();
+    let mut all = vec![
+        of(&|_| (), &[]),
+        of(&|_| (), &coverage),
+        of(&|_| (), &coverage[1..]),
+        of(&|question| question.series = Some(Grain::Minute), &[]),
+        of(&|question| question.series = Some(Grain::Day), &[]),
+        of(&|question| question.top = Some(0), &[]),
+        of(&|question| question.top = Some(3), &[]),
+        of(&|question| question.from = Some(Timestamp::from_seconds(0)), &[]),
+        of(&|question| question.to = Some(Timestamp::from_seconds(0)), &[]),
+        of(&|question| question.by = Vec::new(), &[]),
+        of(&|question| question.list = Some(ListKind::Errors), &[]),
+    ];
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+    assert_eq!(of(&|question| question.now = Timestamp::from_seconds(7), &[]), of(&|_| (), &[]));
 }
 
 #[test]

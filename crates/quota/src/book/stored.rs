@@ -6,6 +6,7 @@
 //! later can panic, whoever wrote them; the attempts of quotas whose hour is not kept are not even looked at. Absent: a
 //! checksum, which is for whoever keeps the bytes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use borehole_record::{ContentKinds, RequestId, Scope, UtcHour, UtcMinute};
@@ -23,6 +24,12 @@ use crate::key::QuotaKey;
 /// First byte of all: another one for every other way to read invocations or to write attempts. How a model id is read
 /// (`borehole_record::Model`) is part of that.
 const VERSION: u8 = 1;
+
+/// The same for the bytes of a whole book, around those of its hours.
+const BOOK_VERSION: u8 = 0x80 | VERSION;
+
+/// Hours of the epoch whose seconds can be told; a log's timestamps reach 2^42.
+const HOUR_MAX: i64 = 1 << 48;
 
 /// Most that any value of an attempt can be: what the decoder lets pass.
 const VALUE_MAX: u64 = 1 << 53;
@@ -51,54 +58,17 @@ impl HourBook {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let ordered = self.ordered(|_| true);
-        let callers = self.sorted_callers(&ordered);
-        let mut numbers: FxHashMap<CallerId, CallerId> = FxHashMap::default();
-        let mut packer = Packer::default();
-        packer.bytes(&[VERSION]);
-        packer.bytes(&self.hour.0.to_le_bytes());
-
-        // What the keys are made of, and their quotas.
-        let mut of_quotas: Vec<&[&OpenAttempt]> = ordered.chunk_by(|a, b| a.quota == b.quota).collect();
-        of_quotas.sort_unstable_by_key(|attempts| &self.quotas[attempts[0].quota as usize].key);
-        let quotas = || of_quotas.iter().map(|attempts| &self.quotas[attempts[0].quota as usize]);
-        let mut texts: Vec<&str> = quotas().flat_map(|quota| texts_of(&quota.key)).flatten().collect();
-        texts.sort_unstable();
-        texts.dedup();
-        packer.count(texts.len() as u64);
-        texts.iter().for_each(|text| packer.text(text));
-
-        let mut callers_packed = Packer::default();
-        callers_packed.count(callers.len() as u64);
-        for (number, &id) in (0..).map(CallerId).zip(&callers) {
-            numbers.insert(id, number);
-            let Caller { identity, tag } = self.seen.callers.get(id);
-            pack_optional(identity.as_deref(), &mut callers_packed);
-            pack_optional(tag.as_deref(), &mut callers_packed);
-        }
-
-        let mut bodies = Packer::default();
-        packer.count(of_quotas.len() as u64);
-        for (quota, attempts) in quotas().zip(&of_quotas) {
-            for text in texts_of(&quota.key) {
-                // One more than its place, 0 where there is none.
-                let place = text.map_or(0, |text| texts.partition_point(|other| *other < text) as u64 + 1);
-                packer.count(place);
-            }
-            let scope = SCOPES.iter().position(|scope| *scope == quota.key.scope);
-            packer.count(scope.unwrap_or(SCOPES.len() - 1) as u64);
-            let badness = quota.badness();
-            packer.count(badness.throttled);
-            packer.count(badness.busiest_minute);
-            let start = bodies.len();
-            let mut caller = |id| numbers[&id];
-            HourAttempts::pack(self.hour, attempts, &self.values, badness, &mut caller)
-                .pack_body(&mut bodies);
-            packer.count((bodies.len() - start) as u64);
-        }
-        packer.count(callers_packed.len() as u64);
-        packer.bytes(callers_packed.from(0));
-        packer.bytes(bodies.from(0));
-        packer.finish().into_vec()
+        let ids = self.sorted_callers(&ordered);
+        let mut numbers = vec![CallerId(0); self.seen.callers.len()];
+        ids.iter().zip(0..).for_each(|(id, number)| numbers[id.0 as usize] = CallerId(number));
+        let quotas = ordered.chunk_by(|a, b| a.quota == b.quota).map(|attempts| {
+            let quota = &self.quotas[attempts[0].quota as usize];
+            let mut caller = |id: CallerId| numbers[id.0 as usize];
+            let packed = HourAttempts::pack(self.hour, attempts, &self.values, quota.badness(), &mut caller);
+            (&quota.key, packed)
+        });
+        let callers: Vec<&Caller> = ids.iter().map(|&id| self.seen.callers.get(id)).collect();
+        pack_hour(self.hour, quotas.collect(), &callers)
     }
 
     /// Those who made these attempts, in their own order: that of their numbers differs from run to run.
@@ -204,6 +174,98 @@ impl AttemptBook {
         self.stored_keys.numbers.insert(key, number);
         Some(number)
     }
+}
+
+impl AttemptBook {
+    /// All that is kept as bytes; the bytes of what is kept of one hour after the other.
+    ///
+    /// A book that is kept from one run to the next is kept before [`AttemptBook::finish`]: spare hours may yet be
+    /// needed.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut hours: BTreeMap<UtcHour, Vec<(&QuotaKey, &HourAttempts)>> = BTreeMap::new();
+        for (key, attempts) in self.keys() {
+            for (&hour, attempts) in &attempts.hours {
+                hours.entry(hour).or_default().push((key, attempts));
+            }
+        }
+        let mut packer = Packer::default();
+        packer.bytes(&[BOOK_VERSION]);
+        for (hour, quotas) in hours {
+            let ids = quotas.iter().flat_map(|(_, attempts)| attempts.unpack(hour).map(|it| it.caller));
+            let ids: BTreeSet<CallerId> = ids.collect();
+            let mut callers: Vec<(&Caller, CallerId)> =
+                ids.into_iter().map(|id| (self.callers.get(id), id)).collect();
+            callers.sort_unstable();
+            let numbers: FxHashMap<CallerId, CallerId> =
+                callers.iter().map(|&(_, id)| id).zip((0..).map(CallerId)).collect();
+            let renumbered = quotas.into_iter().map(|(key, attempts)| {
+                let bytes = attempts.renumbered(hour, |id| numbers[&id]);
+                (key, HourAttempts { bytes, ..attempts.clone() })
+            });
+            let callers: Vec<&Caller> = callers.into_iter().map(|(caller, _)| caller).collect();
+            let bytes = pack_hour(hour, renumbered.collect(), &callers);
+            packer.bytes(&hour.0.to_le_bytes());
+            packer.count(bytes.len() as u64);
+            packer.bytes(&bytes);
+        }
+        packer.finish().into_vec()
+    }
+
+    /// Enters all hours of the bytes of [`AttemptBook::to_bytes`] of a book that keeps the same, into one that has none
+    /// of these hours. `None` where such a book cannot have written them; this one is of no use then.
+    pub fn enter_bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut checker = Checker::new(bytes);
+        if checker.bytes(1)? != [BOOK_VERSION] {
+            return None;
+        }
+        while !checker.is_empty() {
+            let hour = i64::from_le_bytes(checker.bytes(HOUR_BYTES)?.try_into().ok()?);
+            (-HOUR_MAX..=HOUR_MAX).contains(&hour).then_some(())?;
+            let length = checker.count()?;
+            self.close_bytes(UtcHour(hour), checker.bytes(length)?)?;
+        }
+        Some(())
+    }
+}
+
+/// Writes an hour: these attempts of its quotas, whose callers are numbered by their places among these.
+fn pack_hour(hour: UtcHour, mut quotas: Vec<(&QuotaKey, HourAttempts)>, callers: &[&Caller]) -> Vec<u8> {
+    quotas.sort_unstable_by_key(|&(key, _)| key);
+    let mut packer = Packer::default();
+    packer.bytes(&[VERSION]);
+    packer.bytes(&hour.0.to_le_bytes());
+    let mut texts: Vec<&str> = quotas.iter().flat_map(|(key, _)| texts_of(key)).flatten().collect();
+    texts.sort_unstable();
+    texts.dedup();
+    packer.count(texts.len() as u64);
+    texts.iter().for_each(|text| packer.text(text));
+    packer.count(quotas.len() as u64);
+    let mut bodies = Packer::default();
+    for (key, attempts) in &quotas {
+        for text in texts_of(key) {
+            // One more than its place, 0 where there is none.
+            let number = text.map_or(0, |text| texts.partition_point(|other| *other < text) as u64 + 1);
+            packer.count(number);
+        }
+        let scope = SCOPES.iter().position(|scope| *scope == key.scope);
+        packer.count(scope.unwrap_or(SCOPES.len() - 1) as u64);
+        packer.count(attempts.badness.throttled);
+        packer.count(attempts.badness.busiest_minute);
+        let start = bodies.len();
+        attempts.pack_body(&mut bodies);
+        packer.count((bodies.len() - start) as u64);
+    }
+    let mut packed = Packer::default();
+    packed.count(callers.len() as u64);
+    for Caller { identity, tag } in callers {
+        pack_optional(identity.as_deref(), &mut packed);
+        pack_optional(tag.as_deref(), &mut packed);
+    }
+    packer.count(packed.len() as u64);
+    packer.bytes(packed.from(0));
+    packer.bytes(bodies.from(0));
+    packer.finish().into_vec()
 }
 
 /// The numbers of a key's texts (0 where there is none; one more than the place among [`StoredKeys::texts`]), and of its

@@ -23,7 +23,8 @@ pub use volumes::{Kept, KeptError, Scope};
 use crate::Error;
 use crate::ledger::Ledger;
 use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT, SLACK_HOURS};
-use crate::plan::{Plan, Range, Role};
+use crate::plan::{Plan, Planned, Range, Role};
+use crate::source::Source;
 
 /// The hour that something is kept under; `None` for what lies in no hour's folder.
 pub type Slot = Option<UtcHour>;
@@ -204,6 +205,12 @@ impl Reuse {
         }
     }
 
+    /// Whether an object is read.
+    pub(crate) fn reads(&self, planned: &Planned) -> bool {
+        let slot = planned.role.hour();
+        self.read.contains(&slot) || matches!(planned.role, Role::Split { .. }) && self.beside.contains(&slot)
+    }
+
     /// What stands and what is loaded where these folders are read.
     fn around(range: Range, prints: &BTreeMap<Slot, u128>, kept: &Kept, read: BTreeSet<Slot>) -> Reuse {
         let (from, to) = range.hours();
@@ -240,6 +247,18 @@ impl Reuse {
         let stays = |slot: &Slot| prints.contains_key(slot) && !self.read.contains(slot);
         self.load.iter().flat_map(|&hour| kept.not_loadable(hour, &stays)).collect()
     }
+}
+
+/// The part of a plan that a run reads, given what is kept: for telling beforehand what it takes.
+///
+/// # Errors
+/// As a run that finds that something is missing.
+pub fn to_read(plan: &Plan, sources: &[Source], kept: &Kept) -> Result<Plan, Error> {
+    let names: Vec<String> = sources.iter().map(Source::identity).collect();
+    let reuse = Reuse::decide(plan, &prints(plan, &names), kept, true)?;
+    let mut plan = plan.clone();
+    plan.objects.retain(|planned| reuse.reads(planned));
+    Ok(plan)
 }
 
 /// Folders that are not read themselves, and whose documents join with those of folders that are.

@@ -23,7 +23,7 @@ use crate::kept::{
 };
 use crate::ledger::{Ledger, Reasons};
 use crate::limits::CLOSING_HOURS;
-use crate::plan::{Plan, Planned, Role};
+use crate::plan::{Plan, Planned};
 use crate::read::is_stray;
 use crate::source::Source;
 
@@ -98,9 +98,7 @@ impl<'a> Keeping<'a> {
 
     /// Whether an object is read.
     pub(super) fn reads(&self, planned: &Planned) -> bool {
-        let slot = planned.role.hour();
-        self.reuse.read.contains(&slot)
-            || matches!(planned.role, Role::Split { .. }) && self.reuse.beside.contains(&slot)
+        self.reuse.reads(planned)
     }
 
     /// Whether an hour stands as an earlier run closed it.

@@ -343,11 +343,19 @@ impl Directory {
         Ok(Written { files: 1, bytes: state.len() as u64 })
     }
 
+    /// Writes all, and then waits for all: the disk gets them as one, and a journal takes them in one go.
+    ///
+    /// The state is there before it is known that the rows are on the disk. If power goes in between, the rows are
+    /// held against it.
     fn write_new_files(&self, write: &WriteSlot, state: &[u8]) -> Result<(), DatasetError> {
+        let mut files = Vec::with_capacity(1 + write.rows.len());
         for (stream, _, bytes) in &write.rows {
-            self.disk.write_and_sync(&self.places.new_rows(write.slot, stream), bytes)?;
+            let path = self.places.new_rows(write.slot, stream);
+            files.push((self.disk.write_behind(&path, bytes)?, path));
         }
-        self.disk.write_and_sync(&self.places.new_state(write.slot), state)
+        let path = self.places.new_state(write.slot);
+        files.push((self.disk.write_behind(&path, state)?, path));
+        files.iter().try_for_each(|(file, path)| self.disk.sync(file, path))
     }
 
     /// Brings the new files of a slot to their places, those in `moved` and the state; `streams` are all that it has

@@ -29,7 +29,7 @@ impl Disk {
     ) -> Result<T, DatasetError> {
         #[cfg(test)]
         if let Some(faults) = &self.faults {
-            faults.admit().map_err(|cause| error(path, operation, cause))?;
+            faults.admit(operation, path).map_err(|cause| error(path, operation, cause))?;
         }
         act().map_err(|cause| error(path, operation, cause))
     }
@@ -61,6 +61,15 @@ impl Disk {
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<File, DatasetError> {
         let file = self.create(path)?;
         self.append(&file, path, bytes)?;
+        Ok(file)
+    }
+
+    /// Writes a file, and has the disk begin with it, so that waiting for several takes hardly longer than for one.
+    pub(super) fn write_behind(&self, path: &Path, bytes: &[u8]) -> Result<File, DatasetError> {
+        let file = self.write(path, bytes)?;
+        // To drop a file from memory Linux first begins to write it out. What is not written yet stays, and if none of
+        // this happens, only time is lost.
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
         Ok(file)
     }
 
@@ -131,8 +140,8 @@ pub(super) fn error(path: &Path, operation: &'static str, cause: io::Error) -> D
 #[cfg(test)]
 pub(super) mod faults {
     use std::io;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, Mutex};
 
     use rustix::io::Errno;
 
@@ -141,7 +150,8 @@ pub(super) mod faults {
     /// Which call fails, and how.
     #[derive(Debug)]
     pub(in super::super) struct Faults {
-        calls: AtomicU64,
+        /// All calls in their order; what was renamed stands under its new name.
+        calls: Mutex<Vec<(&'static str, PathBuf)>>,
         /// The first call is 0.
         at: u64,
         errno: Errno,
@@ -152,22 +162,29 @@ pub(super) mod faults {
     impl Faults {
         /// A disk on which the call fails once.
         pub(in super::super) fn once(at: u64, errno: Errno) -> Disk {
-            Disk { faults: Some(Arc::new(Faults { calls: AtomicU64::new(0), at, errno, stops: false })) }
+            Disk { faults: Some(Arc::new(Faults { calls: Mutex::default(), at, errno, stops: false })) }
         }
 
         /// A disk that takes nothing from that call on.
         pub(in super::super) fn stop(at: u64) -> Disk {
-            let faults = Faults { calls: AtomicU64::new(0), at, errno: Errno::IO, stops: true };
+            let faults = Faults { calls: Mutex::default(), at, errno: Errno::IO, stops: true };
             Disk { faults: Some(Arc::new(faults)) }
         }
 
         /// How many calls there were.
-        pub(in super::super) fn calls(&self) -> u64 {
-            self.calls.load(Ordering::SeqCst)
+        pub(in super::super) fn count(&self) -> u64 {
+            self.calls().len() as u64
         }
 
-        pub(super) fn admit(&self) -> io::Result<()> {
-            let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        /// The calls, operation and place.
+        pub(in super::super) fn calls(&self) -> Vec<(&'static str, PathBuf)> {
+            self.calls.lock().expect("not poisoned").clone()
+        }
+
+        pub(super) fn admit(&self, operation: &'static str, path: &Path) -> io::Result<()> {
+            let mut calls = self.calls.lock().expect("not poisoned");
+            let call = calls.len() as u64;
+            calls.push((operation, path.to_owned()));
             if call == self.at || self.stops && call > self.at { Err(self.errno.into()) } else { Ok(()) }
         }
     }

@@ -60,7 +60,10 @@ impl Content {
 /// Which content a slot has: all of it must be there, and nothing else. `None` where the slot is absent.
 fn content(dataset: &Dataset, slot: Slot) -> Option<Content> {
     let state = dataset.state(slot)?.expect("a state is never damaged by a kill");
-    let books = state.section("books").expect("a section");
+    let Some(books) = state.section("books") else {
+        assert!(state.rows().is_empty(), "only updated, never written");
+        return None;
+    };
     let number = std::str::from_utf8(books).ok().and_then(|text| text.strip_prefix("books ")?.parse().ok());
     let content = Content(number.expect("a number"));
     for (name, bytes) in content.sections() {
@@ -83,6 +86,16 @@ fn content(dataset: &Dataset, slot: Slot) -> Option<Content> {
         }
     }
     Some(content)
+}
+
+/// What the slot's own section says, which is updated alone.
+fn listing(dataset: &Dataset, slot: Slot) -> Option<u64> {
+    let state = dataset.state(slot)?.expect("a state is never damaged by a kill");
+    state.section("listing").map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")))
+}
+
+fn update(dataset: &Dataset, slot: Slot, number: u64) {
+    dataset.update(slot, vec![("listing", number.to_le_bytes().to_vec())]);
 }
 
 fn open(directory: &Path) -> Dataset {
@@ -151,7 +164,12 @@ fn reading_changes_nothing() {
     assert_eq!(dataset.states(None).len(), 1);
     assert_eq!(dataset.answers(9, None).len(), 1);
     dataset.write_answers(9, vec![(UtcHour(DAY * 24), 2, b"other".to_vec())]);
-    assert!(dataset.verify(true).is_empty());
+    let notes = dataset.verify(true);
+    assert_eq!(notes.len(), 1);
+    assert_eq!(
+        (&*notes[0].place, notes[0].severity),
+        (&*scratch.path().join("_borehole/new"), Severity::Note)
+    );
     assert_eq!(dataset.info().hours, 1);
     assert!(matches!(dataset.vacuum(), Err(DatasetError::NotADataset { .. })));
     dataset.finish().expect("nothing to do");
@@ -414,20 +432,21 @@ fn what_has_no_place_is_an_error_and_not_a_path() {
     assert!(dataset.read_rows(hour(1), &file).is_err() && !dataset.rows_are_there(hour(1), &file));
 }
 
-/// Four slots that are there, and a run over a disk that changes some of them: what each may hold afterwards.
+/// Slots that are there, and a run over a disk that changes some of them: what each may hold afterwards.
 struct Rewrite {
     scratch: TempDir,
 }
 
 impl Rewrite {
-    const SLOTS: [i64; 5] = [0, 1, 2, 3, 30];
+    const SLOTS: [i64; 6] = [0, 1, 2, 3, 4, 30];
 
     fn new() -> Self {
         let scratch = scratch();
         let dataset = open(scratch.path());
-        for of_day in [0, 1, 2] {
+        for of_day in [0, 1, 2, 4] {
             Content(7).write(&dataset, hour(of_day));
         }
+        update(&dataset, hour(4), 8);
         Content(1).write(&dataset, Slot::None);
         dataset.write_answers(1, vec![(UtcHour(DAY * 24), 1, b"old".to_vec())]);
         dataset.finish().expect("written");
@@ -436,7 +455,6 @@ impl Rewrite {
 
     fn run(&self, disk: Disk) -> Result<Written, DatasetError> {
         let dataset = Dataset::open_on(disk, self.scratch.path(), Some(&identity()), true)?;
-        // Hour 0 stays as it is.
         Content(15).write(&dataset, hour(1)); // the same streams and lengths, other bytes
         Content(25).write(&dataset, hour(2)); // a stream less
         Content(6).write(&dataset, hour(3)); // a new hour
@@ -444,6 +462,7 @@ impl Rewrite {
         Content(2).write(&dataset, Slot::None);
         dataset.remove(hour(0));
         Content(3).write(&dataset, hour(0));
+        update(&dataset, hour(4), 9); // its rows and all else stay
         dataset.write_answers(1, vec![(UtcHour(DAY * 24), 1, b"new".to_vec())]);
         dataset.finish()
     }
@@ -456,6 +475,7 @@ impl Rewrite {
             1 => vec![Some(7), Some(15)],
             2 => vec![Some(7), Some(25)],
             3 => vec![None, Some(6)],
+            4 => vec![Some(7)],
             _ => vec![None, Some(1)],
         };
         for of_day in Rewrite::SLOTS {
@@ -464,6 +484,8 @@ impl Rewrite {
             assert!(may_be.contains(&found), "{trace}: hour {of_day} is {found:?}");
             assert!(!is_finished || found == may_be[may_be.len() - 1], "{trace}: hour {of_day}");
         }
+        let found = listing(&dataset, hour(4));
+        assert!(found == Some(9) || !is_finished && found == Some(8), "{trace}: {found:?}");
         let found = content(&dataset, Slot::None).map(|content| content.0);
         assert!(found == Some(2) || !is_finished && found == Some(1), "{trace}: {found:?}");
         let damage: Vec<Finding> =
@@ -474,7 +496,7 @@ impl Rewrite {
         drop(dataset);
         self.run(Disk::default()).expect("nothing is in the way");
         let dataset = open(self.scratch.path());
-        for (of_day, number) in [(0, 3), (1, 15), (2, 25), (3, 6), (30, 1)] {
+        for (of_day, number) in [(0, 3), (1, 15), (2, 25), (3, 6), (4, 7), (30, 1)] {
             assert_eq!(content(&dataset, hour(of_day)), Some(Content(number)), "{trace}");
         }
     }
@@ -486,7 +508,7 @@ fn j01_a_kill_at_any_call_leaves_each_hour_as_it_was_or_as_it_was_to_be() {
         let rewrite = Rewrite::new();
         let disk = Faults::stop(at);
         let result = rewrite.run(disk.clone());
-        let calls = disk.faults.expect("set").calls();
+        let calls = disk.faults.expect("set").count();
         rewrite.check(result.is_ok(), &format!("killed at call {at}"));
         if calls <= at {
             assert!(at > 60 && result.is_ok(), "{at} calls");
@@ -502,7 +524,7 @@ fn j08_j09_any_failing_call_stops_the_run_and_leaves_the_dataset_sound() {
             let rewrite = Rewrite::new();
             let disk = Faults::once(at, errno);
             let result = rewrite.run(disk.clone());
-            let calls = disk.faults.expect("set").calls();
+            let calls = disk.faults.expect("set").count();
             match &result {
                 Ok(_) => {}
                 Err(error @ DatasetError::Io { cause, operation, .. }) => {
@@ -526,7 +548,7 @@ fn j08_j09_any_failing_call_stops_the_run_and_leaves_the_dataset_sound() {
 fn j08_a_failed_fsync_is_told_early_and_never_retried() {
     let scratch = scratch();
     open(scratch.path()).finish().expect("made");
-    // Opening an existing dataset makes 3 calls; create, write, fsync come next.
+    // Create, write, fsync.
     let disk = Faults::once(OPENING_CALLS + 2, Errno::IO);
     let dataset = Dataset::open_on(disk.clone(), scratch.path(), Some(&identity()), true).expect("it opens");
     Content(0).write(&dataset, hour(7));
@@ -534,15 +556,56 @@ fn j08_a_failed_fsync_is_told_early_and_never_retried() {
         std::thread::yield_now();
     }
     assert!(matches!(dataset.failed(), Some(DatasetError::Io { operation: "fsync", .. })));
-    let calls = disk.faults.as_ref().expect("set").calls();
+    let calls = disk.faults.as_ref().expect("set").count();
     Content(0).write(&dataset, hour(8));
     assert!(matches!(dataset.finish(), Err(DatasetError::Io { operation: "fsync", .. })));
-    assert_eq!(disk.faults.expect("set").calls(), calls, "nothing is tried after it");
+    assert_eq!(disk.faults.expect("set").count(), calls, "nothing is tried after it");
     assert!(open(scratch.path()).states(None).is_empty());
 }
 
-/// The room, and the three directories in it.
+/// What opening a dataset that is there asks of the disk: the room, and the three directories in it.
 const OPENING_CALLS: u64 = 4;
+
+#[test]
+fn j07_what_is_renamed_is_on_the_disk_before_and_its_name_before_the_state_that_names_it() {
+    let scratch = scratch();
+    open(scratch.path()).finish().expect("made");
+    let disk = Faults::stop(u64::MAX);
+    let dataset = Dataset::open_on(disk.clone(), scratch.path(), Some(&identity()), true).expect("it opens");
+    Content(3).write(&dataset, hour(7));
+    dataset.finish().expect("written");
+    let calls = disk.faults.expect("set").calls();
+    let told = |(operation, path): &(&str, PathBuf)| {
+        let place = path.strip_prefix(scratch.path()).expect("inside").display().to_string();
+        format!("{operation} {place}").trim_end().to_owned()
+    };
+    let told: Vec<String> =
+        calls[OPENING_CALLS as usize..].iter().filter(|call| call.0 != "mkdir").map(told).collect();
+    let expected = [
+        "create _borehole/new/2024-03-11T07.aws-1.rows",
+        "write _borehole/new/2024-03-11T07.aws-1.rows",
+        "create _borehole/new/2024-03-11T07.aws-2.rows",
+        "write _borehole/new/2024-03-11T07.aws-2.rows",
+        "create _borehole/new/2024-03-11T07.state",
+        "write _borehole/new/2024-03-11T07.state",
+        "fsync _borehole/new/2024-03-11T07.aws-1.rows",
+        "fsync _borehole/new/2024-03-11T07.aws-2.rows",
+        "fsync _borehole/new/2024-03-11T07.state",
+        "rename stream=aws-1/date=2024-03-11/hour=07/invocations.parquet",
+        "rename stream=aws-2/date=2024-03-11/hour=07/invocations.parquet",
+        "fsync",
+        "fsync _borehole/hours",
+        "fsync stream=aws-1",
+        "fsync stream=aws-1/date=2024-03-11",
+        "fsync stream=aws-1/date=2024-03-11/hour=07",
+        "fsync stream=aws-2",
+        "fsync stream=aws-2/date=2024-03-11",
+        "fsync stream=aws-2/date=2024-03-11/hour=07",
+        "rename _borehole/hours/2024-03-11/07",
+        "fsync _borehole/hours/2024-03-11",
+    ];
+    assert_eq!(told, expected);
+}
 
 #[test]
 fn j02_torn_new_files_are_removed_and_those_of_a_complete_write_are_used() {
@@ -575,6 +638,7 @@ fn j02_torn_new_files_are_removed_and_those_of_a_complete_write_are_used() {
 #[derive(Clone, Debug)]
 enum Step {
     Write(Slot, Content),
+    Update(Slot, u64),
     Remove(Slot),
     Finish,
     /// The process ends here, without a word.
@@ -589,6 +653,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let slot = || prop_oneof![(0..4i64).prop_map(hour), (22..26i64).prop_map(hour), Just(Slot::None)];
     let step = prop_oneof![
         8 => (slot(), 0..100u64).prop_map(|(slot, number)| Step::Write(slot, Content(number))),
+        3 => (slot(), 0..100u64).prop_map(|(slot, number)| Step::Update(slot, number)),
         1 => slot().prop_map(Step::Remove),
         1 => Just(Step::Finish),
         1 => Just(Step::Drop),
@@ -606,8 +671,8 @@ proptest! {
     #[test]
     fn reopened_slots_hold_one_of_the_contents_they_were_given(steps in steps()) {
         let scratch = scratch();
-        let mut may_be: BTreeMap<Slot, Vec<Option<Content>>> = BTreeMap::new();
-        let lives = steps.split_inclusive(|step| !matches!(step, Step::Write(..) | Step::Remove(_)));
+        let mut may_be: BTreeMap<Slot, Vec<(Option<Content>, Option<u64>)>> = BTreeMap::new();
+        let lives = steps.split_inclusive(|step| !matches!(step, Step::Write(..) | Step::Update(..) | Step::Remove(_)));
         for life in lives {
             let disk = match life.last() {
                 Some(Step::Kill(at)) => Faults::stop(*at),
@@ -615,17 +680,25 @@ proptest! {
             };
             if let Ok(dataset) = Dataset::open_on(disk, scratch.path(), Some(&identity()), true) {
                 for step in life {
-                    match step {
-                        Step::Write(slot, content) => {
+                    let (Step::Write(slot, _) | Step::Update(slot, _) | Step::Remove(slot)) = step else {
+                        continue;
+                    };
+                    let contents = may_be.entry(*slot).or_insert_with(|| vec![(None, None)]);
+                    let last = contents[contents.len() - 1];
+                    contents.push(match step {
+                        Step::Write(_, content) => {
                             content.write(&dataset, *slot);
-                            may_be.entry(*slot).or_insert_with(|| vec![None]).push(Some(*content));
+                            (Some(*content), last.1)
                         }
-                        Step::Remove(slot) => {
+                        Step::Update(_, number) => {
+                            update(&dataset, *slot, *number);
+                            (last.0, Some(*number))
+                        }
+                        _ => {
                             dataset.remove(*slot);
-                            may_be.entry(*slot).or_insert_with(|| vec![None]).push(None);
+                            (None, None)
                         }
-                        _ => {}
-                    }
+                    });
                 }
                 match life.last() {
                     Some(Step::Drop) => drop(dataset),
@@ -643,7 +716,7 @@ proptest! {
             }
             let dataset = open(scratch.path());
             for (slot, contents) in &mut may_be {
-                let found = content(&dataset, *slot);
+                let found = (content(&dataset, *slot), listing(&dataset, *slot));
                 prop_assert!(contents.contains(&found), "{:?}: {:?} is none of {:?}", slot, found, contents);
                 *contents = vec![found];
             }
@@ -783,6 +856,8 @@ fn part(folder: &Path) -> PathBuf {
     Content(1).write(&dataset, Slot::None);
     Content(1).write(&dataset, hour(31));
     dataset.remove(hour(31));
+    update(&dataset, hour(30), 5);
+    update(&dataset, hour(29), 6);
     assert!(!file.exists(), "it appears whole");
     dataset.finish().expect("written");
     file
@@ -798,14 +873,15 @@ fn a_part_holds_what_a_directory_holds() {
     let dataset = Dataset::open_to_read(&file).expect("it opens");
     assert_eq!(dataset.identity(), &identity());
     let slots: Vec<Slot> = dataset.states(None).into_iter().map(|(slot, _)| slot).collect();
-    assert_eq!(slots, [Slot::None, hour(7), hour(30)]);
+    assert_eq!(slots, [Slot::None, hour(7), hour(29), hour(30)]);
     assert_eq!(content(&dataset, hour(7)), Some(Content(3)));
-    assert_eq!(content(&dataset, hour(30)), Some(Content(7)));
+    assert_eq!((content(&dataset, hour(29)), listing(&dataset, hour(29))), (None, Some(6)));
+    assert_eq!((content(&dataset, hour(30)), listing(&dataset, hour(30))), (Some(Content(7)), Some(5)));
     assert_eq!(content(&dataset, Slot::None), Some(Content(1)));
     let at = |of_day| UtcHour(DAY * 24 + of_day);
-    assert_eq!(dataset.states(Some((at(8), at(31)))).len(), 2);
+    assert_eq!(dataset.states(Some((at(8), at(31)))).len(), 3);
     assert!(dataset.verify(true).is_empty());
-    assert_eq!((dataset.info().hours, dataset.info().rows), (2, 3 * 2 + 7 * 3));
+    assert_eq!((dataset.info().hours, dataset.info().rows), (3, 3 * 2 + 7 * 3));
     assert!(dataset.answers(1, None).is_empty());
 }
 
@@ -823,7 +899,7 @@ fn a_part_that_is_not_finished_never_appears() {
             Content(3).write(&dataset, hour(7));
             dataset.finish()
         });
-        if disk.faults.expect("set").calls() <= at {
+        if disk.faults.expect("set").count() <= at {
             assert!(at > 5 && result.is_ok());
             break;
         }

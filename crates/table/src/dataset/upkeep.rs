@@ -122,6 +122,12 @@ pub(super) fn verify(dataset: &Dataset, rows: bool) -> Vec<Finding> {
             what: format!("{why}: vacuum removes it"),
             severity: Severity::Note,
         }));
+        let (place, mut is_busy) = (directory.places.new_files(), false);
+        let _ = list(&place, |_, _| is_busy = true);
+        if is_busy {
+            let what = "a run writes, or was stopped: the next one completes what it had begun".to_owned();
+            findings.push(Finding { place, what, severity: Severity::Note });
+        }
     }
     findings.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.place.cmp(&b.place)));
     findings
@@ -169,7 +175,6 @@ pub(super) fn vacuum(directory: &Directory) -> Result<Vec<Removed>, DatasetError
 
 const EMPTY: &str = "an empty directory";
 const UNNAMED: &str = "rows that no hour names";
-const LEFTOVER: &str = "left by a run that was stopped";
 const OLD_QUESTION: &str = "answers to a question that was not asked for long";
 const LOST_ANSWER: &str = "answers that cannot be read, or whose hours are gone";
 
@@ -205,10 +210,6 @@ fn superfluous(directory: &Directory, overview: &Overview) -> Vec<Superfluous> {
                 found.push(Superfluous::file(&path, UNNAMED));
             }
         }
-    }
-    // Whoever reads without the lock may see what another run writes now.
-    if directory.is_writable {
-        let _ = list(&places.new_files(), |_, path| found.push(Superfluous::file(path, LEFTOVER)));
     }
     let old = directory.old_questions();
     for question in directory.questions() {

@@ -1,8 +1,9 @@
 //! A kept month to the figures of a report, on one thread: what a second run over it computes.
 //!
 //! In: a corpus of one day; each of its requests comes again and again with other counts and seconds, until there
-//! is a month of 720 hours and 5 million requests. Out: the time from the bytes of kept hours to totals, to figures,
-//! and to the worst attempts. Always: what comes of the bytes is what came of the requests.
+//! is a month of 720 hours and 5 million requests. Out: the time from kept bytes to totals, to figures, and to the worst
+//! attempts; from those of each hour, and from those of the whole month. Always: what comes of the bytes is what came of
+//! the requests.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -12,7 +13,7 @@ use borehole_benches::{Corpus, Shape, Size, checksum, tell};
 use borehole_quota::rules::Rules;
 use borehole_quota::{AttemptBook, Keep};
 use borehole_record::{Count, Invocation, ProfileMap, RequestId, UtcDay, UtcHour};
-use borehole_usage::{Charges, CoverageId, HourSummary, Outcome, Question, SealedHour, Totals};
+use borehole_usage::{Charges, CoverageId, Figures, HourSummary, Outcome, Question, SealedHour, Totals};
 use criterion::{BatchSize, Criterion, Throughput};
 
 /// As `analyze` keeps them.
@@ -30,9 +31,24 @@ fn bench(criterion: &mut Criterion, size: Size) {
     let totals = month.totals();
     let expected = checksum(&month.inserted.figures(&question, &[]));
     assert_eq!(checksum(&totals.figures(&question, &[])), expected);
+    let (whole, figures) = (totals.to_bytes(), totals.figures(&question, &[]).to_bytes());
+    let read_whole = || Totals::from_bytes(&whole).expect("bytes that were just written");
+    let read_figures = || Figures::from_bytes(&figures).expect("bytes that were just written");
+    assert_eq!(checksum(&read_whole().figures(&question, &[])), expected);
+    assert_eq!(checksum(&read_figures()), expected);
+    let book = month.book().to_bytes();
+    let read_book = || {
+        let mut read = empty_book();
+        read.enter_bytes(&book).expect("bytes that were just written");
+        read
+    };
+    // Callers are numbered in the order of their coming; all else is the same, and bytes do not know these numbers.
+    assert_eq!(read_book().to_bytes(), book);
     let hours = month.hours.len() as u64;
     tell("kept/hours", month.bytes(|hour| hour.sealed.len()), "bytes of sealed hours", expected);
     tell("kept/books", month.bytes(|hour| hour.book.len()), "bytes of attempts", hours);
+
+    tell("kept/month", whole.len() as u64, "bytes of totals", figures.len() as u64);
 
     let mut group = criterion.benchmark_group("kept");
     group.throughput(Throughput::Elements(hours));
@@ -52,7 +68,14 @@ fn bench(criterion: &mut Criterion, size: Size) {
     group.bench_function("close-bytes", |bencher| {
         bencher.iter_with_large_drop(|| month.book());
     });
+    group.bench_function("totals-from-bytes", |bencher| bencher.iter_with_large_drop(read_whole));
+    group.bench_function("figures-from-bytes", |bencher| bencher.iter_with_large_drop(read_figures));
+    group.bench_function("book-from-bytes", |bencher| bencher.iter_with_large_drop(read_book));
     group.finish();
+}
+
+fn empty_book() -> AttemptBook {
+    AttemptBook::new(KEEP, ProfileMap::default(), None)
 }
 
 /// One hour as bytes.
@@ -79,7 +102,7 @@ impl Month {
         let day: BTreeMap<UtcHour, Vec<Invocation>> = Corpus::new(Shape::Small, size).invocations(1);
         let (days, copies) = size.pick((2, 2), (30, 17));
         let mut random = Random(20_240_311);
-        let mut book = AttemptBook::new(KEEP, ProfileMap::default(), None);
+        let mut book = empty_book();
         let mut hours = Vec::new();
         let mut inserted = Totals::new();
         let mut summary = HourSummary::new(UtcHour(0));
@@ -112,11 +135,10 @@ impl Month {
     }
 
     fn book(&self) -> AttemptBook {
-        let mut book = AttemptBook::new(KEEP, ProfileMap::default(), None);
+        let mut book = empty_book();
         for hour in &self.hours {
             book.close_bytes(hour.hour, &hour.book).expect("bytes that were just written");
         }
-        book.finish();
         book
     }
 }

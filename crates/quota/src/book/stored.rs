@@ -59,10 +59,11 @@ impl HourBook {
     pub fn to_bytes(&self) -> Vec<u8> {
         let ordered = self.ordered(|_| true);
         let ids = self.sorted_callers(&ordered);
-        let numbers: FxHashMap<CallerId, CallerId> = ids.iter().copied().zip((0..).map(CallerId)).collect();
+        let mut numbers = vec![CallerId(0); self.seen.callers.len()];
+        ids.iter().zip(0..).for_each(|(id, number)| numbers[id.0 as usize] = CallerId(number));
         let quotas = ordered.chunk_by(|a, b| a.quota == b.quota).map(|attempts| {
             let quota = &self.quotas[attempts[0].quota as usize];
-            let mut caller = |id| numbers[&id];
+            let mut caller = |id: CallerId| numbers[id.0 as usize];
             let packed = HourAttempts::pack(self.hour, attempts, &self.values, quota.badness(), &mut caller);
             (&quota.key, packed)
         });

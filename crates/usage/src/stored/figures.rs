@@ -45,7 +45,7 @@ impl Figures {
         packer.count(groups.len() as u64);
         groups.iter().for_each(|group| pack_group(group, &mut packer));
         packer.count(*groups_omitted);
-        pack_optional(listing.as_deref(), &mut packer, |rows, packer| pack_rows(rows, packer));
+        pack_optional(listing.as_deref(), &mut packer, pack_rows);
         packer.count(*models_folded);
         pack_texts(unruled_models, &mut packer);
         pack_texts(unresolved_profiles, &mut packer);

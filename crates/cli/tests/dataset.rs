@@ -366,13 +366,13 @@ impl Growing {
     /// Thirty hours of two accounts, two objects in each folder: records across the borders of hours, copies across
     /// borders and accounts' folders, and records far from their folder, some of them copies.
     fn new() -> Growing {
-        let mut growing =
-            Growing { place: Dump::new(), logs: Dump::new(), seen: Dump::new(), retained: 0 };
+        let mut growing = Growing { place: Dump::new(), logs: Dump::new(), seen: Dump::new(), retained: 0 };
         for hour in 0..30u32 {
             for account in 0..2 {
                 let base = hour * 100 + account as u32 * 50;
                 let record = |number: u32, hour, minute| own_call(account, base + number, hour, minute);
-                let mut one = vec![record(1, hour, 10), record(2, hour, 59), record(3, (hour + 1).min(29), 0)];
+                let mut one =
+                    vec![record(1, hour, 10), record(2, hour, 59), record(3, (hour + 1).min(29), 0)];
                 // The next folder has a copy that is as good, and one that is better.
                 if hour > 0 {
                     let before = |number| own_call(account, base - 100 + number, hour - 1, 59);
@@ -453,7 +453,12 @@ fn only_folders_that_have_changed_are_read_and_the_report_is_that_of_all() {
     let all: Vec<u32> = (0..30).collect();
     growing.reads(&all, "the first run");
     growing.reads(&[], "the second run");
-    growing.put(0, 7, "late.json", &[own_call(0, 9_100, 7, 5), own_call(0, 701, 7, 10), own_call(0, 9_101, 8, 1)]);
+    growing.put(
+        0,
+        7,
+        "late.json",
+        &[own_call(0, 9_100, 7, 5), own_call(0, 701, 7, 10), own_call(0, 9_101, 8, 1)],
+    );
     growing.reads(&[7], "an object more");
     growing.put(1, 12, "b.json", &[own_call(1, 9_200, 12, 44)]);
     growing.reads(&[12], "an object that has changed");
@@ -474,7 +479,12 @@ fn only_folders_that_have_changed_are_read_and_the_report_is_that_of_all() {
         growing.put(0, hour, "a.json", &[own_call(0, 9_300 + hour, hour, 3), own_call(0, 9_400, 29, 30)]);
     }
     growing.reads(&[30, 31, 32], "hours more");
-    growing.put(1, 28, "far.json", &[own_call(1, 9_500, 2, 2), own_call(1, 151, 1, 10), own_call(1, 9_501, 60, 1)]);
+    growing.put(
+        1,
+        28,
+        "far.json",
+        &[own_call(1, 9_500, 2, 2), own_call(1, 151, 1, 10), own_call(1, 9_501, 60, 1)],
+    );
     growing.reads(&[28], "records for hours that are closed, and for one that is not");
     growing.put(1, 2, "loose-end.json", &[own_call(1, 9_500, 2, 2)]);
     growing.reads(&[2], "a copy of a record that lay elsewhere");
@@ -671,7 +681,12 @@ fn j02_j03_a_damaged_file_costs_its_hour_and_never_the_answer() {
         if wanted == Kind::Rows || wanted == Kind::State && path.exists() {
             assert_eq!(found.code, Some(3), "{what}: {}{}", found.out, found.err);
             let name = path.strip_prefix(&copy).expect("below").to_str().expect("plain");
-            assert!(found.out.contains(name) || found.err.contains(name), "{what}: {}{}", found.out, found.err);
+            assert!(
+                found.out.contains(name) || found.err.contains(name),
+                "{what}: {}{}",
+                found.out,
+                found.err
+            );
         } else {
             assert_eq!(found.code, Some(0), "{what}: {}{}", found.out, found.err);
         }
@@ -827,8 +842,7 @@ fn a_dataset_that_cannot_be_written_is_exit_4_and_can_still_be_read() {
     "#;
     let out = sound.place.at("out");
     fs::create_dir(&out).expect("a directory");
-    let variables =
-        [("DATA", &*sound.dataset), ("OUT", &out), ("DUMP", &sound.dump), ("NOW", NOW)];
+    let variables = [("DATA", &*sound.dataset), ("OUT", &out), ("DUMP", &sound.dump), ("NOW", NOW)];
     if !in_own_mounts(script, &variables) {
         return;
     }

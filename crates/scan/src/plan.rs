@@ -543,7 +543,9 @@ impl Plan {
         if self.range != Range::default() {
             // What earlier runs listed where this one does not look stays listed.
             for (slot, volume) in remembered.kept.listings() {
-                if slot.is_some_and(|hour| self.range.counts_folder(hour)) || !self.set_aside.contains_key(&slot) {
+                if slot.is_some_and(|hour| self.range.counts_folder(hour))
+                    || !self.set_aside.contains_key(&slot)
+                {
                     continue;
                 }
                 let (mut entries, _) = remembered.listing(volume, slot, &names)?;
@@ -626,7 +628,8 @@ impl Plan {
             .filter_map(|(stream, number)| Some((root(stream)?, number)))
             .collect();
         let belongs = |entry: &Entry| {
-            let stream = stream_root(key_of(&entry.listed)).and_then(|root| roots.get(&(entry.source, root.to_vec())));
+            let stream =
+                stream_root(key_of(&entry.listed)).and_then(|root| roots.get(&(entry.source, root.to_vec())));
             stream.map_or(takes_others, |&stream| is_wanted(stream))
         };
         let mut plan = Plan { range: self.range, ..Plan::default() };
@@ -854,8 +857,13 @@ fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> 
         .filter(|planned| planned.role.hour() == slot)
         .map(|planned| ((&*planned.object.key, planned.source), &planned.object))
         .collect();
-    let aside: BTreeSet<(&[u8], u32)> =
-        plan.set_aside.get(&slot).into_iter().flatten().map(|entry| (key_of(&entry.listed), entry.source)).collect();
+    let aside: BTreeSet<(&[u8], u32)> = plan
+        .set_aside
+        .get(&slot)
+        .into_iter()
+        .flatten()
+        .map(|entry| (key_of(&entry.listed), entry.source))
+        .collect();
     let mut still = 0;
     let mut gone = Vec::new();
     for entry in listing {

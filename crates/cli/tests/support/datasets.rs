@@ -59,8 +59,9 @@ impl Answer {
         }
         let lines = self.report.lines().zip(expected.report.lines());
         let differing = lines.filter(|(found, expected)| found != expected).take(12);
-        let shown: Vec<String> =
-            differing.map(|(found, expected)| format!("{}   expected {}", found.trim(), expected.trim())).collect();
+        let shown: Vec<String> = differing
+            .map(|(found, expected)| format!("{}   expected {}", found.trim(), expected.trim()))
+            .collect();
         panic!(
             "{what}: another report (exit {:?}, expected {:?}):\n{}\n{}",
             self.code,

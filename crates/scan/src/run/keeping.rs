@@ -280,7 +280,8 @@ impl<'a> Keeping<'a> {
         let mut entries: Vec<(u32, EntryRef<'_>)> =
             objects.map(|planned| (planned.source, EntryRef::Object(&planned.object))).collect();
         let plan = self.plan;
-        let aside = [&plan.set_aside, &plan.beyond].into_iter().filter_map(|aside| aside.get(&slot)).flatten();
+        let aside =
+            [&plan.set_aside, &plan.beyond].into_iter().filter_map(|aside| aside.get(&slot)).flatten();
         entries.extend(aside.map(|entry| (entry.source, EntryRef::from(&entry.listed))));
         let mut bytes = Vec::new();
         let none = Reasons::new();

@@ -195,6 +195,8 @@ pub struct Plan {
     pub ledger: Ledger,
     /// What was set aside, by the folder hour it belongs to; only where the listing is kept.
     pub(crate) set_aside: BTreeMap<Slot, Vec<Entry>>,
+    /// What earlier runs listed in the same folders, where this one does not look: it stays listed.
+    pub(crate) beyond: BTreeMap<Slot, Vec<Entry>>,
 }
 
 /// Record objects that only a restore makes readable.
@@ -294,15 +296,7 @@ impl Plan {
         sorting: &mut Sorting,
     ) -> Result<(), Error> {
         let (from, to) = self.range.hours();
-        // The widest slack any layout needs; what lies further out is never listed.
-        let near = (UtcHour(from.0 - CLOSING_HOURS_SPLIT), UtcHour(to.0 + CLOSING_HOURS_SPLIT));
-        let walk = Walk {
-            prefix: &source.prefix,
-            near,
-            payloads: options.payloads,
-            is_remote: source.store.is_remote(),
-            any_key: options.any_key,
-        };
+        let walk = self.walk(source, options);
         let mut payload_days: BTreeSet<Vec<u8>> = BTreeSet::new();
         let mut not_searched = 0;
         let mut denied: Option<Box<[u8]>> = None;
@@ -361,6 +355,29 @@ impl Plan {
             self.ledger.tally.warn("folder_not_searched");
         }
         Ok(())
+    }
+
+    /// Whether the listing of this run comes across what an earlier one found.
+    fn looks_at(&self, entry: &Entry, folders: &mut Folders<'_>) -> bool {
+        let key = key_of(&entry.listed);
+        match Key::parse(key) {
+            Key::AwsRecord { hour, .. } | Key::AwsPayload { hour } => self.is_near(hour, CLOSING_HOURS),
+            Key::SplitDocument { hour, .. } => self.is_near(hour, CLOSING_HOURS_SPLIT),
+            Key::SplitPayload { day, .. } => self.is_near(UtcHour(day.0 * 24), 24 + CLOSING_HOURS_SPLIT),
+            _ => folders.lead_to(entry.source, key),
+        }
+    }
+
+    fn walk<'a>(&self, source: &'a Source, options: ListOptions) -> Walk<'a> {
+        let (from, to) = self.range.hours();
+        Walk {
+            prefix: &source.prefix,
+            // The widest slack any layout needs; what lies further out is never listed.
+            near: (UtcHour(from.0 - CLOSING_HOURS_SPLIT), UtcHour(to.0 + CLOSING_HOURS_SPLIT)),
+            payloads: options.payloads,
+            is_remote: source.store.is_remote(),
+            any_key: options.any_key,
+        }
     }
 
     fn add(
@@ -492,11 +509,8 @@ impl Plan {
 
     /// Remembers what is not read.
     fn keep_aside(&mut self, source: u32, listed: Listed) {
-        let key = match &listed {
-            Listed::Object(object) => &object.key,
-            Listed::Skipped { key, .. } | Listed::Failed { key, .. } => key,
-        };
-        self.set_aside.entry(slot_of(key)).or_default().push(Entry { source, listed });
+        let slot = slot_of(key_of(&listed));
+        self.set_aside.entry(slot).or_default().push(Entry { source, listed });
     }
 
     /// Adds what earlier runs listed: whole folders where they stand for a listing of this run, and else the objects
@@ -510,9 +524,13 @@ impl Plan {
     ) -> Result<(), Error> {
         let Some(remembered) = remembered else { return Ok(()) };
         let names: Vec<String> = sources.iter().map(Source::identity).collect();
+        let walks: Vec<Walk<'_>> = sources.iter().map(|source| self.walk(source, options)).collect();
+        let mut folders = Folders { walks: &walks, last: None };
         for (entries, warnings) in remembered.standing_listings() {
             for Entry { source, listed } in entries {
-                self.add(*source, &sources[*source as usize], options, listed.clone(), sorting);
+                if self.range == Range::default() || folders.lead_to(*source, key_of(listed)) {
+                    self.add(*source, &sources[*source as usize], options, listed.clone(), sorting);
+                }
             }
             for (warning, count) in warnings {
                 *self.ledger.tally.warnings.entry(warning).or_default() += count;
@@ -522,6 +540,19 @@ impl Plan {
             return Ok(());
         }
         self.objects.sort_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
+        if self.range != Range::default() {
+            // What earlier runs listed where this one does not look stays listed.
+            for (slot, volume) in remembered.kept.listings() {
+                if slot.is_some_and(|hour| self.range.counts_folder(hour))
+                    || !self.set_aside.contains_key(&slot)
+                {
+                    continue;
+                }
+                let (mut entries, _) = remembered.listing(volume, slot, &names)?;
+                entries.retain(|entry| !self.looks_at(entry, &mut folders));
+                self.beyond.entry(slot).or_default().extend(entries);
+            }
+        }
         let prints = kept::prints(self, &names);
         for (slot, volume) in remembered.kept.slots() {
             if slot.is_some_and(|hour| !self.is_near(hour, CLOSING_HOURS_SPLIT)) {
@@ -533,7 +564,8 @@ impl Plan {
                 continue;
             }
             let (listing, _) = remembered.listing(volume, slot, &names)?;
-            let Some(vanished) = vanished(self, slot, listing) else { continue };
+            let Some(mut vanished) = vanished(self, slot, listing) else { continue };
+            vanished.retain(|entry| self.looks_at(entry, &mut folders));
             let before = self.objects.len();
             for Entry { source, listed } in vanished {
                 self.add(source, &sources[source as usize], options, listed, sorting);
@@ -596,11 +628,8 @@ impl Plan {
             .filter_map(|(stream, number)| Some((root(stream)?, number)))
             .collect();
         let belongs = |entry: &Entry| {
-            let key = match &entry.listed {
-                Listed::Object(object) => &object.key,
-                Listed::Skipped { key, .. } | Listed::Failed { key, .. } => key,
-            };
-            let stream = stream_root(key).and_then(|root| roots.get(&(entry.source, root.to_vec())));
+            let stream =
+                stream_root(key_of(&entry.listed)).and_then(|root| roots.get(&(entry.source, root.to_vec())));
             stream.map_or(takes_others, |&stream| is_wanted(stream))
         };
         let mut plan = Plan { range: self.range, ..Plan::default() };
@@ -828,10 +857,20 @@ fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> 
         .filter(|planned| planned.role.hour() == slot)
         .map(|planned| ((&*planned.object.key, planned.source), &planned.object))
         .collect();
+    let aside: BTreeSet<(&[u8], u32)> = plan
+        .set_aside
+        .get(&slot)
+        .into_iter()
+        .flatten()
+        .map(|entry| (key_of(&entry.listed), entry.source))
+        .collect();
     let mut still = 0;
     let mut gone = Vec::new();
     for entry in listing {
         let Listed::Object(object) = &entry.listed else { continue };
+        if aside.contains(&(&*object.key, entry.source)) {
+            continue;
+        }
         match now.get(&(&*object.key, entry.source)) {
             Some(found) => {
                 if found.size != object.size || found.version != object.version {
@@ -845,14 +884,53 @@ fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> 
     (still == now.len()).then_some(gone)
 }
 
-/// The slot that something listed belongs to.
+fn key_of(listed: &Listed) -> &[u8] {
+    match listed {
+        Listed::Object(object) => &object.key,
+        Listed::Skipped { key, .. } | Listed::Failed { key, .. } => key,
+    }
+}
+
+/// The slot that something listed belongs to: what lies in an hour's folder is listed with it.
 fn slot_of(key: &[u8]) -> Slot {
     match Key::parse(key) {
         Key::AwsRecord { hour, .. } | Key::SplitDocument { hour, .. } | Key::AwsPayload { hour } => {
             Some(hour)
         }
         Key::SplitPayload { day, .. } => Some(UtcHour(day.0 * 24)),
-        _ => None,
+        _ => {
+            let (folder, _) = key.split_at(key.iter().rposition(|&byte| byte == b'/')?);
+            let (first, end) = key::folder_range(folder)?;
+            (end.0 - first.0 == 1).then_some(first)
+        }
+    }
+}
+
+/// The folders of keys, which mostly come folder by folder.
+struct Folders<'a> {
+    /// By source.
+    walks: &'a [Walk<'a>],
+    /// The last folder, and whether a listing of this run enters it.
+    last: Option<(u32, Box<[u8]>, bool)>,
+}
+
+impl Folders<'_> {
+    /// Whether a listing of this run comes across a key.
+    fn lead_to(&mut self, source: u32, key: &[u8]) -> bool {
+        let Some(end) = key.iter().rposition(|&byte| byte == b'/') else { return true };
+        let folder = &key[..end];
+        if let Some((last_source, last, enters)) = &self.last
+            && *last_source == source
+            && **last == *folder
+        {
+            return *enters;
+        }
+        let walk = &self.walks[source as usize];
+        let ends = (walk.prefix.len()..=end).filter(|&end| key[end] == b'/');
+        let mut steps = ends.map(|end| walk.step(&key[..end]));
+        let enters = !steps.any(|step| matches!(step, Step::Leave | Step::Payloads));
+        self.last = Some((source, folder.into(), enters));
+        enters
     }
 }
 

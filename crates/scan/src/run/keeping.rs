@@ -279,7 +279,9 @@ impl<'a> Keeping<'a> {
         let objects = self.plan.objects.iter().filter(|planned| planned.role.hour() == slot);
         let mut entries: Vec<(u32, EntryRef<'_>)> =
             objects.map(|planned| (planned.source, EntryRef::Object(&planned.object))).collect();
-        let aside = self.plan.set_aside.get(&slot).into_iter().flatten();
+        let plan = self.plan;
+        let aside =
+            [&plan.set_aside, &plan.beyond].into_iter().filter_map(|aside| aside.get(&slot)).flatten();
         entries.extend(aside.map(|entry| (entry.source, EntryRef::from(&entry.listed))));
         let mut bytes = Vec::new();
         let none = Reasons::new();

@@ -193,6 +193,8 @@ pub struct Plan {
     pub(crate) payload_keys: BTreeMap<u32, FxHashSet<u64>>,
     /// The books of the listing.
     pub ledger: Ledger,
+    /// Whether payloads were listed, too.
+    pub(crate) lists_payloads: bool,
     /// What was set aside, by the folder hour it belongs to; only where the listing is kept.
     pub(crate) set_aside: BTreeMap<Slot, Vec<Entry>>,
     /// What earlier runs listed in the same folders, where this one does not look: it stays listed.
@@ -271,7 +273,8 @@ impl Plan {
         progress: &Progress,
     ) -> Result<Plan, Error> {
         let range = combined_range(sources, asked)?;
-        let mut plan = Plan { range, ..Plan::default() };
+        let lists_payloads = options.payloads && options.keep_listing;
+        let mut plan = Plan { range, lists_payloads, ..Plan::default() };
         plan.ledger.keep_lines = options.keep_lines;
         let mut sorting = Sorting::default();
         for (index, source) in sources.iter().enumerate() {
@@ -632,7 +635,7 @@ impl Plan {
                 stream_root(key_of(&entry.listed)).and_then(|root| roots.get(&(entry.source, root.to_vec())));
             stream.map_or(takes_others, |&stream| is_wanted(stream))
         };
-        let mut plan = Plan { range: self.range, ..Plan::default() };
+        let mut plan = Plan { range: self.range, lists_payloads: self.lists_payloads, ..Plan::default() };
         plan.ledger.keep_lines = self.ledger.keep_lines;
         if takes_others {
             plan.ledger.tally.warnings = self.ledger.tally.warnings;

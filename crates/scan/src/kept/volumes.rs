@@ -384,8 +384,12 @@ impl Kept {
 fn decode_folder(bytes: &[u8], titles: &[String]) -> Option<KeptFolder> {
     let mut input = Input(bytes);
     let (print, content) = (wire::decode_hash(&mut input)?, wire::decode_hash(&mut input)?);
+    let payloads = match input.byte()? {
+        0 => None,
+        _ => Some(wire::decode_hash(&mut input)?),
+    };
     let books = wire::decode_books(&mut input, titles)?;
-    input.0.is_empty().then_some(KeptFolder { print, content, books })
+    input.0.is_empty().then_some(KeptFolder { print, content, payloads, books })
 }
 
 fn decode_closing(bytes: &[u8]) -> Option<KeptHour> {

@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use borehole_benches::{Corpus, Shape, Size, checksum, tell};
 use borehole_record::{Invocation, UtcHour};
+use borehole_scan::KeepHour;
 use borehole_scan::{Cell, CellSink};
 use criterion::{Criterion, Throughput};
 
@@ -56,7 +57,7 @@ fn verify(corpus: &Corpus, threads: usize) -> u64 {
 struct Discarded;
 
 impl Cell for Discarded {
-    fn invocation(&mut self, invocation: &Invocation, _coverage: Option<u32>) {
+    fn invocation(&mut self, invocation: &Invocation, _stream: u32, _coverage: Option<u32>) {
         black_box(invocation);
     }
 }
@@ -68,7 +69,7 @@ impl CellSink for Discarded {
         Discarded
     }
 
-    fn close(&mut self, _cell: Discarded) {}
+    fn close(&mut self, _cell: Discarded, _keep: Option<KeepHour>) {}
 
     fn retract(&mut self, _cell: Discarded) {}
 }

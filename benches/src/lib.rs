@@ -12,6 +12,7 @@ use std::path::Path;
 
 use borehole_record::gunzip::{Gunzip, is_gzip};
 use borehole_record::{DecodeOptions, Invocation, Key, UtcHour};
+use borehole_scan::KeepHour;
 use borehole_scan::limits::DECODED_BYTES_MAX;
 use borehole_scan::{Cell, CellSink, ListOptions, Plan, Progress, Range, Resolve, ScanOptions, Source};
 use borehole_store::{Listed, LocalStore, Object, Store};
@@ -208,7 +209,7 @@ struct Hour {
 }
 
 impl Cell for Hour {
-    fn invocation(&mut self, invocation: &Invocation, _coverage: Option<u32>) {
+    fn invocation(&mut self, invocation: &Invocation, _stream: u32, _coverage: Option<u32>) {
         self.invocations.push(invocation.clone());
     }
 }
@@ -220,7 +221,7 @@ impl CellSink for Kept {
         Hour { hour, invocations: Vec::new() }
     }
 
-    fn close(&mut self, cell: Hour) {
+    fn close(&mut self, cell: Hour, _keep: Option<KeepHour>) {
         self.hours.insert(cell.hour, cell.invocations);
     }
 

@@ -7,11 +7,12 @@ use borehole_quota::attribution::{Findings, KnownQuotas};
 use borehole_record::{Timestamp, UtcDay};
 use borehole_report::text::TextStyle;
 use borehole_report::{Report, json, text};
+use borehole_table::columns;
 
 use crate::args::{Analyze, Format};
 use crate::exit::UsageError;
 use crate::gather::{Run, Wanted, gather};
-use crate::{Outcome, output};
+use crate::{Outcome, export, output};
 
 /// Hours of a quota whose attempts are kept, by either kind of badness: enough for what the report says of
 /// throttles and their callers.
@@ -19,7 +20,7 @@ const WORST_HOURS: usize = 3;
 
 /// Runs the command.
 pub(crate) fn run(args: &Analyze) -> Outcome {
-    let formats = output_formats(&args.outputs)?;
+    let outputs = outputs(&args.outputs)?;
     for path in args.outputs.iter().chain(&args.rejects) {
         output::check_file(path, args.force)?;
     }
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         tag: None,
         rules_of_today: false,
         keep_losses: args.rejects.is_some(),
+        rows: None,
     };
     let gathered = match gather(&args.gather, wanted)? {
         Run::Done(gathered) => gathered,
@@ -52,13 +54,33 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     );
     let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
         .with_findings(&found);
-    publish(args, &report, &formats)?;
+    publish(args, &report, &outputs)?;
     gathered.finish(&args.gather, args.rejects.as_deref())
+}
+
+/// What an output file is to be.
+enum Output {
+    Report(Format),
+    /// The groups, a row each.
+    Table(columns::Format),
+}
+
+/// What each output file is to be, by its extension.
+fn outputs(paths: &[PathBuf]) -> anyhow::Result<Vec<Output>> {
+    let output = |path: &PathBuf| match columns::Format::of(path) {
+        Some(format) => Ok(Output::Table(format)),
+        None => output_format(path).map(Output::Report),
+    };
+    paths.iter().map(output).collect()
 }
 
 /// The format of each output file, by its extension.
 pub(crate) fn output_formats(paths: &[PathBuf]) -> anyhow::Result<Vec<Format>> {
-    let format = |path: &Path| match path.extension().and_then(|extension| extension.to_str()) {
+    paths.iter().map(|path| output_format(path)).collect()
+}
+
+fn output_format(path: &Path) -> anyhow::Result<Format> {
+    match path.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Ok(Format::Json),
         Some("txt" | "text") => Ok(Format::Text),
         _ => Err(UsageError {
@@ -66,11 +88,10 @@ pub(crate) fn output_formats(paths: &[PathBuf]) -> anyhow::Result<Vec<Format>> {
             hint: Some("name the file *.json or *.txt"),
         }
         .into()),
-    };
-    paths.iter().map(|path| format(path)).collect()
+    }
 }
 
-fn publish(args: &Analyze, report: &Report, formats: &[Format]) -> anyhow::Result<()> {
+fn publish(args: &Analyze, report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
     let render = |format: Format, style: &TextStyle| match format {
         Format::Json => json::render(report),
         Format::Text => {
@@ -78,8 +99,11 @@ fn publish(args: &Analyze, report: &Report, formats: &[Format]) -> anyhow::Resul
             text::render(report, &TextStyle { rows, explain: args.explain, ..style.clone() })
         }
     };
-    for (path, &format) in args.outputs.iter().zip(formats) {
-        output::to_file(path, &render(format, &TextStyle::default()))?;
+    for (path, output) in args.outputs.iter().zip(outputs) {
+        match output {
+            Output::Report(format) => output::to_file(path, &render(*format, &TextStyle::default()))?,
+            Output::Table(format) => export::to_file(path, export::groups::table(report, &args.by), *format)?,
+        }
     }
     let format = args.format.or(args.outputs.is_empty().then_some(Format::Text));
     if let Some(format) = format {

@@ -24,12 +24,14 @@ pub(crate) enum Command {
     Analyze(Box<Analyze>),
     Ticket(Box<crate::ticket::Ticket>),
     Quota(Box<crate::quota::Quota>),
+    Export(Box<crate::export::Export>),
     Rules(crate::rules::RulesArgs),
     Ls(crate::ls::Ls),
     Find(crate::find::Find),
     Pull(crate::pull::Pull),
     Restore(crate::restore::Restore),
     Doctor(crate::doctor::Doctor),
+    Dataset(crate::dataset::DatasetArgs),
     Synth(Synth),
 }
 
@@ -77,7 +79,7 @@ pub(crate) struct Analyze {
     /// What to write to stdout [default: text, or nothing with -o]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<Format>,
-    /// Write a report file; its extension (json, txt) says the format; repeatable
+    /// Write a report file; its extension (json, txt; csv, parquet, ndjson for the groups as a table) says the format; repeatable
     #[arg(short = 'o', long = "output", value_name = "FILE", help_heading = "Output")]
     pub outputs: Vec<PathBuf>,
     /// Write key, offset and reason of every loss, one JSON object a line

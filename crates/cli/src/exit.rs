@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use borehole_scan::Error;
+use borehole_scan::kept::KeptError;
+use borehole_table::dataset::DatasetError;
 
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +73,23 @@ fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     if error.downcast_ref::<Unbalanced>().is_some() {
         return (Exit::Internal, Some("this is a bug in borehole; please report it with the line above"));
     }
+    if let Some(error) = error.downcast_ref::<DatasetError>() {
+        let exit = if error.is_usage() { Exit::Usage } else { Exit::NoAnswer };
+        return (exit, error.hint());
+    }
     match error.downcast_ref::<Error>() {
-        Some(Error::Ranges | Error::Map { .. }) => (Exit::Usage, None),
+        Some(Error::Ranges | Error::Map { .. } | Error::UnknownStream { .. }) => (Exit::Usage, None),
+        Some(Error::Kept(KeptError::Gap { .. })) => (
+            Exit::Usage,
+            Some(
+                "give the part that holds them, too, or ask for the hours that are there with --from and --to",
+            ),
+        ),
+        Some(Error::Kept(_)) => (Exit::Usage, Some("each hour of a stream may be in one of them only")),
+        Some(Error::NotKept { .. } | Error::KeptDamaged { .. }) => (
+            Exit::NoAnswer,
+            Some("borehole dataset verify says what is wrong; read the logs again with --dataset"),
+        ),
         Some(Error::Unsupported { hint, .. }) => (Exit::Usage, Some(hint)),
         Some(Error::Internal { .. }) => (Exit::Internal, Some("this is a bug in borehole; please report it")),
         Some(Error::Spill { .. }) => {

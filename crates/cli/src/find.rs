@@ -256,7 +256,7 @@ impl Search {
         args: &Find,
         watched: &Arc<Progress>,
     ) -> anyhow::Result<Search> {
-        let listing = ListOptions { keep_lines: false, payloads: false, any_key: false };
+        let listing = ListOptions { keep_lines: false, payloads: false, any_key: false, keep_listing: false };
         let mut plan = Plan::list(sources, asked, listing, watched)?;
         let mut failed = plan.ledger.objects_failed.clone();
         let objects_listed = plan.ledger.objects_listed;
@@ -352,7 +352,8 @@ impl Search {
             // The tail of the source was a range for the records; around those, payloads may lie beside it.
             let source = Source { range: None, ..source.clone() };
             let (wrapped, remembered) = Remembered::around(&source, move |object| keep.is_in(&object.key));
-            let listing = ListOptions { keep_lines: false, payloads: true, any_key: false };
+            let listing =
+                ListOptions { keep_lines: false, payloads: true, any_key: false, keep_listing: false };
             if let Err(error) = Plan::list(&[wrapped], range, listing, &Progress::default()) {
                 tell!("warning: {}", escaped(&error.to_string()));
                 self.not_listed += 1;

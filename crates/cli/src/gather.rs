@@ -6,27 +6,29 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use borehole_quota::applied::AppliedQuotas;
 use borehole_quota::rules::Rules;
-use borehole_quota::{AttemptBook, HourBook, Keep};
-use borehole_record::{DecodeOptions, Invocation, ProfileMap, Timestamp, UtcHour};
+use borehole_quota::{AttemptBook, Keep};
+use borehole_record::{DecodeOptions, ProfileMap, Timestamp, UtcHour};
 use borehole_report::RunInfo;
+use borehole_scan::kept::{self, Slot};
 use borehole_scan::{
-    CellSink, Ledger, ListOptions, PayloadRoot, Plan, Progress, Resolve, ScanOptions, Source,
+    KeptRun, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Remembered, Resolve, ScanOptions,
+    Source,
 };
 use borehole_usage::figures::{DocumentTally, Figures, Health, ObjectTally, RecordTally, ReferenceTally};
-use borehole_usage::{
-    Charges, CoverageId, CoverageSpan, Dimension, Filter, Grain, HourSummary, ListKind, Question, SealedHour,
-    Tally, Totals,
-};
+use borehole_usage::{Charges, CoverageSpan, Dimension, Filter, Grain, ListKind, Question, Tally};
 use clap::Args;
 
 use crate::args::cores;
+use crate::cells::{Cells, Sums};
 use crate::exit::{Exit, Unbalanced, UsageError};
+use crate::export::rows::RowTable;
+use crate::kept::Shelf;
 use crate::places::Places;
 use crate::{Outcome, estimate, output, progress, rejects};
 
@@ -116,6 +118,8 @@ pub(crate) struct GatherArgs {
     pub verbose: u8,
 
     #[command(flatten)]
+    pub keep: crate::kept::DatasetArgs,
+    #[command(flatten)]
     pub counting: CountingArgs,
 }
 
@@ -138,6 +142,7 @@ pub(crate) struct CountingArgs {
 }
 
 /// What a command wants of a run, beyond what its user said.
+#[derive(Clone)]
 pub(crate) struct Wanted {
     /// The dimensions of the groups.
     pub by: Vec<Dimension>,
@@ -157,6 +162,8 @@ pub(crate) struct Wanted {
     pub rules_of_today: bool,
     /// Whether every loss is kept with its key and offset.
     pub keep_losses: bool,
+    /// Where the counted records go, beside the sums.
+    pub rows: Option<Arc<RowTable>>,
 }
 
 /// A question about quotas: by quota, all attempts, the rules of today.
@@ -172,6 +179,7 @@ impl Default for Wanted {
             tag: None,
             rules_of_today: true,
             keep_losses: false,
+            rows: None,
         }
     }
 }
@@ -211,6 +219,11 @@ impl Gathered {
         range.map(|(from, to)| borehole_report::model::Range { from: from.to_string(), to: to.to_string() })
     }
 
+    /// The books of the run.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.talk.ledger
+    }
+
     /// Writes the losses, where a file was named for them, tells of them, and says how the command ends. For when
     /// the report is written.
     pub(crate) fn finish(&self, args: &GatherArgs, rejects_file: Option<&Path>) -> Outcome {
@@ -247,7 +260,6 @@ pub(crate) enum Run {
 
 /// Reads the sources.
 pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
-    let started = Instant::now();
     if args.sources.is_empty() {
         return Err(UsageError {
             message: "no SOURCE was given".to_owned(),
@@ -257,31 +269,87 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         }
         .into());
     }
+    let started = Instant::now();
+    loop {
+        match gather_once(args, wanted.clone(), started)? {
+            Attempt::Done(run) => return Ok(run),
+            // Each time a state less: this ends.
+            Attempt::Damaged(slot) => {
+                let of = slot.map_or_else(|| "files without an hour".to_owned(), |hour| hour.to_string());
+                tell!("warning: the dataset is damaged at {of}; it is read again");
+            }
+        }
+    }
+}
+
+/// How one attempt ends.
+enum Attempt {
+    Done(Run),
+    /// Something that was kept was not what it should be, and is gone now.
+    Damaged(Slot),
+}
+
+fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::Result<Attempt> {
     let now = args.range.now();
     let rules = Arc::new(args.counting.rules()?);
     let profiles = args.counting.profiles()?;
     let mut places = Places::new(&args.s3)?;
-    places.also_reads(&args.large_data);
-    places.also_reads(&args.map);
-    let sources = places.sources(&args.sources)?;
+    let stands = Shelf::are_kept(&args.sources)?;
+    let (mut shelf, sources) = if stands {
+        let (shelf, sources) = Shelf::of_sources(&args.sources)?;
+        (Some(shelf), sources)
+    } else {
+        places.also_reads(&args.large_data);
+        places.also_reads(&args.map);
+        (None, places.sources(&args.sources)?)
+    };
     let watched = Arc::new(Progress::default());
-    let range = args.range.asked_or_recent(&sources)?;
     let options = scan_options(args, &sources, &mut places)?;
+    let mut range = match args.keep.hours {
+        Some((from, to)) => {
+            let start = |hour: UtcHour| Timestamp::from_seconds(hour.start_seconds());
+            Range { from: from.map(start), to: to.map(start) }
+        }
+        None if stands => args.range.asked()?,
+        None => args.range.asked_or_recent(&sources)?,
+    };
+    if !stands {
+        shelf = Shelf::beside(args, &sources, options.resolve, &profiles)?;
+    }
+    if let Some(shelf) = &shelf {
+        range = shelf.range(range)?;
+    }
     let shown = progress::show(Arc::clone(&watched), args.quiet);
     let listing = ListOptions {
         keep_lines: wanted.keep_losses,
         // Their sizes and their absence are facts; without them they are not even listed.
         payloads: options.resolve >= Resolve::Facts,
         any_key: args.any_key,
+        keep_listing: shelf.is_some(),
     };
-    let plan = Plan::list(&sources, range, listing, &watched)?;
+    let listing = shelf.as_ref().map_or(listing, |shelf| shelf.listing(listing));
+    let remembered = shelf.as_ref().map(|shelf| {
+        let trusted = shelf.trusted(args.keep.relist, UtcHour::of(now));
+        Remembered::new(shelf.kept(), shelf, &sources, stands, trusted)
+    });
+    let listed = remembered.transpose().and_then(|remembered| {
+        Plan::list_remembering(&sources, range, listing, remembered.as_ref(), &watched)
+    });
+    let mut plan = match listed {
+        Err(borehole_scan::Error::KeptDamaged { slot }) if !stands => return retry(shelf, slot),
+        listed => listed?,
+    };
+    if !args.keep.stream.is_empty() {
+        plan = plan.only_streams(&sources, listing, &args.keep.stream)?;
+    }
     drop(shown);
-    if args.plan || !args.quiet {
-        estimate::tell(&plan, &sources, &places.counters());
+    if (args.plan || !args.quiet) && sources.iter().any(|source| source.s3.is_some()) {
+        let read = shelf.as_ref().map(|shelf| kept::to_read(&plan, &sources, shelf.kept())).transpose()?;
+        estimate::tell(read.as_ref().unwrap_or(&plan), &sources, &places.counters());
     }
     if args.plan {
         let nothing = plan.objects.is_empty() && plan.archived.is_empty();
-        return Ok(Run::Planned(if nothing { Exit::Nothing } else { Exit::Complete }));
+        return Ok(Attempt::Done(Run::Planned(if nothing { Exit::Nothing } else { Exit::Complete })));
     }
     let shown = progress::show(Arc::clone(&watched), args.quiet);
     let rules_at = args.counting.rules_at.unwrap_or(now);
@@ -301,23 +369,31 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         charges_at,
         profiles: profiles.clone(),
     };
-    let mut cells = Cells {
-        question: &question,
-        totals: Totals::new(),
-        book: AttemptBook::new(wanted.keep, profiles, wanted.tag),
-        spare: Mutex::default(),
-        retracted: None,
-    };
-    let (plan, ledger) = borehole_scan::scan(plan, &sources, &options, &mut cells, &watched)?;
-    drop(shown);
-
-    let Cells { totals, mut book, .. } = cells;
-    book.finish();
+    let book = AttemptBook::new(wanted.keep, profiles.clone(), wanted.tag);
     let spans = coverage_spans(&plan);
-    let figures = totals.figures(&question, &spans);
-    let health = health(&ledger, &totals.tally(), &spans, &question, figures.models_folded);
+    let mut cells = Cells::new(&question, book, &plan, &sources, shelf.as_ref(), profiles, &spans);
+    if let Some(rows) = wanted.rows {
+        cells.also_gives(rows);
+    }
+    let kept = shelf.as_ref().map(|shelf| KeptRun { kept: shelf.kept(), keeper: shelf, stands });
+    let scanned = borehole_scan::scan_keeping(&plan, &sources, &options, kept, &mut cells, &watched);
+    drop(shown);
+    let scanned = match scanned {
+        Err(borehole_scan::Error::KeptDamaged { slot }) if !stands => {
+            drop(cells);
+            return retry(shelf, slot);
+        }
+        Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
+        scanned => scanned?,
+    };
+    let Sums { figures, tally, book } = cells.finish()?;
+    let ledger = scanned.ledger;
+    let health = health(&ledger, &tally, &spans, &question, figures.models_folded);
     if let Some(imbalance) = health.unbalanced() {
         return Err(Unbalanced(imbalance).into());
+    }
+    if let Some(shelf) = shelf {
+        shelf.finish(plan.range)?;
     }
     let complete = health.is_complete() && (!args.strict || references_are_whole(&health.references));
     let asked = places.counters();
@@ -327,11 +403,20 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         bytes_fetched: ledger.bytes_fetched,
         requests_sent: asked.requests,
         retries: asked.retries,
-        unchanged: 0,
+        unchanged: scanned.unchanged,
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
     let talk = Talk { plan, ledger, watched, started, threads: options.threads };
-    Ok(Run::Done(Box::new(Gathered { figures, health, complete, book, rules, rules_at, run, talk })))
+    let gathered = Gathered { figures, health, complete, book, rules, rules_at, run, talk };
+    Ok(Attempt::Done(Run::Done(Box::new(gathered))))
+}
+
+/// Takes away what is damaged; the next attempt reads it again.
+fn retry(shelf: Option<Shelf>, slot: Slot) -> anyhow::Result<Attempt> {
+    if let Some(shelf) = shelf {
+        shelf.forget(slot)?;
+    }
+    Ok(Attempt::Damaged(slot))
 }
 
 impl CountingArgs {
@@ -410,80 +495,6 @@ pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> anyhow::Result<Vec<u8>>
 /// A file that the operator named does not say what it should.
 pub(crate) fn wrong_file(path: &Path, problem: &dyn std::fmt::Display) -> anyhow::Error {
     UsageError { message: format!("{}: {problem}", path.display()), hint: None }.into()
-}
-
-/// Sums up closed hours.
-struct Cells<'a> {
-    question: &'a Question,
-    totals: Totals,
-    book: AttemptBook,
-    /// Summaries of hours that are closed: they remember what they read.
-    spare: Mutex<Vec<HourSummary>>,
-    /// An hour as it was given before, to be replaced.
-    retracted: Option<SealedHour>,
-}
-
-/// An hour that is being reduced.
-struct Cell<'a> {
-    question: &'a Question,
-    summary: HourSummary,
-    sealed: Option<SealedHour>,
-    book: HourBook,
-}
-
-impl borehole_scan::Cell for Cell<'_> {
-    fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
-        let coverage = coverage.map_or(CoverageId::NONE, CoverageId);
-        let outcome = self.summary.observe(self.question, invocation, coverage);
-        let has_time = self.question.include_outliers || !self.question.is_outlier(invocation.timestamp);
-        if outcome == borehole_usage::Outcome::Counted && has_time {
-            self.book.observe(invocation);
-        }
-    }
-
-    fn seal(&mut self) {
-        self.sealed = Some(self.summary.finish());
-    }
-}
-
-impl<'a> Cells<'a> {
-    /// The sealed hour and its attempts.
-    fn end(&mut self, cell: Cell<'a>) -> (SealedHour, HourBook) {
-        let Cell { mut summary, sealed, book, .. } = cell;
-        let sealed = sealed.unwrap_or_else(|| summary.finish());
-        self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push(summary);
-        (sealed, book)
-    }
-}
-
-impl<'a> CellSink for Cells<'a> {
-    type Cell = Cell<'a>;
-
-    fn open(&self, hour: UtcHour) -> Cell<'a> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let summary = match spare {
-            Some(mut summary) => {
-                summary.begin(hour);
-                summary
-            }
-            None => HourSummary::new(hour),
-        };
-        Cell { question: self.question, summary, sealed: None, book: self.book.open(hour) }
-    }
-
-    fn close(&mut self, cell: Cell<'a>) {
-        let (hour, book) = self.end(cell);
-        self.book.close(book);
-        match self.retracted.take() {
-            Some(before) => self.totals.replace(before, hour),
-            None => self.totals.insert(hour),
-        }
-    }
-
-    fn retract(&mut self, cell: Cell<'a>) {
-        // Only the sums: the book replaces an hour when it is closed anew.
-        self.retracted = Some(self.end(cell).0);
-    }
 }
 
 fn filter(args: &GatherArgs) -> Filter {

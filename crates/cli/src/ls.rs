@@ -213,7 +213,7 @@ struct Holdings {
 impl Holdings {
     fn list(sources: &[Source], asked: Range, args: &Ls) -> anyhow::Result<Self> {
         let shared = Arc::new(Mutex::new(Holdings::default()));
-        let listing = ListOptions { keep_lines: false, payloads: true, any_key: false };
+        let listing = ListOptions { keep_lines: false, payloads: true, any_key: false, keep_listing: false };
         // The date-shaped tails of all sources together say what is near; asked before anything is listed.
         let range = Plan::list(&silent(sources), asked, listing, &Progress::default())?.range;
         lock(&shared).range = range;

@@ -11,16 +11,20 @@ macro_rules! tell {
 mod analyze;
 mod args;
 mod bodies;
+mod cells;
 mod columns;
 mod config;
+mod dataset;
 mod doctor;
 mod download;
 mod estimate;
 mod exit;
+mod export;
 mod find;
 mod gather;
 mod glimpse;
 mod json_text;
+mod kept;
 mod logging;
 mod ls;
 mod output;
@@ -55,11 +59,13 @@ fn main() -> std::process::ExitCode {
         Command::Analyze(analyze) => analyze::run(analyze),
         Command::Ls(ls) => ls::run(ls),
         Command::Find(find) => find::run(find),
+        Command::Export(export) => export::run(export),
         Command::Pull(pull) => pull::run(pull),
         Command::Quota(quota) => quota::run(quota),
         Command::Restore(restore) => restore::run(restore),
         Command::Rules(rules) => rules::run(rules),
         Command::Doctor(doctor) => doctor::run(doctor),
+        Command::Dataset(dataset) => dataset::run(dataset),
         Command::Synth(synth) => synth::run(synth),
         Command::Ticket(ticket) => ticket::run(ticket),
     });

@@ -1,9 +1,10 @@
 //! Where reports go: stdout, or files that appear whole or not at all.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Seek as _, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use tempfile::NamedTempFile;
 
 use crate::exit::UsageError;
 
@@ -53,10 +54,25 @@ fn usage(message: String, hint: Option<&'static str>) -> anyhow::Error {
 
 /// Writes a file: a temporary one beside it, then a rename, so that no reader ever sees half of it.
 pub(crate) fn to_file(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("{}: write of {} bytes failed", path.display(), text.len());
-    let mut file = tempfile::Builder::new().prefix(".borehole-").tempfile_in(folder).with_context(failed)?;
+    let mut file = temporary_beside(path).with_context(failed)?;
     file.write_all(text.as_bytes()).with_context(failed)?;
+    publish(file, path)
+}
+
+/// An empty file that is to become the one of this path.
+pub(crate) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    temporary_in(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// An empty file that is gone when nobody holds it any more.
+pub(crate) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".borehole-").tempfile_in(folder)
+}
+
+/// Makes a file that is written in whole the one of a path.
+pub(crate) fn publish(file: NamedTempFile, path: &Path) -> anyhow::Result<()> {
+    let failed = || format!("{}: write failed", path.display());
     file.as_file().sync_all().with_context(failed)?;
     #[cfg(unix)]
     {
@@ -67,4 +83,14 @@ pub(crate) fn to_file(path: &Path, text: &str) -> anyhow::Result<()> {
     }
     file.persist(path).map_err(|error| error.error).with_context(failed)?;
     Ok(())
+}
+
+/// Writes what is in a file to stdout; a reader that has gone away is a quiet success.
+pub(crate) fn file_to_stdout(mut file: NamedTempFile) -> anyhow::Result<()> {
+    file.rewind().context("stdout: read of the temporary file failed")?;
+    let mut out = io::stdout().lock();
+    match io::copy(&mut file, &mut out).and_then(|_| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("stdout: write failed"),
+        _ => Ok(()),
+    }
 }

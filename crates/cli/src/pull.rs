@@ -234,7 +234,8 @@ impl Listing {
         let progress = Arc::new(Progress::default());
         let shown = crate::progress::show(Arc::clone(&progress), args.quiet);
         let with_payloads = args.payloads != PayloadsWord::None;
-        let listing = ListOptions { keep_lines: true, payloads: with_payloads, any_key: false };
+        let listing =
+            ListOptions { keep_lines: true, payloads: with_payloads, any_key: false, keep_listing: false };
         let remembered: Vec<_> =
             sources.iter().map(|source| Remembered::around(source, is_no_record)).collect();
         let wrapped: Vec<Source> = remembered.iter().map(|(source, _)| source.clone()).collect();

@@ -185,7 +185,12 @@ impl Found {
             let remembered: Vec<_> =
                 places.iter().map(|place| Remembered::around(place, is_archive)).collect();
             let wrapped: Vec<Source> = remembered.iter().map(|(source, _)| source.clone()).collect();
-            let listing = ListOptions { keep_lines: false, payloads: with_payloads, any_key: false };
+            let listing = ListOptions {
+                keep_lines: false,
+                payloads: with_payloads,
+                any_key: false,
+                keep_listing: false,
+            };
             let plan = Plan::list(&wrapped, found.range, listing, &progress)?;
             // The date at the end of a source is a range for the payloads, too.
             found.range = plan.range;

@@ -19,6 +19,8 @@ use rustc_hash::FxHashMap;
 use crate::attempt::{Attempt, Caller, CallerId, Callers, Ending, ThrottledRequest};
 use crate::key::QuotaKey;
 
+mod stored;
+
 /// Throttled requests that are named for one quota and hour: a ticket names ten in all.
 const THROTTLED_NAMED_MAX: usize = 10;
 
@@ -48,7 +50,11 @@ pub struct AttemptBook {
     callers: Callers,
     /// From so many on those of whom nothing is kept are forgotten.
     callers_max: usize,
-    keys: BTreeMap<QuotaKey, KeyAttempts>,
+    /// The number of each quota.
+    numbers: BTreeMap<QuotaKey, u32>,
+    /// By number.
+    quotas: Vec<KeyAttempts>,
+    stored_keys: stored::StoredKeys,
     /// Hours that are closed, emptied: they remember what they read, and taking and giving back memory every hour
     /// leaves holes between what is kept.
     spare: Mutex<Vec<HourBook>>,
@@ -65,9 +71,18 @@ impl AttemptBook {
             tag: tag.map(Arc::from),
             callers: Callers::default(),
             callers_max: CALLERS_MIN,
-            keys: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            quotas: Vec::new(),
+            stored_keys: stored::StoredKeys::default(),
             spare: Mutex::default(),
         }
+    }
+
+    /// An empty book that keeps the same.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let profiles = ProfileMap::clone(&self.profiles);
+        AttemptBook::new(self.keep, profiles, self.tag.as_deref().map(str::to_owned))
     }
 
     /// Begins an hour. Several may be filled at once, each by a thread of its own.
@@ -91,57 +106,93 @@ impl AttemptBook {
 
     /// Enters an hour that is complete, in place of what was there for it.
     pub fn close(&mut self, mut open: HourBook) {
-        let HourBook { hour, ref seen, ref quotas, ref attempts, ref values, .. } = open;
-        for kept in self.keys.values_mut() {
-            kept.hours.remove(&hour);
-        }
-        let most = match self.keep {
-            Keep::All => None,
-            Keep::Worst(hours) => Some(hours + SPARE_HOURS),
-        };
+        let hour = open.hour;
+        self.forget(hour);
+        let numbers: Vec<Option<u32>> =
+            open.quotas.iter().map(|quota| self.numbers.get(&quota.key).copied()).collect();
         // Most hours are not kept, and their attempts need not be put in order.
-        let is_kept: Vec<bool> = quotas
+        let is_kept: Vec<bool> = open
+            .quotas
             .iter()
-            .map(|quota| {
-                let kept = self.keys.get(&quota.key);
-                most.zip(kept).is_none_or(|(most, kept)| kept.would_keep(hour, quota.badness(), most))
-            })
+            .zip(&numbers)
+            .map(|(quota, &number)| self.would_keep(number, hour, || quota.badness()))
             .collect();
-        let mut ordered: Vec<&OpenAttempt> =
-            attempts.iter().filter(|attempt| is_kept[attempt.quota as usize]).collect();
-        // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
-        ordered.sort_unstable_by(|a, b| (a.quota, a.order()).cmp(&(b.quota, b.order())));
+        let HourBook { seen, quotas, values, .. } = &open;
         let mut known: FxHashMap<CallerId, CallerId> = FxHashMap::default();
-        for of_quota in ordered.chunk_by(|one, other| one.quota == other.quota) {
-            let quota = &quotas[of_quota[0].quota as usize];
+        for of_quota in open.ordered(|quota| is_kept[quota as usize]).chunk_by(|a, b| a.quota == b.quota) {
+            let place = of_quota[0].quota as usize;
+            let quota = &quotas[place];
             let mut caller =
                 |id| *known.entry(id).or_insert_with(|| self.callers.intern(seen.callers.get(id)));
             let packed = HourAttempts::pack(hour, of_quota, values, quota.badness(), &mut caller);
-            let kept = self.keys.entry(quota.key.clone()).or_default();
-            kept.hours.insert(hour, packed);
-            if let Some(most) = most {
-                kept.keep_worst(most);
-            }
+            let number = numbers[place].unwrap_or_else(|| self.add_quota(&quota.key));
+            self.insert(number, hour, packed);
         }
         open.clear();
         self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push(open);
+        self.forget_callers_if_many();
+    }
+
+    /// Forgets what is kept of an hour.
+    fn forget(&mut self, hour: UtcHour) {
+        for kept in &mut self.quotas {
+            kept.hours.remove(&hour);
+        }
+    }
+
+    /// Hours of a quota that are kept before the end; all where there is no bound.
+    fn hours_max(&self) -> Option<usize> {
+        match self.keep {
+            Keep::All => None,
+            Keep::Worst(hours) => Some(hours + SPARE_HOURS),
+        }
+    }
+
+    /// Whether an hour of a quota, which has a number if it is known, is worth keeping.
+    fn would_keep(&self, number: Option<u32>, hour: UtcHour, badness: impl FnOnce() -> Badness) -> bool {
+        let kept = number.map(|number| &self.quotas[number as usize]);
+        self.hours_max().zip(kept).is_none_or(|(most, kept)| kept.would_keep(hour, badness(), most))
+    }
+
+    /// Keeps an hour of a quota, and of its hours no more than are worth it.
+    fn insert(&mut self, number: u32, hour: UtcHour, attempts: HourAttempts) {
+        let most = self.hours_max();
+        let kept = &mut self.quotas[number as usize];
+        kept.hours.insert(hour, attempts);
+        if let Some(most) = most {
+            kept.keep_worst(most);
+        }
+    }
+
+    /// The number of a quota that may be new.
+    fn add_quota(&mut self, key: &QuotaKey) -> u32 {
+        if let Some(&number) = self.numbers.get(key) {
+            return number;
+        }
+        let number = u32::try_from(self.quotas.len()).expect("fewer than 2^32 quotas");
+        self.quotas.push(KeyAttempts::default());
+        self.numbers.insert(key.clone(), number);
+        number
+    }
+
+    /// Ends the book: no hour comes any more.
+    pub fn finish(&mut self) {
+        if let Keep::Worst(hours) = self.keep {
+            self.quotas.iter_mut().for_each(|attempts| attempts.keep_worst(hours));
+        }
+    }
+
+    /// Forgets callers of whom no attempt is kept: a log may have a session for each call.
+    fn forget_callers_if_many(&mut self) {
         if self.keep != Keep::All && self.callers.len() > self.callers_max {
             self.forget_callers();
             self.callers_max = CALLERS_MIN.max(2 * self.callers.len());
         }
     }
 
-    /// Ends the book: no hour comes any more.
-    pub fn finish(&mut self) {
-        if let Keep::Worst(hours) = self.keep {
-            self.keys.values_mut().for_each(|attempts| attempts.keep_worst(hours));
-        }
-    }
-
-    /// Forgets callers of whom no attempt is kept: a log may have a session for each call.
     fn forget_callers(&mut self) {
         let callers = std::mem::take(&mut self.callers);
-        for attempts in self.keys.values_mut() {
+        for attempts in &mut self.quotas {
             for (&hour, packed) in &mut attempts.hours {
                 packed.bytes = packed.renumbered(hour, |id| self.callers.intern(callers.get(id)));
             }
@@ -162,13 +213,15 @@ impl AttemptBook {
 
     /// The quotas with attempts, by key.
     pub fn keys(&self) -> impl Iterator<Item = (&QuotaKey, &KeyAttempts)> {
-        self.keys.iter().filter(|(_, attempts)| !attempts.hours.is_empty())
+        let quotas = self.numbers.iter().map(|(key, &number)| (key, &self.quotas[number as usize]));
+        quotas.filter(|(_, attempts)| !attempts.hours.is_empty())
     }
 
     /// The attempts on one quota.
     #[must_use]
     pub fn get(&self, key: &QuotaKey) -> Option<&KeyAttempts> {
-        self.keys.get(key).filter(|attempts| !attempts.hours.is_empty())
+        let attempts = &self.quotas[*self.numbers.get(key)? as usize];
+        Some(attempts).filter(|attempts| !attempts.hours.is_empty())
     }
 }
 
@@ -236,14 +289,16 @@ impl KeyAttempts {
         sums
     }
 
-    /// Whether an hour is among the worst, by either measure, or there are not yet so many.
+    /// Whether an hour is among the worst, by either measure, or there are not yet so many. What is kept of the same
+    /// hour makes room for it.
     fn would_keep(&self, name: UtcHour, badness: Badness, most: usize) -> bool {
         let rank = |badness: u64, name: UtcHour| (Reverse(badness), name);
-        self.hours.len() < most
+        let others = self.hours.len() - usize::from(self.hours.contains_key(&name));
+        others < most
             || Badness::MEASURES.into_iter().any(|measure| {
                 let own = measure(&badness);
                 let is_worse = |(&other, hour): (&UtcHour, &HourAttempts)| {
-                    rank(measure(&hour.badness), other) < rank(own, name)
+                    other != name && rank(measure(&hour.badness), other) < rank(own, name)
                 };
                 own > 0 && self.hours.iter().filter(|&hour| is_worse(hour)).count() < most
             })
@@ -366,7 +421,12 @@ fn count_kinds(counts: &mut KindCounts, kinds: ContentKinds) {
     counts.iter_mut().enumerate().for_each(|(bit, count)| *count += u64::from(kinds.0 >> bit & 1));
 }
 
-/// Bits of an attempt's first integer, above its ending: which of its values follow.
+/// The ending in an attempt's first integer.
+const ENDING: u64 = 3;
+const THROTTLED: u64 = 1;
+const FAILED: u64 = 2;
+
+/// Bits of that integer above the ending: which of its values follow.
 const INPUT: u64 = 1 << 2;
 const OUTPUT: u64 = 1 << 3;
 const CACHE_READ: u64 = 1 << 4;
@@ -386,8 +446,8 @@ fn pack(attempt: &Attempt, packer: &mut Packer) {
     ];
     let mut flags = match attempt.ending {
         Ending::Successful => 0,
-        Ending::Throttled => 1,
-        Ending::Failed => 2,
+        Ending::Throttled => THROTTLED,
+        Ending::Failed => FAILED,
     };
     flags |= values.iter().filter(|(_, value)| value.is_known()).fold(0, |flags, (flag, _)| flags | flag);
     flags |= match tokens.max_tokens {
@@ -415,9 +475,9 @@ fn unpack(second: i64, unpacker: &mut Unpacker<'_>) -> Attempt {
         None if flags & MAX_TOKENS_UNSET != 0 => MaxTokens::Unset,
         None => MaxTokens::Unknown,
     };
-    let ending = match flags & 3 {
+    let ending = match flags & ENDING {
         0 => Ending::Successful,
-        1 => Ending::Throttled,
+        THROTTLED => Ending::Throttled,
         _ => Ending::Failed,
     };
     let tokens = Tokens { input, output, cache_read, cache_write, max_tokens };
@@ -506,8 +566,9 @@ struct OpenAttempt {
 }
 
 impl OpenAttempt {
-    fn order(&self) -> (u16, &RequestId, u32, u64) {
-        (self.second, &self.request_id, self.object, self.offset)
+    /// Of attempts of one second.
+    fn order(&self) -> (&RequestId, u32, u64) {
+        (&self.request_id, self.object, self.offset)
     }
 }
 
@@ -556,6 +617,26 @@ impl HourBook {
         });
         let attempt = Attempt { second, ending, tokens, latency_ms: invocation.latency_ms, caller };
         pack(&attempt, &mut self.values);
+    }
+
+    /// The attempts on these quotas, by their places, in the order of (second, request id).
+    fn ordered(&self, is_asked: impl Fn(u32) -> bool) -> Vec<&OpenAttempt> {
+        // Integers are sorted several times faster than attempts, which lie apart; few attempts of a quota are of one
+        // second.
+        let attempts = self.attempts.iter().enumerate().filter(|(_, attempt)| is_asked(attempt.quota));
+        let mut places: Vec<u128> = attempts
+            .map(|(place, attempt)| {
+                u128::from(attempt.quota) << 80 | u128::from(attempt.second) << 64 | place as u128
+            })
+            .collect();
+        places.sort_unstable();
+        let mut ordered: Vec<&OpenAttempt> =
+            places.into_iter().map(|place| &self.attempts[place as u64 as usize]).collect();
+        for same in ordered.chunk_by_mut(|a, b| (a.quota, a.second) == (b.quota, b.second)) {
+            // Attempts without an id are ordered by where they lie, so that nothing is left to arrival.
+            same.sort_unstable_by_key(|attempt| attempt.order());
+        }
+        ordered
     }
 
     /// Readies itself for another hour; what is too much to keep is forgotten.
@@ -727,7 +808,10 @@ mod tests {
         let named = only(&book).named_throttles(10);
         assert_eq!(
             named,
-            [ThrottledRequest { second: HOUR.start_seconds(), request_id: RequestId::Uuid(6u128.to_be_bytes()) }]
+            [ThrottledRequest {
+                second: HOUR.start_seconds(),
+                request_id: RequestId::Uuid(6u128.to_be_bytes())
+            }]
         );
     }
 

@@ -438,6 +438,64 @@ mod tests {
     }
 
     #[test]
+    fn an_invocation_is_small() {
+        // Hours of them are held in memory at once; 168 is what the fields need, rounded up to their alignment.
+        assert!(size_of::<Invocation>() <= 168, "{} bytes", size_of::<Invocation>());
+        assert_eq!(size_of::<RequestId>(), 24);
+    }
+
+    /// A copy of one request, found in this object.
+    fn copy(object: u32) -> Invocation {
+        Invocation {
+            timestamp: Timestamp { seconds: 0, nanos: 0 },
+            request_id: RequestId::Uuid([7; 16]),
+            facets: Arc::default(),
+            input_tokens: Count::known(1),
+            output_tokens: Count::UNKNOWN,
+            cache_read_tokens: Count::UNKNOWN,
+            cache_write_tokens: Count::UNKNOWN,
+            cache_write_5m_tokens: Count::UNKNOWN,
+            cache_write_1h_tokens: Count::UNKNOWN,
+            max_tokens: Count::UNKNOWN,
+            latency_ms: Count::UNKNOWN,
+            first_byte_ms: Count::UNKNOWN,
+            input_bytes: Count::UNKNOWN,
+            output_bytes: Count::UNKNOWN,
+            input_kinds: ContentKinds::default(),
+            output_kinds: ContentKinds::default(),
+            images: 0,
+            documents: 0,
+            http_status: 0,
+            input_large: false,
+            output_large: false,
+            payload_lost: false,
+            object,
+            offset: 0,
+        }
+    }
+
+    #[test]
+    fn the_split_of_cache_writes_and_the_blocks_decide_only_between_equal_copies() {
+        let plain = copy(0);
+        let known = Count::known(0);
+        let more = [
+            Invocation { cache_write_5m_tokens: known, ..copy(1) },
+            Invocation { cache_write_1h_tokens: known, ..copy(1) },
+            Invocation { images: 1, ..copy(1) },
+            Invocation { documents: 1, ..copy(1) },
+        ];
+        for more in more {
+            assert_eq!(more.cmp_completeness(&plain), Ordering::Greater, "else the smaller object wins");
+            assert_eq!(plain.cmp_completeness(&more), Ordering::Less);
+            let later = Invocation { timestamp: Timestamp { seconds: 1, nanos: 0 }, ..copy(0) };
+            assert_eq!(later.cmp_completeness(&more), Ordering::Greater);
+            let fuller = Invocation { latency_ms: known, ..copy(0) };
+            assert_eq!(fuller.cmp_completeness(&more), Ordering::Greater);
+        }
+        assert_eq!(plain.cmp_completeness(&copy(1)), Ordering::Greater);
+    }
+
+    #[test]
     fn any_byte_at_any_place_of_an_id_is_judged_as_digit_by_digit() {
         let id = b"0123abcd-4567-89ef-fedc-ba9876543210";
         for place in 0..id.len() {

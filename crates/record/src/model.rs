@@ -101,6 +101,11 @@ impl ProfileMap {
         self.copied_by_profile.extend(other.copied_by_profile);
     }
 
+    /// What each profile was copied from, by profile.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.copied_by_profile.iter().map(|(profile, copied)| (&**profile, &**copied))
+    }
+
     /// What the profile of a logged model id was copied from: for the ARN of an application profile by the
     /// whole ARN, else by the id in it; for what is no ARN, by its text. `None` where the map does not know it,
     /// and for every other ARN: a map of profiles cannot turn provisioned throughput into on-demand.

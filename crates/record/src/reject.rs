@@ -184,6 +184,11 @@ impl Warnings {
         self.0[warning as usize] += 1;
     }
 
+    /// Counts several.
+    pub fn raise_by(&mut self, warning: Warning, count: u64) {
+        self.0[warning as usize] += count;
+    }
+
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Warnings) {
         for (own, more) in self.0.iter_mut().zip(other.0) {

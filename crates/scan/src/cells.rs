@@ -264,15 +264,24 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// Closes an hour: gives every invocation that stays to `keep`, and returns how many were dropped as copies.
-/// Invocations of `failed` objects count nowhere.
+/// What becomes of a candidate for an hour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fate {
+    /// It is a record of the hour.
+    Stays,
+    /// A better copy lies in the hour or beside it.
+    Dropped,
+}
+
+/// Closes an hour: gives every candidate to `give` with what becomes of it, and returns how many were dropped as
+/// copies. Invocations of `failed` objects count nowhere.
 pub(crate) fn close(
     hour: UtcHour,
     stores: &mut [&mut HourStore],
     failed: &FxHashSet<u32>,
-    keep: &mut dyn FnMut(&Invocation),
+    give: &mut dyn FnMut(&Invocation, Fate),
 ) -> io::Result<u64> {
-    close_in_passes(hour, stores, failed, IDENTITIES_PER_PASS, keep)
+    close_in_passes(hour, stores, failed, IDENTITIES_PER_PASS, give)
 }
 
 /// As [`close`], for an hour that lies in memory with its neighbours; several threads may close one each.
@@ -280,10 +289,10 @@ pub(crate) fn close_resident(
     hour: UtcHour,
     stores: &[&HourStore],
     failed: &FxHashSet<u32>,
-    keep: &mut dyn FnMut(&Invocation),
+    give: &mut dyn FnMut(&Invocation, Fate),
 ) -> u64 {
     let passes = 1 + count_around(hour, stores) / IDENTITIES_PER_PASS;
-    (0..passes).map(|pass| close_part(hour, stores, &Default::default(), failed, (pass, passes), keep)).sum()
+    (0..passes).map(|pass| close_part(hour, stores, &Default::default(), failed, (pass, passes), give)).sum()
 }
 
 /// The hours that decide about duplicates in this one.
@@ -302,7 +311,7 @@ fn close_in_passes(
     stores: &mut [&mut HourStore],
     failed: &FxHashSet<u32>,
     identities_per_pass: u64,
-    keep: &mut dyn FnMut(&Invocation),
+    give: &mut dyn FnMut(&Invocation, Fate),
 ) -> io::Result<u64> {
     let all: Vec<&HourStore> = stores.iter().map(|store| &**store).collect();
     let passes = 1 + count_around(hour, &all) / identities_per_pass;
@@ -315,7 +324,7 @@ fn close_in_passes(
             }
         }
         let stores: Vec<&HourStore> = stores.iter().map(|store| &**store).collect();
-        duplicates += close_part(hour, &stores, &loaded, failed, (pass, passes), keep);
+        duplicates += close_part(hour, &stores, &loaded, failed, (pass, passes), give);
     }
     Ok(duplicates)
 }
@@ -332,7 +341,7 @@ fn close_part(
     loaded: &[Vec<Invocation>; 3],
     failed: &FxHashSet<u32>,
     part: (u64, u64),
-    keep: &mut dyn FnMut(&Invocation),
+    give: &mut dyn FnMut(&Invocation, Fate),
 ) -> u64 {
     let hours = hours_around(hour);
     let mut duplicates = 0;
@@ -368,8 +377,9 @@ fn close_part(
             own.is_some_and(|own| std::ptr::eq(own, invocation)) && !better(before) && !better(after)
         });
         if stays {
-            keep(invocation);
+            give(invocation, Fate::Stays);
         } else {
+            give(invocation, Fate::Dropped);
             duplicates += 1;
         }
     }
@@ -426,7 +436,8 @@ mod tests {
 
     /// An invocation by its hour beside the closing one, its request and what is known of it.
     fn invocation(position: i64, request: u128, input: Option<u64>, object: u32, offset: u64) -> Invocation {
-        let request_id = if request == 0 { RequestId::Missing } else { RequestId::Uuid(request.to_be_bytes()) };
+        let request_id =
+            if request == 0 { RequestId::Missing } else { RequestId::Uuid(request.to_be_bytes()) };
         Invocation {
             timestamp: Timestamp { seconds: UtcHour(HOUR.0 + position).start_seconds(), nanos: 0 },
             request_id,
@@ -464,7 +475,11 @@ mod tests {
         let mut kept = Vec::new();
         let [first, second] = &mut stores;
         let failed = FxHashSet::from_iter([failed]);
-        let mut keep = |invocation: &Invocation| kept.push(invocation.clone());
+        let mut keep = |invocation: &Invocation, fate| {
+            if fate == Fate::Stays {
+                kept.push(invocation.clone());
+            }
+        };
         let duplicates = close_in_passes(HOUR, &mut [first, second], &failed, per_pass, &mut keep).unwrap();
         kept.sort_by_key(|invocation| invocation.offset);
         (kept, duplicates)

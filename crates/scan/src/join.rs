@@ -26,12 +26,12 @@ pub(crate) struct Fragment {
 pub(crate) struct Joined {
     /// The folder hour it belongs to.
     pub folder: UtcHour,
-    /// The object of its first document: the invocation document where there is one.
+    /// The object of its first document in that folder: the invocation document where there is one.
     pub object: u32,
     /// All fields together.
     pub document: Document<'static>,
-    /// Documents beside the first.
-    pub joined: u64,
+    /// The folder hours of its documents, but for one of its own folder: these became part of another one.
+    pub siblings: Vec<UtcHour>,
     /// A document of a kind that another of the same kind outdid.
     pub superseded: u64,
     /// A later document said something else.
@@ -134,8 +134,16 @@ impl Joiner {
                 all.extend(more.into_iter().map(|fragment| (after, fragment)));
                 // The first document is the one whose fields win, in whichever of the two folders it lies.
                 all.sort_by_key(|(hour, fragment)| (fragment.kind, *hour, fragment.object));
-                let (_, first) = all.remove(0);
-                out.push(Anchor { folder: own, invocation: first, siblings: all }.join());
+                let object = all.iter().find(|(hour, _)| *hour == own).map(|(_, fragment)| fragment.object);
+                let (home, first) = all.remove(0);
+                let mut joined = Anchor { folder: own, invocation: first, siblings: all }.join();
+                if home != own
+                    && let Some(one) = joined.siblings.iter_mut().find(|hour| **hour == own)
+                {
+                    *one = home;
+                }
+                joined.object = object.unwrap_or(joined.object);
+                out.push(joined);
             }
         }
     }
@@ -160,7 +168,7 @@ impl Anchor {
             folder: own,
             object: self.invocation.object,
             document: *self.invocation.document,
-            joined: self.siblings.len() as u64,
+            siblings: self.siblings.iter().map(|(hour, _)| *hour).collect(),
             superseded: 0,
             conflict: false,
         };
@@ -402,6 +410,30 @@ mod tests {
         joiner.complete(UtcHour(10), documents, &mut out);
         joiner.finish(&mut out);
         assert_eq!(out.len(), 3);
+    }
+
+    #[test]
+    fn what_a_body_counts_is_taken_from_one_document_as_a_whole() {
+        use borehole_record::ContentKinds;
+        let mut record = Document { input_kinds: ContentKinds::TEXT, ..Document::default() };
+        let with_split = |five_minutes: u64| Document {
+            input_kinds: ContentKinds::IMAGE,
+            images: 2,
+            documents: 3,
+            cache_write_5m_tokens: Count::known(five_minutes),
+            ..Document::default()
+        };
+        absorb(&mut record, with_split(1), Response);
+        absorb(&mut record, Document { cache_write_1h_tokens: Count::known(9), ..with_split(2) }, Request);
+        assert_eq!((record.cache_write_5m_tokens.get(), record.cache_write_1h_tokens.get()), (Some(1), None));
+        assert_eq!(
+            (record.images, record.documents),
+            (0, 0),
+            "the kinds were known, and no image among them"
+        );
+        let mut record = Document::default();
+        absorb(&mut record, with_split(1), Request);
+        assert_eq!((record.input_kinds, record.images, record.documents), (ContentKinds::IMAGE, 2, 3));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use borehole_record::{RejectReason, UtcHour, Warnings};
 
 use crate::limits::{LEDGER_LINES_MAX, LEDGER_LINES_SHOWN};
+use crate::plan::Range;
 
 /// Counts by reason.
 pub type Reasons = BTreeMap<&'static str, u64>;
@@ -28,8 +29,10 @@ pub struct Tally {
     pub documents_rejected: Reasons,
     /// Records with another schemaType.
     pub other_schema: u64,
-    /// Records of hours wholly outside the asked range.
+    /// Records of hours wholly outside the asked range; known when the run is over.
     pub out_of_range: u64,
+    /// Records by their own hour, copies included.
+    pub own_hours: BTreeMap<UtcHour, u64>,
     /// Refused records.
     pub records_rejected: Reasons,
     /// References to payloads.
@@ -112,6 +115,9 @@ impl Tally {
         add(&mut self.documents_rejected, &other.documents_rejected);
         self.other_schema += other.other_schema;
         self.out_of_range += other.out_of_range;
+        for (&hour, count) in &other.own_hours {
+            *self.own_hours.entry(hour).or_default() += count;
+        }
         add(&mut self.records_rejected, &other.records_rejected);
         self.references.merge(&other.references);
         self.decoder_warnings.merge(&other.decoder_warnings);
@@ -186,6 +192,8 @@ pub struct Ledger {
     pub objects_failed: Reasons,
     /// Stored bytes of all listed objects but our own files.
     pub bytes_listed: u64,
+    /// What reading added to those bytes: objects that were others than listed, and our own files, which are no input.
+    pub bytes_relisted: i64,
     /// Stored bytes that were read from sources, payloads included; varies by cache and cuts, so it is no part of the books.
     pub bytes_fetched: u64,
     /// Everything below the objects.
@@ -229,6 +237,43 @@ impl Ledger {
     /// Counts a failed object; its line is noted by the caller.
     pub fn fail(&mut self, reason: &'static str) {
         *self.objects_failed.entry(reason).or_default() += 1;
+    }
+
+    /// Adds the books of other folders. Lines are put in order by [`Ledger::sort`].
+    pub(crate) fn merge(&mut self, other: Ledger) {
+        self.objects_listed += other.objects_listed;
+        self.objects_read += other.objects_read;
+        add(&mut self.objects_skipped, &other.objects_skipped);
+        add(&mut self.objects_failed, &other.objects_failed);
+        self.bytes_listed += other.bytes_listed;
+        self.bytes_relisted += other.bytes_relisted;
+        self.bytes_fetched += other.bytes_fetched;
+        self.tally.merge(&other.tally);
+        self.duplicates.extend(other.duplicates);
+        self.salvaged += other.salvaged;
+        for (reason, lines) in other.shown {
+            let shown = self.shown.entry(reason).or_default();
+            shown.extend(lines);
+            while shown.len() > LEDGER_LINES_SHOWN {
+                shown.pop_last();
+            }
+        }
+        if self.keep_lines {
+            self.lines.extend(other.lines);
+            self.lines_dropped += other.lines_dropped;
+        }
+    }
+
+    /// Ends the books: what depends on the range, and the order of the lines, which came as objects were done.
+    pub(crate) fn settle(&mut self, range: Range) {
+        let own_hours = self.tally.own_hours.iter();
+        self.tally.out_of_range =
+            own_hours.filter(|(hour, _)| !range.holds_hour(**hour)).map(|(_, count)| count).sum();
+        self.bytes_listed = self.bytes_listed.saturating_add_signed(self.bytes_relisted);
+        self.bytes_relisted = 0;
+        self.lines.sort_unstable();
+        self.lines_dropped += self.lines.len().saturating_sub(LEDGER_LINES_MAX) as u64;
+        self.lines.truncate(LEDGER_LINES_MAX);
     }
 
     /// Dropped copies over all hours.

@@ -8,6 +8,7 @@ mod cells;
 pub mod compact;
 mod feed;
 mod join;
+pub mod kept;
 pub mod ledger;
 pub mod limits;
 mod lookup;
@@ -25,11 +26,11 @@ mod survey;
 
 pub use ledger::{Ledger, LedgerLine};
 pub use lookup::{LookedUp, PayloadPlaces};
-pub use plan::{ListOptions, Plan, Planned, Range, Role};
+pub use plan::{ListOptions, Plan, Planned, Range, Remembered, Role};
 pub use progress::Progress;
 pub use reference::Reference;
 pub use resolve::{PayloadRoot, Resolve};
-pub use run::{Cell, CellSink, ScanOptions, scan};
+pub use run::{Cell, CellSink, KeepHour, KeptRun, ScanOptions, Scanned, scan, scan_keeping};
 pub use source::Source;
 pub use survey::{Survey, SurveyOptions, survey};
 
@@ -56,6 +57,29 @@ pub enum Error {
     /// Date-shaped tails that name ranges apart from each other.
     #[error("the date ranges of the sources do not adjoin; a run has one range")]
     Ranges,
+    /// Something that is needed is not in the dataset, and nothing else can be read.
+    #[error("the dataset does not hold what the answer needs{}", NamedSlot(*.slot))]
+    NotKept {
+        /// What it would be kept under.
+        slot: kept::Slot,
+    },
+    /// Something that was kept is damaged or gone.
+    #[error("the dataset is damaged{}", NamedSlot(*.slot))]
+    KeptDamaged {
+        /// What it is kept under.
+        slot: kept::Slot,
+    },
+    /// Datasets or parts that do not go together.
+    #[error(transparent)]
+    Kept(#[from] kept::KeptError),
+    /// No stream has this name.
+    #[error("no stream is called {name}; there are {}", .known.join(", "))]
+    UnknownStream {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// `--map` of another form.
     #[error("--map {argument}: expected s3://bucket[/prefix]=DIR")]
     Map {
@@ -70,6 +94,9 @@ pub enum Error {
         /// What to do instead.
         hint: &'static str,
     },
+    /// Whoever takes the hours cannot go on.
+    #[error("stopped")]
+    Stopped,
     /// No thread could be started.
     #[error("cannot start {threads} threads")]
     Threads {
@@ -82,4 +109,16 @@ pub enum Error {
         /// Which check.
         what: &'static str,
     },
+}
+
+/// An hour that something is kept under, for people.
+struct NamedSlot(kept::Slot);
+
+impl std::fmt::Display for NamedSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(hour) => write!(f, " of {hour}"),
+            None => f.write_str(" of files without an hour"),
+        }
+    }
 }

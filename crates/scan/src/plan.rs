@@ -4,7 +4,7 @@
 //! folder hours they lie in, and the books of what the listing set aside. Always: objects are numbered by key,
 //! so that no number depends on the order in which a directory was listed.
 
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
@@ -13,7 +13,8 @@ use borehole_record::{DocumentKind, Key, Timestamp, UtcHour, key};
 use borehole_store::{EscapedKey, Listed, Object, ReadFailure};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::ledger::{Ledger, LedgerLine};
+use crate::kept::{self, Entry, Keeper, Kept, Slot};
+use crate::ledger::{Ledger, LedgerLine, Reasons};
 use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT, UNKNOWN_FOLDERS_DEPTH};
 use crate::source::Source;
 use crate::{Error, Progress};
@@ -39,6 +40,14 @@ impl Range {
         (from, to)
     }
 
+    /// Whether what lies in a folder counts: it can touch an hour of the range. Of the split layout folders beyond are
+    /// read, too, since their documents join with those of folders that count; nothing else of them does.
+    #[must_use]
+    pub fn counts_folder(&self, hour: UtcHour) -> bool {
+        let (from, to) = self.hours();
+        from.0 - CLOSING_HOURS <= hour.0 && hour.0 < to.0 + CLOSING_HOURS
+    }
+
     /// Whether an hour holds any moment of the range.
     #[must_use]
     pub fn holds_hour(&self, hour: UtcHour) -> bool {
@@ -57,6 +66,8 @@ pub struct ListOptions {
     pub payloads: bool,
     /// On S3, read what lies outside both layouts, too. Locally that is always so.
     pub any_key: bool,
+    /// Remember all that is set aside, too: the listing is kept for later runs.
+    pub keep_listing: bool,
 }
 
 /// What an object is for.
@@ -182,6 +193,10 @@ pub struct Plan {
     pub(crate) payload_keys: BTreeMap<u32, FxHashSet<u64>>,
     /// The books of the listing.
     pub ledger: Ledger,
+    /// What was set aside, by the folder hour it belongs to; only where the listing is kept.
+    pub(crate) set_aside: BTreeMap<Slot, Vec<Entry>>,
+    /// What earlier runs listed in the same folders, where this one does not look: it stays listed.
+    pub(crate) beyond: BTreeMap<Slot, Vec<Entry>>,
 }
 
 /// Record objects that only a restore makes readable.
@@ -240,19 +255,34 @@ impl Plan {
         options: ListOptions,
         progress: &Progress,
     ) -> Result<Plan, Error> {
+        Plan::list_remembering(sources, asked, options, None, progress)
+    }
+
+    /// As [`Plan::list`]; what earlier runs `remembered` stands for folders that are not listed again, and for
+    /// objects that have vanished since.
+    ///
+    /// # Errors
+    /// As [`Plan::list`], and where what is remembered is damaged.
+    pub fn list_remembering(
+        sources: &[Source],
+        asked: Range,
+        options: ListOptions,
+        remembered: Option<&Remembered<'_>>,
+        progress: &Progress,
+    ) -> Result<Plan, Error> {
         let range = combined_range(sources, asked)?;
         let mut plan = Plan { range, ..Plan::default() };
         plan.ledger.keep_lines = options.keep_lines;
         let mut sorting = Sorting::default();
         for (index, source) in sources.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            plan.list_source(index, source, options, progress, &mut sorting)?;
+            if !remembered.is_some_and(|remembered| remembered.stands) {
+                plan.list_source(index, source, options, remembered, progress, &mut sorting)?;
+            }
         }
-        plan.number_streams(sorting.streams);
-        // A directory lists by key, so that this mostly finds nothing to do.
-        plan.objects.sort_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
-        plan.cover();
-        plan.set_archived_aside(sources);
+        plan.remember(sources, options, remembered, &mut sorting)?;
+        plan.arrange(sorting);
+        plan.set_archived_aside(sources, options);
         Ok(plan)
     }
 
@@ -261,25 +291,18 @@ impl Plan {
         index: u32,
         source: &Source,
         options: ListOptions,
+        remembered: Option<&Remembered<'_>>,
         progress: &Progress,
         sorting: &mut Sorting,
     ) -> Result<(), Error> {
         let (from, to) = self.range.hours();
-        // The widest slack any layout needs; what lies further out is never listed.
-        let near = (UtcHour(from.0 - CLOSING_HOURS_SPLIT), UtcHour(to.0 + CLOSING_HOURS_SPLIT));
-        let walk = Walk {
-            prefix: &source.prefix,
-            near,
-            payloads: options.payloads,
-            is_remote: source.store.is_remote(),
-            any_key: options.any_key,
-        };
+        let walk = self.walk(source, options);
         let mut payload_days: BTreeSet<Vec<u8>> = BTreeSet::new();
         let mut not_searched = 0;
         let mut denied: Option<Box<[u8]>> = None;
         let mut left: BTreeSet<Box<[u8]>> = BTreeSet::new();
         let mut enter = |folder: &[u8]| match walk.step(folder) {
-            Step::Enter => true,
+            Step::Enter => !remembered.is_some_and(|remembered| remembered.stands_for(index, folder)),
             Step::Leave => false,
             Step::Payloads => {
                 // What stands before the layout may be a bucket's name, and references may lead there.
@@ -334,6 +357,29 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether the listing of this run comes across what an earlier one found.
+    fn looks_at(&self, entry: &Entry, folders: &mut Folders<'_>) -> bool {
+        let key = key_of(&entry.listed);
+        match Key::parse(key) {
+            Key::AwsRecord { hour, .. } | Key::AwsPayload { hour } => self.is_near(hour, CLOSING_HOURS),
+            Key::SplitDocument { hour, .. } => self.is_near(hour, CLOSING_HOURS_SPLIT),
+            Key::SplitPayload { day, .. } => self.is_near(UtcHour(day.0 * 24), 24 + CLOSING_HOURS_SPLIT),
+            _ => folders.lead_to(entry.source, key),
+        }
+    }
+
+    fn walk<'a>(&self, source: &'a Source, options: ListOptions) -> Walk<'a> {
+        let (from, to) = self.range.hours();
+        Walk {
+            prefix: &source.prefix,
+            // The widest slack any layout needs; what lies further out is never listed.
+            near: (UtcHour(from.0 - CLOSING_HOURS_SPLIT), UtcHour(to.0 + CLOSING_HOURS_SPLIT)),
+            payloads: options.payloads,
+            is_remote: source.store.is_remote(),
+            any_key: options.any_key,
+        }
+    }
+
     fn add(
         &mut self,
         index: u32,
@@ -344,12 +390,18 @@ impl Plan {
     ) {
         let object = match listed {
             Listed::Object(object) => object,
-            Listed::Skipped { reason, .. } => {
+            Listed::Skipped { key, reason } => {
                 self.ledger.objects_listed += 1;
+                if options.keep_listing {
+                    self.keep_aside(index, Listed::Skipped { key, reason });
+                }
                 return self.ledger.skip(reason);
             }
             Listed::Failed { key, reason } => {
                 self.ledger.objects_listed += 1;
+                if options.keep_listing {
+                    self.keep_aside(index, Listed::Failed { key: key.clone(), reason });
+                }
                 self.ledger.fail(reason.as_str());
                 return self.ledger.note(LedgerLine {
                     class: "object_failed",
@@ -389,6 +441,9 @@ impl Plan {
             Key::Other if source.store.is_remote() && !source.is_file && !options.any_key => {
                 self.ledger.objects_listed += 1;
                 self.ledger.bytes_listed += object.size.unwrap_or(0);
+                if options.keep_listing {
+                    self.keep_aside(index, Listed::Object(object));
+                }
                 return self.ledger.skip("not_log_layout");
             }
             Key::Other => (Named::default(), Role::Loose),
@@ -419,6 +474,9 @@ impl Plan {
                 }
                 self.ledger.objects_listed += 1;
                 self.ledger.bytes_listed += object.size.unwrap_or(0);
+                if options.keep_listing {
+                    self.keep_aside(index, Listed::Object(object));
+                }
                 return self.ledger.skip(reason);
             }
         };
@@ -426,8 +484,8 @@ impl Plan {
         let planned = Planned { source: index, stream, role, object };
         if let Some(identity) = planned.object.identity {
             match sorting.planned.entry(identity) {
-                Entry::Vacant(entry) => drop(entry.insert(self.objects.len())),
-                Entry::Occupied(entry) => {
+                hash_map::Entry::Vacant(entry) => drop(entry.insert(self.objects.len())),
+                hash_map::Entry::Occupied(entry) => {
                     // The same file under two names or in two overlapping roots: read once, under the name that
                     // tells its hour, then the first; never under that which happened to be listed first.
                     let known = &mut self.objects[*entry.get()];
@@ -441,13 +499,158 @@ impl Plan {
                 }
             }
         }
-        self.ledger.objects_listed += 1;
-        self.ledger.bytes_listed += planned.object.size.unwrap_or(0);
+        // What is only read for what it joins with is no part of the books.
+        if planned.role.hour().is_none_or(|hour| self.range.counts_folder(hour)) {
+            self.ledger.objects_listed += 1;
+            self.ledger.bytes_listed += planned.object.size.unwrap_or(0);
+        }
         self.objects.push(planned);
     }
 
+    /// Remembers what is not read.
+    fn keep_aside(&mut self, source: u32, listed: Listed) {
+        let slot = slot_of(key_of(&listed));
+        self.set_aside.entry(slot).or_default().push(Entry { source, listed });
+    }
+
+    /// Adds what earlier runs listed: whole folders where they stand for a listing of this run, and else the objects
+    /// of a folder that have vanished since, where nothing else of it has changed.
+    fn remember(
+        &mut self,
+        sources: &[Source],
+        options: ListOptions,
+        remembered: Option<&Remembered<'_>>,
+        sorting: &mut Sorting,
+    ) -> Result<(), Error> {
+        let Some(remembered) = remembered else { return Ok(()) };
+        let names: Vec<String> = sources.iter().map(Source::identity).collect();
+        let walks: Vec<Walk<'_>> = sources.iter().map(|source| self.walk(source, options)).collect();
+        let mut folders = Folders { walks: &walks, last: None };
+        for (entries, warnings) in remembered.standing_listings() {
+            for Entry { source, listed } in entries {
+                if self.range == Range::default() || folders.lead_to(*source, key_of(listed)) {
+                    self.add(*source, &sources[*source as usize], options, listed.clone(), sorting);
+                }
+            }
+            for (warning, count) in warnings {
+                *self.ledger.tally.warnings.entry(warning).or_default() += count;
+            }
+        }
+        if remembered.stands {
+            return Ok(());
+        }
+        self.objects.sort_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
+        if self.range != Range::default() {
+            // What earlier runs listed where this one does not look stays listed.
+            for (slot, volume) in remembered.kept.listings() {
+                if slot.is_some_and(|hour| self.range.counts_folder(hour))
+                    || !self.set_aside.contains_key(&slot)
+                {
+                    continue;
+                }
+                let (mut entries, _) = remembered.listing(volume, slot, &names)?;
+                entries.retain(|entry| !self.looks_at(entry, &mut folders));
+                self.beyond.entry(slot).or_default().extend(entries);
+            }
+        }
+        let prints = kept::prints(self, &names);
+        for (slot, volume) in remembered.kept.slots() {
+            if slot.is_some_and(|hour| !self.is_near(hour, CLOSING_HOURS_SPLIT)) {
+                continue;
+            }
+            let is_same =
+                |print: &u128| remembered.kept.folders(slot).any(|(_, folder)| folder.print == *print);
+            if prints.get(&slot).is_some_and(is_same) {
+                continue;
+            }
+            let (listing, _) = remembered.listing(volume, slot, &names)?;
+            let Some(mut vanished) = vanished(self, slot, listing) else { continue };
+            vanished.retain(|entry| self.looks_at(entry, &mut folders));
+            let before = self.objects.len();
+            for Entry { source, listed } in vanished {
+                self.add(source, &sources[source as usize], options, listed, sorting);
+            }
+            for _ in before..self.objects.len() {
+                self.ledger.tally.warn("retained");
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the streams: what the directories of a dataset are called, each its own.
+    #[must_use]
+    pub fn stream_names(&self, sources: &[Source]) -> Vec<String> {
+        let name = |stream: &Stream| {
+            let source = sources[stream.source as usize].identity();
+            let mut bytes = source.into_bytes();
+            for part in [Some(&*stream.prefix), stream.account.as_deref().map(str::as_bytes)] {
+                bytes.push(0);
+                bytes.extend_from_slice(part.unwrap_or_default());
+            }
+            bytes.push(0);
+            bytes.extend_from_slice(stream.region.as_deref().unwrap_or_default().as_bytes());
+            let hash = xxhash_rust::xxh3::xxh3_64(&bytes) as u32;
+            match (&stream.account, &stream.region) {
+                (Some(account), Some(region)) => format!("{account}-{region}-{hash:08x}"),
+                _ if stream.has_hours => format!("split-{hash:08x}"),
+                _ => format!("files-{hash:08x}"),
+            }
+        };
+        self.streams.iter().map(name).collect()
+    }
+
+    /// Leaves only these streams, by their names. What belongs to no stream goes with the first of all streams, so
+    /// that it is in one part only wherever the work is split. The listing must have been kept.
+    ///
+    /// # Errors
+    /// Where no stream has such a name.
+    pub fn only_streams(
+        self,
+        sources: &[Source],
+        options: ListOptions,
+        wanted: &[String],
+    ) -> Result<Plan, Error> {
+        let names = self.stream_names(sources);
+        if let Some(unknown) = wanted.iter().find(|&name| !names.contains(name)) {
+            return Err(Error::UnknownStream { name: unknown.clone(), known: names });
+        }
+        let is_wanted = |stream: u32| wanted.contains(&names[stream as usize]);
+        let takes_others = names.first().is_some_and(|first| wanted.contains(first));
+        let root = |stream: &Stream| {
+            let (account, region) = (stream.account.as_deref()?, stream.region.as_deref()?);
+            let layout = format!("AWSLogs/{account}/BedrockModelInvocationLogs/{region}");
+            Some((stream.source, [&*stream.prefix, layout.as_bytes()].concat()))
+        };
+        let roots: BTreeMap<(u32, Vec<u8>), u32> = self
+            .streams
+            .iter()
+            .zip(0..)
+            .filter_map(|(stream, number)| Some((root(stream)?, number)))
+            .collect();
+        let belongs = |entry: &Entry| {
+            let stream =
+                stream_root(key_of(&entry.listed)).and_then(|root| roots.get(&(entry.source, root.to_vec())));
+            stream.map_or(takes_others, |&stream| is_wanted(stream))
+        };
+        let mut plan = Plan { range: self.range, ..Plan::default() };
+        plan.ledger.keep_lines = self.ledger.keep_lines;
+        if takes_others {
+            plan.ledger.tally.warnings = self.ledger.tally.warnings;
+        }
+        let mut sorting = Sorting::default();
+        let own = self.objects.into_iter().filter(|planned| is_wanted(planned.stream));
+        let own = own.map(|planned| Entry { source: planned.source, listed: Listed::Object(planned.object) });
+        let aside = self.set_aside.into_values().flatten().filter(belongs);
+        for Entry { source, listed } in own.chain(aside).collect::<Vec<_>>() {
+            plan.add(source, &sources[source as usize], options, listed, &mut sorting);
+        }
+        plan.arrange(sorting);
+        plan.set_archived_aside(sources, options);
+        Ok(plan)
+    }
+
     /// Takes out what only a restore makes readable: those objects have failed before anything is asked.
-    fn set_archived_aside(&mut self, sources: &[Source]) {
+    fn set_archived_aside(&mut self, sources: &[Source], options: ListOptions) {
         if !self.objects.iter().any(|planned| planned.object.is_archived()) {
             return;
         }
@@ -465,6 +668,9 @@ impl Plan {
             if !planned.object.is_archived() {
                 self.objects.push(planned);
                 continue;
+            }
+            if options.keep_listing {
+                self.keep_aside(planned.source, Listed::Object(planned.object.clone()));
             }
             let reason = ReadFailure::Archived.as_str();
             self.ledger.fail(reason);
@@ -494,6 +700,14 @@ impl Plan {
     fn is_near(&self, hour: UtcHour, slack: i64) -> bool {
         let (from, to) = self.range.hours();
         from.0 - slack <= hour.0 && hour.0 < to.0 + slack
+    }
+
+    /// Numbers everything, now that all is known.
+    fn arrange(&mut self, sorting: Sorting) {
+        self.number_streams(sorting.streams);
+        // A directory lists by key, so that this mostly finds nothing to do.
+        self.objects.sort_by(|a, b| a.object.key.cmp(&b.object.key).then(a.source.cmp(&b.source)));
+        self.cover();
     }
 
     fn number_streams(&mut self, streams: BTreeMap<Stream, u32>) {
@@ -547,6 +761,186 @@ impl Plan {
     pub fn bytes(&self) -> u64 {
         self.objects.iter().filter_map(|planned| planned.object.size).sum()
     }
+}
+
+/// What is remembered of earlier listings.
+pub struct Remembered<'a> {
+    /// What is kept.
+    pub kept: &'a Kept,
+    /// Where it is kept.
+    pub keeper: &'a dyn Keeper,
+    /// Nothing is listed: what is remembered is all there is.
+    pub stands: bool,
+    /// Hours that are not listed again, half-open; `None` lists all.
+    pub trusted: Option<(UtcHour, UtcHour)>,
+    /// What is known of streams whose hours are not listed again: source and key before the date.
+    streams: BTreeSet<(u32, Vec<u8>)>,
+    listings: Vec<(Vec<Entry>, Reasons)>,
+}
+
+impl<'a> Remembered<'a> {
+    /// What is remembered of these sources. `stands`: nothing is listed, what is kept is all there is. `trusted`: hours
+    /// (half-open) whose folders in buckets are not listed again; only those of the `aws` layout, whose folders
+    /// hold nothing that other folders need.
+    ///
+    /// # Errors
+    /// Where a kept listing is damaged.
+    pub fn new(
+        kept: &'a Kept,
+        keeper: &'a dyn Keeper,
+        sources: &[Source],
+        stands: bool,
+        trusted: Option<(UtcHour, UtcHour)>,
+    ) -> Result<Self, Error> {
+        let names: Vec<String> = sources.iter().map(Source::identity).collect();
+        let mut remembered =
+            Remembered { kept, keeper, stands, trusted, streams: BTreeSet::new(), listings: Vec::new() };
+        if stands {
+            for (slot, volume) in kept.listings() {
+                let listing = remembered.listing(volume, slot, &names)?;
+                remembered.listings.push(listing);
+            }
+        } else if let Some((from, to)) = trusted {
+            for (slot, volume) in kept.listings() {
+                if slot.is_none_or(|hour| hour < from || hour >= to) {
+                    continue;
+                }
+                let (entries, _) = remembered.listing(volume, slot, &names)?;
+                let mut known = Vec::new();
+                for entry in entries {
+                    let Listed::Object(object) = &entry.listed else { continue };
+                    let is_remote = sources[entry.source as usize].store.is_remote();
+                    if is_remote && let Some(root) = stream_root(&object.key) {
+                        remembered.streams.insert((entry.source, root.to_vec()));
+                        known.push(entry);
+                    }
+                }
+                remembered.listings.push((known, Reasons::new()));
+            }
+        }
+        Ok(remembered)
+    }
+
+    fn standing_listings(&self) -> impl Iterator<Item = &(Vec<Entry>, Reasons)> {
+        self.listings.iter()
+    }
+
+    /// Whether what is remembered stands for all below a folder.
+    fn stands_for(&self, source: u32, folder: &[u8]) -> bool {
+        let Some((from, to)) = self.trusted else { return false };
+        let within = key::folder_range(folder).is_some_and(|(first, end)| from <= first && end <= to);
+        within
+            && stream_root(&[folder, b"/00/00/00/x.json.gz"].concat())
+                .is_some_and(|root| self.streams.contains(&(source, root.to_vec())))
+    }
+
+    /// What a listing found in a folder, and its own warnings, with this run's numbers of sources.
+    fn listing(&self, volume: u32, slot: Slot, names: &[String]) -> Result<(Vec<Entry>, Reasons), Error> {
+        let damaged = || Error::KeptDamaged { slot };
+        let bytes = self.keeper.section(volume, slot, kept::LISTING).ok_or_else(damaged)?;
+        let (mut entries, warnings) = kept::wire::decode_listing(&bytes).ok_or_else(damaged)?;
+        let own = self.kept.sources(volume);
+        for entry in &mut entries {
+            let name = own.get(entry.source as usize).ok_or_else(damaged)?;
+            let source = names.iter().position(|known| known == name).ok_or_else(damaged)?;
+            entry.source = u32::try_from(source).unwrap_or(u32::MAX);
+        }
+        Ok((entries, warnings))
+    }
+}
+
+/// The objects of a folder's listing that are not there any more; `None` where others have come or changed.
+fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> {
+    let now: BTreeMap<(&[u8], u32), &Object> = plan
+        .objects
+        .iter()
+        .filter(|planned| planned.role.hour() == slot)
+        .map(|planned| ((&*planned.object.key, planned.source), &planned.object))
+        .collect();
+    let aside: BTreeSet<(&[u8], u32)> = plan
+        .set_aside
+        .get(&slot)
+        .into_iter()
+        .flatten()
+        .map(|entry| (key_of(&entry.listed), entry.source))
+        .collect();
+    let mut still = 0;
+    let mut gone = Vec::new();
+    for entry in listing {
+        let Listed::Object(object) = &entry.listed else { continue };
+        if aside.contains(&(&*object.key, entry.source)) {
+            continue;
+        }
+        match now.get(&(&*object.key, entry.source)) {
+            Some(found) => {
+                if found.size != object.size || found.version != object.version {
+                    return None;
+                }
+                still += 1;
+            }
+            None => gone.push(entry),
+        }
+    }
+    (still == now.len()).then_some(gone)
+}
+
+fn key_of(listed: &Listed) -> &[u8] {
+    match listed {
+        Listed::Object(object) => &object.key,
+        Listed::Skipped { key, .. } | Listed::Failed { key, .. } => key,
+    }
+}
+
+/// The slot that something listed belongs to: what lies in an hour's folder is listed with it.
+fn slot_of(key: &[u8]) -> Slot {
+    match Key::parse(key) {
+        Key::AwsRecord { hour, .. } | Key::SplitDocument { hour, .. } | Key::AwsPayload { hour } => {
+            Some(hour)
+        }
+        Key::SplitPayload { day, .. } => Some(UtcHour(day.0 * 24)),
+        _ => {
+            let (folder, _) = key.split_at(key.iter().rposition(|&byte| byte == b'/')?);
+            let (first, end) = key::folder_range(folder)?;
+            (end.0 - first.0 == 1).then_some(first)
+        }
+    }
+}
+
+/// The folders of keys, which mostly come folder by folder.
+struct Folders<'a> {
+    /// By source.
+    walks: &'a [Walk<'a>],
+    /// The last folder, and whether a listing of this run enters it.
+    last: Option<(u32, Box<[u8]>, bool)>,
+}
+
+impl Folders<'_> {
+    /// Whether a listing of this run comes across a key.
+    fn lead_to(&mut self, source: u32, key: &[u8]) -> bool {
+        let Some(end) = key.iter().rposition(|&byte| byte == b'/') else { return true };
+        let folder = &key[..end];
+        if let Some((last_source, last, enters)) = &self.last
+            && *last_source == source
+            && **last == *folder
+        {
+            return *enters;
+        }
+        let walk = &self.walks[source as usize];
+        let ends = (walk.prefix.len()..=end).filter(|&end| key[end] == b'/');
+        let mut steps = ends.map(|end| walk.step(&key[..end]));
+        let enters = !steps.any(|step| matches!(step, Step::Leave | Step::Payloads));
+        self.last = Some((source, folder.into(), enters));
+        enters
+    }
+}
+
+/// The part of a key of the `aws` layout that stands before its date.
+fn stream_root(key: &[u8]) -> Option<&[u8]> {
+    const SERVICE: &[u8] = b"/BedrockModelInvocationLogs/";
+    let region_at = key.windows(SERVICE.len()).rposition(|window| window == SERVICE)?;
+    let region = key.get(region_at + SERVICE.len()..)?;
+    let end = region.iter().position(|&byte| byte == b'/')?;
+    key.get(..key.len() - region.len() + end)
 }
 
 /// Which folders a listing enters.

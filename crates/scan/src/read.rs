@@ -787,7 +787,7 @@ impl Sink for ObjectSink<'_, '_> {
 }
 
 /// Warns where a record lies far from its folder or says another account or Region than its key, and counts it
-/// as filtered where its hour is wholly outside the range.
+/// under its hour.
 pub(crate) fn note_place(
     invocation: &Invocation,
     plan: &Plan,
@@ -807,9 +807,7 @@ pub(crate) fn note_place(
     {
         tally.warn("key_mismatch");
     }
-    if !plan.range.holds_hour(own) {
-        tally.out_of_range += 1;
-    }
+    *tally.own_hours.entry(own).or_default() += 1;
 }
 
 /// Whether a record lies further from its folder than a folder's records may.

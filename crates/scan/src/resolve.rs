@@ -41,6 +41,19 @@ pub enum Resolve {
     All,
 }
 
+impl Resolve {
+    /// The word of `--resolve`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Resolve::Never => "never",
+            Resolve::Counts => "counts",
+            Resolve::Facts => "facts",
+            Resolve::All => "all",
+        }
+    }
+}
+
 /// A directory's own name, and its path with a trailing `/`.
 type Directory = (Box<[u8]>, Box<[u8]>);
 

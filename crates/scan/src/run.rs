@@ -14,19 +14,24 @@ use borehole_store::EscapedKey;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::cells::{self, HourStore};
+use crate::cells::{self, Fate, HourStore};
 use crate::compact::Compactor;
 use crate::join::{Fragment, JoinKey, Joined, Joiner};
+use crate::kept::{Keeper, Kept, Section, Slot};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
     CHUNK_BYTES, CHUNK_OBJECTS, CHUNKS_IN_FLIGHT_PER_THREAD, CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD,
     HOURS_AHEAD_REMOTE, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_REMOTE, READ_HOURS_MEMORY_SHARE,
     RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS,
 };
-use crate::plan::{Plan, Role};
+use crate::plan::{Plan, Planned, Role};
 use crate::read::{Batch, Message, Outcome, Reader, Report, Run, is_stray, note_place};
 use crate::resolve::{PayloadRoot, Resolve, Resolver, Started};
 use crate::{Error, Ledger, Progress, Source};
+
+mod keeping;
+
+use keeping::Keeping;
 
 /// How to scan.
 #[derive(Clone)]
@@ -58,25 +63,69 @@ pub struct ScanOptions {
 /// Takes closed hours.
 ///
 /// Several hours may be open at once, each on a thread of its own; they are closed one after the other, ascending,
-/// but for hours that are given anew.
+/// but for hours that are given anew, and for those that stand from earlier runs, which come last.
 pub trait CellSink: Sync {
     /// An hour while it is given.
     type Cell: Cell;
 
     /// An hour begins.
     fn open(&self, hour: UtcHour) -> Self::Cell;
-    /// The hour is complete. It is in no sum yet, or was taken out before.
-    fn close(&mut self, cell: Self::Cell);
+    /// The hour is complete. It is in no sum yet, or was taken out before. `keep` is what is kept of it beside its
+    /// rows; without it the hour is not kept anew.
+    fn close(&mut self, cell: Self::Cell, keep: Option<KeepHour>);
     /// Takes an hour out of all sums, because strays belong to it: this is what was given for it the first time.
     /// What it is now is closed next.
     fn retract(&mut self, cell: Self::Cell);
+    /// Hours that stand from earlier runs, each with the hash of what it was made of. Those that are given back were
+    /// not known here, and are opened and closed like others.
+    fn standing(&mut self, hours: Vec<(UtcHour, u128)>) -> Vec<UtcHour> {
+        hours.into_iter().map(|(hour, _)| hour).collect()
+    }
+    /// Whether there is no use in going on: the scan then ends with [`Error::Stopped`].
+    fn is_stopped(&self) -> bool {
+        false
+    }
+    /// An hour that is kept has no rows any more.
+    fn empty(&mut self, _hour: UtcHour, _keep: Vec<Section>) {}
+}
+
+/// What is kept of an hour beside its rows.
+#[derive(Clone, Debug)]
+pub struct KeepHour {
+    /// A hash of what the hour was made of, as far as is known yet: as in [`CellSink::standing`].
+    pub closing: u128,
+    /// The sections of its state.
+    pub sections: Vec<Section>,
+}
+
+/// What earlier runs left, for a run to use.
+#[derive(Clone, Copy)]
+pub struct KeptRun<'a> {
+    /// What is kept.
+    pub kept: &'a Kept,
+    /// Where it is kept.
+    pub keeper: &'a dyn Keeper,
+    /// Nothing is read: what is kept is all there is, and nothing is kept anew.
+    pub stands: bool,
+}
+
+/// What a run comes to.
+pub struct Scanned {
+    /// The books.
+    pub ledger: Ledger,
+    /// What each hour was made of, as a hash; only where hours are kept.
+    pub closings: BTreeMap<UtcHour, u128>,
+    /// Hours that stood from earlier runs.
+    pub standing: u64,
+    /// Objects that were not read because what was made of them is kept.
+    pub unchanged: u64,
 }
 
 /// An hour that is being given.
 pub trait Cell: Send {
-    /// An invocation of the hour that stays; in no promised order. `coverage` is its entry in
-    /// [`Plan::coverage`].
-    fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>);
+    /// An invocation of the hour that stays; in no promised order. `stream` is its entry in [`Plan::streams`],
+    /// `coverage` the one in [`Plan::coverage`].
+    fn invocation(&mut self, invocation: &Invocation, stream: u32, coverage: Option<u32>);
     /// That was all: what can be done without the others is done here.
     fn seal(&mut self) {}
 }
@@ -87,14 +136,42 @@ pub trait Cell: Send {
 /// Where the run cannot go on: the temporary file fails, or an object changed between two readings. What is
 /// wrong with single objects is in the ledger instead.
 pub fn scan<S: CellSink>(
-    mut plan: Plan,
+    plan: Plan,
     sources: &[Source],
     options: &ScanOptions,
     sink: &mut S,
     progress: &Progress,
 ) -> Result<(Plan, Ledger), Error> {
-    let ledger = std::mem::take(&mut plan.ledger);
-    progress.planned(plan.objects.len() as u64, plan.bytes());
+    let scanned = scan_keeping(&plan, sources, options, None, sink, progress)?;
+    Ok((plan, scanned.ledger))
+}
+
+/// As [`scan`], with what earlier runs kept: what has not changed since is not read again.
+///
+/// # Errors
+/// As [`scan`], and where what is kept turns out to be damaged ([`Error::KeptDamaged`]: without that state the run
+/// goes through), or to lack what the answer needs where nothing else can be read ([`Error::NotKept`]).
+pub fn scan_keeping<S: CellSink>(
+    plan: &Plan,
+    sources: &[Source],
+    options: &ScanOptions,
+    kept: Option<KeptRun<'_>>,
+    sink: &mut S,
+    progress: &Progress,
+) -> Result<Scanned, Error> {
+    let ledger = plan.ledger.clone();
+    let keeping = match kept {
+        Some(run) => Some(Keeping::new(run, plan, sources, ledger.tally.warnings.clone())?),
+        None => None,
+    };
+    let is_read = |planned: &&Planned| keeping.as_ref().is_none_or(|keeping| keeping.reads(planned));
+    let (count, bytes) = plan
+        .objects
+        .iter()
+        .filter(is_read)
+        .fold((0, 0), |(count, bytes), planned| (count + 1, bytes + planned.object.size.unwrap_or(0)));
+    progress.planned(count, bytes);
+    let unchanged = plan.objects.len() as u64 - count;
     let pool = |threads: usize| {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
         builder.build().map_err(|_| Error::Threads { threads })
@@ -107,14 +184,14 @@ pub fn scan<S: CellSink>(
         options.resolve,
         &options.payload_roots,
         sources,
-        &plan,
+        plan,
         options.threads,
         options.decode.decoded_bytes_max,
         progress,
     )?;
-    resolver.list_conventional(&plan)?;
+    resolver.list_conventional(plan)?;
     let reader = Reader {
-        plan: &plan,
+        plan,
         sources,
         resolver: &resolver,
         feed: Arc::default(),
@@ -127,7 +204,7 @@ pub fn scan<S: CellSink>(
     // The stores share the limit: what waits for its neighbours, what came without a folder, and strays.
     let store = |share: usize| HourStore::new(options.memory_bytes / share, options.temporary.clone());
     let mut run = Scanning {
-        plan: &plan,
+        plan,
         sources,
         options,
         sink,
@@ -136,6 +213,9 @@ pub fn scan<S: CellSink>(
         readers: &readers,
         resolvers: resolvers.as_ref(),
         ledger,
+        books: BTreeMap::new(),
+        keeping,
+        given: BTreeSet::new(),
         open: store(2),
         aside: store(4),
         strays: store(4),
@@ -148,7 +228,8 @@ pub fn scan<S: CellSink>(
         reopen: BTreeSet::new(),
         pass: Pass::First,
         in_flight: 0,
-        retires: options.retired_bytes_max > 0,
+        // Where hours are kept, those that stand take no part in a second reading: closed ones must not be forgotten.
+        retires: options.retired_bytes_max > 0 || kept.is_some(),
         compactor: Compactor::default(),
         panicked: false,
     };
@@ -156,14 +237,20 @@ pub fn scan<S: CellSink>(
     if let Some(error) = resolver.stopped() {
         return Err(error.into());
     }
-    let Scanning { mut ledger, panicked, .. } = run;
+    let Scanning { mut ledger, books, panicked, keeping, .. } = run;
     if panicked {
         return Err(Error::Internal { what: "a reader stopped in the middle of an object" });
     }
-    // Lines came in the order in which objects were done.
-    ledger.lines.sort_unstable();
+    let (mut closings, mut standing) = (BTreeMap::new(), 0);
+    if let Some(keeping) = keeping {
+        keeping.kept_books(&mut ledger);
+        standing = keeping.reuse.standing.len() as u64;
+        closings = keeping.closings;
+    }
+    books.into_values().for_each(|books| ledger.merge(books));
+    ledger.settle(plan.range);
     ledger.bytes_fetched = progress.read().bytes_fetched;
-    Ok((plan, ledger))
+    Ok(Scanned { ledger, closings, standing, unchanged })
 }
 
 /// Which reading of the folders this is.
@@ -186,7 +273,14 @@ struct Scanning<'a, S> {
     reader: &'a Reader<'a>,
     readers: &'a rayon::ThreadPool,
     resolvers: Option<&'a rayon::ThreadPool>,
+    /// The books of the listing, and of hours.
     ledger: Ledger,
+    /// The books of each folder that is read.
+    books: BTreeMap<Slot, Ledger>,
+    /// What earlier runs left, and what this one leaves.
+    keeping: Option<Keeping<'a>>,
+    /// Hours that were given out.
+    given: BTreeSet<UtcHour>,
     /// Records that lie in or beside their own hour's folder.
     open: HourStore,
     /// Records of files whose key names no hour, and strays into hours that are still to come.
@@ -218,6 +312,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
     where
         'a: 's,
     {
+        self.load_needed()?;
         // Files without hours come first: what is in them then simply waits for its hour.
         let loose: Vec<u32> = self.numbers(|role| role == Role::Loose);
         self.read_all(scope, &loose)?;
@@ -225,12 +320,17 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         self.read_all(scope, &foldered)?;
         self.finish_joining()?;
         self.close_through(UtcHour(i64::MAX / 4))?;
-        self.open_again(scope)
+        self.open_again(scope)?;
+        self.give_standing()?;
+        self.keep_the_rest();
+        Ok(())
     }
 
     /// Objects by number, in reading order: by folder hour, then by key.
     fn numbers(&self, wanted: impl Fn(Role) -> bool) -> Vec<u32> {
-        let all = self.plan.objects.iter().enumerate().filter(|(_, planned)| wanted(planned.role));
+        let is_read = |planned: &Planned| self.keeping.as_ref().is_none_or(|keeping| keeping.reads(planned));
+        let all = self.plan.objects.iter().enumerate();
+        let all = all.filter(|(_, planned)| wanted(planned.role) && is_read(planned));
         let mut numbers: Vec<u32> =
             all.map(|(number, _)| u32::try_from(number).unwrap_or(u32::MAX)).collect();
         let seed = self.options.shuffle_seed;
@@ -341,6 +441,9 @@ impl<'a, S: CellSink> Scanning<'a, S> {
             self.take(run, folder)?;
         }
         for stray in batch.late {
+            if let Some(keeping) = &mut self.keeping {
+                keeping.note_strays(folder, std::slice::from_ref(&stray));
+            }
             self.take_late(Run::of(stray))?;
         }
         if let Some(hour) = folder
@@ -358,6 +461,10 @@ impl<'a, S: CellSink> Scanning<'a, S> {
     fn take(&mut self, run: Run, folder: Option<UtcHour>) -> Result<(), Error> {
         let own = run.hour;
         let is_stray = folder.is_some_and(|folder| is_stray(own, folder));
+        if is_stray && let Some(keeping) = &mut self.keeping {
+            keeping.note_strays(folder, &run.invocations);
+        }
+        let stands = |hour: i64| self.keeping.as_ref().is_some_and(|keeping| keeping.stands(UtcHour(hour)));
         let store = match &self.pass {
             Pass::First => {
                 // A record of an hour beside the range decides about duplicates in it; one further out, about nothing.
@@ -366,7 +473,9 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                     return Ok(());
                 }
                 let first_touched = UtcHour(own.0 - SLACK_HOURS);
-                if folder.is_none() || is_stray && first_touched > self.closed_through {
+                let touches_standing = || (own.0 - SLACK_HOURS..=own.0 + SLACK_HOURS).any(stands);
+                if folder.is_none() || is_stray && first_touched > self.closed_through && !touches_standing()
+                {
                     &mut self.aside
                 } else if is_stray {
                     return self.take_late(run);
@@ -396,14 +505,16 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         for (number, outcome) in report.others {
             self.settle_other(number, outcome)?;
         }
-        if matches!(self.pass, Pass::First) {
-            self.ledger.objects_read += report.read;
+        let slot = report.batch.folder;
+        if self.books_of(slot) {
+            let books = self.books.entry(slot).or_default();
+            books.objects_read += report.read;
             for (number, now) in report.revised {
                 if let Some(listed) = self.plan.objects[number as usize].object.size {
-                    self.ledger.bytes_listed = self.ledger.bytes_listed - listed + now;
+                    books.bytes_relisted += now.cast_signed() - listed.cast_signed();
                 }
             }
-            self.book(&report.tally, report.losses);
+            self.book(slot, &report.tally, report.losses);
         }
         self.take_batch(report.batch)
     }
@@ -429,19 +540,32 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                 }
             };
         }
+        let slot = planned.role.hour();
+        if !self.books_of(slot) {
+            // Read only for its documents, and what failed has none.
+            match outcome {
+                Outcome::Failed(_, None) => drop(self.failed.insert(number)),
+                Outcome::Panicked => self.panicked = true,
+                _ => {}
+            }
+            return Ok(());
+        }
+        let keep_lines = self.keeps_lines();
+        let books = self.books.entry(slot).or_default();
+        books.keep_lines = keep_lines;
         match outcome {
             // The report has them.
             Outcome::Read(_) => {}
             Outcome::Skipped(reason) => {
                 self.skipped.insert(number);
-                self.ledger.skip(reason);
+                books.skip(reason);
                 if reason == "own_file" {
                     // Our own files are no input: their size is not part of the books either.
-                    self.ledger.bytes_listed -= planned.object.size.unwrap_or(0);
+                    books.bytes_relisted -= planned.object.size.unwrap_or(0).cast_signed();
                 }
             }
             Outcome::Failed(reason, intact) => {
-                self.ledger.fail(reason);
+                books.fail(reason);
                 let line = LedgerLine {
                     class: "object_failed",
                     reason,
@@ -450,11 +574,11 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                     offset: None,
                     bytes: planned.object.size,
                 };
-                self.ledger.note(line);
+                books.note(line);
                 match intact {
                     Some(tally) => {
-                        self.ledger.salvaged += 1;
-                        self.book(&tally, tally.losses_of(number));
+                        books.salvaged += 1;
+                        self.book(slot, &tally, tally.losses_of(number));
                     }
                     None => drop(self.failed.insert(number)),
                 }
@@ -464,27 +588,43 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         Ok(())
     }
 
-    /// Books a tally and the losses that it counts, by object.
-    fn book(&mut self, tally: &Tally, losses: impl IntoIterator<Item = (u32, Loss)>) {
-        self.ledger.tally.merge(tally);
-        if self.ledger.keep_lines {
-            self.ledger.lines_dropped += tally.losses_dropped;
-        }
-        for (number, loss) in losses {
-            self.note_loss(number, loss);
-        }
+    /// Whether what is found in a folder is booked: it is not in the second reading, nor where the folder is only read
+    /// for documents that join with those of others.
+    fn books_of(&self, slot: Slot) -> bool {
+        matches!(self.pass, Pass::First) && self.counts(slot)
     }
 
-    fn note_loss(&mut self, number: u32, loss: Loss) {
-        let planned = &self.plan.objects[number as usize];
-        self.ledger.note(LedgerLine {
-            class: if loss.record { "record_rejected" } else { "document_rejected" },
-            reason: loss.reason.as_str(),
-            source: self.sources[planned.source as usize].name.clone(),
-            key: planned.object.key.clone(),
-            offset: Some(loss.offset),
-            bytes: Some(loss.bytes),
-        });
+    /// Whether records of a folder count: it is not only read for documents that join with those of others.
+    fn counts(&self, slot: Slot) -> bool {
+        slot.is_none_or(|hour| self.plan.range.counts_folder(hour))
+            && self.keeping.as_ref().is_none_or(|keeping| keeping.reuse.read.contains(&slot))
+    }
+
+    /// Whether a line of every loss is kept.
+    fn keeps_lines(&self) -> bool {
+        self.ledger.keep_lines || self.keeping.is_some()
+    }
+
+    /// Books a tally and the losses that it counts, by object.
+    fn book(&mut self, slot: Slot, tally: &Tally, losses: impl IntoIterator<Item = (u32, Loss)>) {
+        let keep_lines = self.keeps_lines();
+        let books = self.books.entry(slot).or_default();
+        books.keep_lines = keep_lines;
+        books.tally.merge(tally);
+        if keep_lines {
+            books.lines_dropped += tally.losses_dropped;
+        }
+        for (number, loss) in losses {
+            let planned = &self.plan.objects[number as usize];
+            books.note(LedgerLine {
+                class: if loss.record { "record_rejected" } else { "document_rejected" },
+                reason: loss.reason.as_str(),
+                source: self.sources[planned.source as usize].name.clone(),
+                key: planned.object.key.clone(),
+                offset: Some(loss.offset),
+                bytes: Some(loss.bytes),
+            });
+        }
     }
 
     /// Every folder up to `frontier` is read: joins what can be joined, closes what can be closed.
@@ -553,14 +693,23 @@ impl<'a, S: CellSink> Scanning<'a, S> {
             _ => joined.into_iter().map(resolve).collect(),
         };
         for (joined, sides, mut tally) in resolved {
-            let Joined { folder, object, document, joined, superseded, conflict } = joined;
-            tally.documents_joined += joined;
+            let Joined { folder, object, document, siblings, superseded, conflict } = joined;
+            // Each document is booked in its own folder, whatever it became part of.
+            for sibling in siblings {
+                if self.books_of(Some(sibling)) {
+                    self.books.entry(Some(sibling)).or_default().tally.documents_joined += 1;
+                }
+            }
             for _ in 0..superseded {
                 tally.warn("document_superseded");
             }
             if conflict {
                 tally.warn("document_conflict");
             }
+            if !self.counts(Some(folder)) {
+                continue;
+            }
+            let is_booked = self.books_of(Some(folder));
             let planned = &self.plan.objects[object as usize];
             let offset = document.offset;
             match self.compactor.compact(document, sides, object, None, None) {
@@ -569,11 +718,11 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                     self.take(Run::of(invocation), Some(folder))?;
                 }
                 Err(reason) => {
-                    tally.lose(Loss { offset, bytes: 0, reason, record: true }, self.reader.keep_lines);
+                    tally.lose(Loss { offset, bytes: 0, reason, record: true }, self.keeps_lines());
                 }
             }
-            if matches!(self.pass, Pass::First) {
-                self.book(&tally, tally.losses_of(object));
+            if is_booked {
+                self.book(Some(folder), &tally, tally.losses_of(object));
             }
         }
         Ok(())
@@ -606,7 +755,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         let first = UtcHour(self.closed_through.0 + 1).max(from);
         let last = self.read_through.min(UtcHour(to.0 - 1));
         let held = self.open.hours().chain(self.aside.hours());
-        held.filter(|&hour| first <= hour && hour <= last).min()
+        held.filter(|&hour| first <= hour && hour <= last && !self.stands(hour)).min()
     }
 
     /// Closes every hour up to `last` that holds anything and is not closed yet.
@@ -628,16 +777,21 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         let first = closed_before.max(from);
         let end = UtcHour(last.0 + 1).min(to);
         let held = self.open.hours().chain(self.aside.hours());
-        let hours: BTreeSet<UtcHour> = held.filter(|&hour| first <= hour && hour < end).collect();
+        let is_closing = |hour: &UtcHour| first <= *hour && *hour < end && !self.stands(*hour);
+        let hours: BTreeSet<UtcHour> = held.filter(is_closing).collect();
         let hours: Vec<UtcHour> = hours.into_iter().collect();
         let is_last = self.in_flight == 0;
         // In groups, so that not all of what they are reduced to is held at once.
         for group in hours.chunks(if is_last { self.options.threads.max(1) * 2 } else { 1 }) {
             self.close_all(group)?;
+            if self.sink.is_stopped() {
+                return Err(Error::Stopped);
+            }
             if let Some(&hour) = group.last() {
                 self.leave_behind(hour)?;
             }
         }
+        self.keep_folders(last);
         self.leave_behind(last)
     }
 
@@ -647,13 +801,15 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         if hours.len() < 2 || !hours.iter().all(is_resident) {
             return hours.iter().try_for_each(|&hour| self.close(hour, false));
         }
-        let Scanning { open, aside, failed, sink, plan, .. } = self;
+        let Scanning { open, aside, failed, sink, plan, keeping, .. } = self;
         let (stores, sink, failed, plan) = ([&*open, &*aside], &**sink, &*failed, *plan);
+        let keeps = keeping.as_ref().is_some_and(|keeping| !keeping.run.stands);
         let given: Vec<_> = self.readers.install(|| {
             let give = |&hour: &UtcHour| {
-                let mut giving = Giving { hour, sink, plan, cell: None };
-                let duplicates =
-                    cells::close_resident(hour, &stores, failed, &mut |invocation| giving.give(invocation));
+                let mut giving = Giving::new(hour, sink, plan, keeps);
+                let duplicates = cells::close_resident(hour, &stores, failed, &mut |invocation, fate| {
+                    giving.give(invocation, fate);
+                });
                 giving.end(duplicates)
             };
             hours.par_iter().map(give).collect()
@@ -664,10 +820,12 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         Ok(())
     }
 
-    fn book_closed(&mut self, hour: UtcHour, given: Option<(S::Cell, u64)>) {
-        if let Some((cell, duplicates)) = given {
-            self.sink.close(cell);
+    fn book_closed(&mut self, hour: UtcHour, given: Option<Given<S::Cell>>) {
+        if let Some(Given { cell, duplicates, dropped }) = given {
+            let keep = self.closing_sections(hour, duplicates, &dropped);
+            self.sink.close(cell, keep);
             self.ledger.duplicates.insert(hour, duplicates);
+            self.given.insert(hour);
         }
         self.progress.hour_closed();
     }
@@ -693,17 +851,21 @@ impl<'a, S: CellSink> Scanning<'a, S> {
 
     /// What stays of an hour, and how many copies do not. Of an hour in which there is nothing but what failed
     /// objects handed over, nobody hears.
-    fn give(&mut self, hour: UtcHour, with_strays: bool) -> Result<Option<(S::Cell, u64)>, Error> {
-        let Scanning { open, aside, strays, failed, sink, plan, .. } = self;
+    fn give(&mut self, hour: UtcHour, with_strays: bool) -> Result<Option<Given<S::Cell>>, Error> {
+        let Scanning { open, aside, strays, failed, sink, plan, keeping, .. } = self;
         let mut stores = vec![open, aside];
         if with_strays {
             stores.push(strays);
         }
-        let mut giving = Giving { hour, sink: &**sink, plan, cell: None };
-        let duplicates =
-            cells::close(hour, &mut stores, failed, &mut |invocation| giving.give(invocation)).map_err(
-                |cause| Error::Spill { directory: self.options.temporary.display().to_string(), cause },
-            )?;
+        let keeps = keeping.as_ref().is_some_and(|keeping| !keeping.run.stands);
+        let mut giving = Giving::new(hour, &**sink, plan, keeps);
+        let closed = cells::close(hour, &mut stores, failed, &mut |invocation, fate| {
+            giving.give(invocation, fate);
+        });
+        let duplicates = closed.map_err(|cause| Error::Spill {
+            directory: self.options.temporary.display().to_string(),
+            cause,
+        })?;
         Ok(giving.end(duplicates))
     }
 
@@ -723,6 +885,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
             hours.iter().flat_map(|hour| (hour.0 - distance..=hour.0 + distance).map(UtcHour)).collect()
         };
         let needed = beside(&hours, SLACK_HOURS);
+        self.load_standing(&hours, &needed)?;
         if self.retires {
             // Everything is still there.
             self.pass = Pass::Again { needed, hours };
@@ -748,9 +911,11 @@ impl<'a, S: CellSink> Scanning<'a, S> {
 
     /// Takes back what was given for an hour, and gives it anew with its strays.
     fn close_again(&mut self, hour: UtcHour) -> Result<(), Error> {
-        let was_given = self.ledger.duplicates.contains_key(&hour);
+        let was_given = self.given.contains(&hour);
+        let stood =
+            self.keeping.as_mut().is_some_and(|keeping| keeping.reuse.standing.remove(&hour).is_some());
         // A neighbour in which nothing lies was not given out before, and is not now.
-        if !was_given && !self.strays.holds(hour) {
+        if !was_given && !stood && !self.strays.holds(hour) {
             return Ok(());
         }
         self.recall_around(hour)?;
@@ -758,8 +923,8 @@ impl<'a, S: CellSink> Scanning<'a, S> {
             if !self.is_touched(hour) {
                 return Ok(());
             }
-            if let Some((cell, _)) = self.give(hour, false)? {
-                self.sink.retract(cell);
+            if let Some(given) = self.give(hour, false)? {
+                self.sink.retract(given.cell);
             }
         }
         self.close(hour, true)
@@ -799,24 +964,45 @@ struct Giving<'a, S: CellSink> {
     hour: UtcHour,
     sink: &'a S,
     plan: &'a Plan,
+    keeps: bool,
     cell: Option<S::Cell>,
+    dropped: Vec<Invocation>,
 }
 
-impl<S: CellSink> Giving<'_, S> {
-    fn give(&mut self, invocation: &Invocation) {
+/// An hour for the sink.
+struct Given<C> {
+    cell: C,
+    /// Copies that were dropped.
+    duplicates: u64,
+    /// The same, where they are kept.
+    dropped: Vec<Invocation>,
+}
+
+impl<'a, S: CellSink> Giving<'a, S> {
+    fn new(hour: UtcHour, sink: &'a S, plan: &'a Plan, keeps: bool) -> Self {
+        Giving { hour, sink, plan, keeps, cell: None, dropped: Vec::new() }
+    }
+
+    fn give(&mut self, invocation: &Invocation, fate: Fate) {
+        if fate == Fate::Dropped {
+            if self.keeps {
+                self.dropped.push(invocation.clone());
+            }
+            return;
+        }
         let cell = self.cell.get_or_insert_with(|| self.sink.open(self.hour));
         let stream = self.plan.objects[invocation.object as usize].stream;
-        cell.invocation(invocation, self.plan.stream_coverage[stream as usize]);
+        cell.invocation(invocation, stream, self.plan.stream_coverage[stream as usize]);
     }
 
     /// The hour with its copies that were dropped; `None` if there is nothing to tell.
-    fn end(self, duplicates: u64) -> Option<(S::Cell, u64)> {
+    fn end(self, duplicates: u64) -> Option<Given<S::Cell>> {
         let mut cell = match self.cell {
             None if duplicates == 0 => return None,
             None => self.sink.open(self.hour),
             Some(cell) => cell,
         };
         cell.seal();
-        Some((cell, duplicates))
+        Some(Given { cell, duplicates, dropped: self.dropped })
     }
 }

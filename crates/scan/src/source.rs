@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use borehole_record::{Key, UtcHour, key};
 use borehole_store::s3::Location;
-use borehole_store::{LocalStore, S3Store, StdinStore, Store};
+use borehole_store::{EscapedKey, LocalStore, S3Store, StdinStore, Store};
 
 use crate::Error;
 
@@ -33,6 +33,20 @@ pub struct Source {
 }
 
 impl Source {
+    /// A name of the place that is the same however it was typed, and wherever in time one points into it.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let place = match (&self.s3, &self.root) {
+            (Some(store), _) => format!("s3://{}", store.bucket()),
+            (None, Some(root)) => root.display().to_string(),
+            (None, None) => self.name.clone(),
+        };
+        match self.prefix.is_empty() {
+            true => place,
+            false => format!("{place}/{}", EscapedKey(&self.prefix)),
+        }
+    }
+
     /// Opens a SOURCE argument: `-`, a file, a directory, or either with a date-shaped tail.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub(crate) struct Spill {
 
 /// What was read before, so that equal strings are shared again.
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     strings: Shared<str>,
     calls: Shared<Call>,
 }
@@ -76,7 +76,7 @@ impl Spill {
 }
 
 /// Strings once per run, then fixed fields; integers in LEB128.
-fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
+pub(crate) fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
     let mut numbers: FxHashMap<*const Facets, u64> = FxHashMap::default();
     let mut facets: Vec<&Facets> = Vec::new();
     for invocation in invocations {
@@ -131,7 +131,7 @@ fn encode(invocations: &[Invocation], out: &mut Vec<u8>) {
     }
 }
 
-fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> Option<()> {
+pub(crate) fn decode(bytes: &[u8], known: &mut Known, each: &mut dyn FnMut(Invocation)) -> Option<()> {
     let mut input = Input(bytes);
     let mut facets = Vec::new();
     for _ in 0..input.number()? {
@@ -238,7 +238,7 @@ fn counts(invocation: &Invocation) -> [Count; COUNTS] {
     ]
 }
 
-fn number(mut value: u64, out: &mut Vec<u8>) {
+pub(crate) fn number(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -246,12 +246,12 @@ fn number(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-fn text(value: &str, out: &mut Vec<u8>) {
+pub(crate) fn text(value: &str, out: &mut Vec<u8>) {
     number(value.len() as u64, out);
     out.extend_from_slice(value.as_bytes());
 }
 
-fn optional(value: Option<&str>, out: &mut Vec<u8>) {
+pub(crate) fn optional(value: Option<&str>, out: &mut Vec<u8>) {
     match value {
         None => out.push(0),
         Some(value) => {
@@ -261,30 +261,30 @@ fn optional(value: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63).cast_unsigned()
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-struct Input<'a>(&'a [u8]);
+pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(byte)
     }
 
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -296,12 +296,12 @@ impl<'a> Input<'a> {
         None
     }
 
-    fn text<T: From<&'a str>>(&mut self) -> Option<T> {
+    pub(crate) fn text<T: From<&'a str>>(&mut self) -> Option<T> {
         let count = usize::try_from(self.number()?).ok()?;
         std::str::from_utf8(self.take(count)?).ok().map(T::from)
     }
 
-    fn optional(&mut self) -> Option<Option<&'a str>> {
+    pub(crate) fn optional(&mut self) -> Option<Option<&'a str>> {
         if self.byte()? == 0 { Some(None) } else { self.text().map(Some) }
     }
 }

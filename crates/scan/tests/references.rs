@@ -414,6 +414,28 @@ fn a_wrapped_conventional_payload_gives_both_sides() {
 }
 
 #[test]
+fn an_offloaded_body_tells_the_split_of_cache_writes_and_its_images_and_documents() {
+    let input = r#"{"messages":[{"content":[{"image":{}},{"image":{}},{"document":{}}]}]}"#;
+    let output =
+        r#"{"usage":{"inputTokens":5,"outputTokens":6,"cacheDetails":[{"ttl":"1h","inputTokens":4}]}}"#;
+    let wrapped = format!(r#"{{"input":{input},"output":{output}}}"#);
+    let details = |invocation: &Invocation| {
+        let split = [invocation.cache_write_5m_tokens, invocation.cache_write_1h_tokens];
+        (split.map(|count| count.get()), invocation.images, invocation.documents)
+    };
+    let outcome = split("", &[("12", &wrapped)], Resolve::Facts);
+    assert_eq!(details(only(&outcome).0), ([Some(0), Some(4)], 2, 1));
+    // What is inline wins, and is never mixed with what is offloaded.
+    let own = r#","input":{"inputBodyJson":{"messages":[{"content":[{"image":{}}]}]}},"output":{"outputBodyS3Path":""#;
+    let key = payload_key(1, "output");
+    let outcome = resolve(
+        &logs(&[record(30, 5, 0, 1, &format!(r#"{own}s3://logs/{key}"}}"#))], &[(&*key, output.as_bytes())]),
+        Resolve::Facts,
+    );
+    assert_eq!(details(only(&outcome).0), ([Some(0), Some(4)], 1, 0));
+}
+
+#[test]
 fn a_raw_conventional_payload_is_the_body_of_the_side_that_lacks_one() {
     let input_is_there = format!(r#","input":{{"inputBodyJson":{INPUT}}}"#);
     let outcome = split(&input_is_there, &[("12", OUTPUT)], Resolve::Facts);

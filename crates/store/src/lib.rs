@@ -219,6 +219,32 @@ pub enum ReadFailure {
 }
 
 impl ReadFailure {
+    /// All of them.
+    pub const ALL: [ReadFailure; 22] = [
+        ReadFailure::Permission,
+        ReadFailure::Io,
+        ReadFailure::Changed,
+        ReadFailure::Vanished,
+        ReadFailure::Path,
+        ReadFailure::NotRegularFile,
+        ReadFailure::TooDeep,
+        ReadFailure::Archived,
+        ReadFailure::AccessDenied,
+        ReadFailure::AbsentOrDenied,
+        ReadFailure::Kms,
+        ReadFailure::SseC,
+        ReadFailure::RequesterPays,
+        ReadFailure::Throttled,
+        ReadFailure::ServerError,
+        ReadFailure::Connection,
+        ReadFailure::ShortBody,
+        ReadFailure::LengthMismatch,
+        ReadFailure::RangeUnsupported,
+        ReadFailure::Checksum,
+        ReadFailure::Refused,
+        ReadFailure::Stopped,
+    ];
+
     /// The word in the report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -386,6 +412,30 @@ fn read_into<S: Store + ?Sized>(
 
 /// Shows a key: printable ASCII as it is, every other byte as `\xNN`.
 pub struct EscapedKey<'a>(pub &'a [u8]);
+
+impl EscapedKey<'_> {
+    /// The key that an escaped text stands for; `None` where it is none.
+    #[must_use]
+    pub fn unescape(text: &str) -> Option<Vec<u8>> {
+        let mut key = Vec::with_capacity(text.len());
+        let mut bytes = text.bytes();
+        while let Some(byte) = bytes.next() {
+            key.push(match byte {
+                b'\\' => match bytes.next()? {
+                    b'\\' => b'\\',
+                    b'x' => {
+                        let digit = |byte: u8| char::from(byte).to_digit(16);
+                        let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
+                        (high * 16 + low) as u8
+                    }
+                    _ => return None,
+                },
+                byte => byte,
+            });
+        }
+        Some(key)
+    }
+}
 
 impl fmt::Display for EscapedKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

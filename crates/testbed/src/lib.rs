@@ -7,6 +7,7 @@
 //!
 //! - [`SeaweedFs`] is for everything that S3 does with signatures, permissions, listings and bytes;
 //! - [`Moto`] is for archives and restores (its page says what it does not do);
+//! - [`table_readers`] are no servers, but Python with what reads exported tables;
 //! - [`Proxy`] stands before either, and loses, cuts, stalls and alters what they answer.
 //!
 //! ```no_run
@@ -39,11 +40,13 @@ mod install;
 mod leash;
 mod moto;
 mod proxy;
+mod readers;
 mod seaweedfs;
 mod skip;
 
 pub use bucket::{Bucket, Extras, REGION, wait_for};
 pub use moto::Moto;
 pub use proxy::{Fault, Faults, Kind, Proxy, SERVER_WORDS, Script, Seen, Tally};
+pub use readers::{table_readers, table_readers_or_skip};
 pub use seaweedfs::{Identity, SeaweedFs};
 pub use skip::Skip;

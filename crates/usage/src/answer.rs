@@ -36,9 +36,9 @@ pub(crate) const OTHER_MODELS: &str = "__other__";
 /// The figures over all hours.
 pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[CoverageSpan]) -> Figures {
     let hours: Vec<(UtcHour, &KeptHour)> = totals.kept_hours().collect();
-    let cells = hours.iter().map(|&(hour, kept)| Member { hour, group: 0, cell: kept.totals() });
+    let (of_totals, mut groups) = members(&hours, totals);
     let mut scratch = Scratch::default();
-    let everything = gather(&cells.collect::<Vec<_>>(), totals.bucket_counts(&mut scratch));
+    let everything = gather(&of_totals, totals.bucket_counts(&mut scratch));
 
     // A minute is active in the totals if and only if a counted record, not left out as an outlier, is in it.
     let minutes = &everything.timeline.minutes;
@@ -47,11 +47,10 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
     let start_of = |minute: UtcMinute| Timestamp { seconds: minute.start_seconds(), nanos: 0 };
 
     let mut unknowns = Unknowns::default();
-    hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns));
+    hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns, &kept.renaming));
     let (unruled_models, unresolved_profiles) = unknowns.by_name(totals.names());
 
     let names = Texts { names: totals.names() };
-    let mut groups = group_members(&hours, totals);
     let models_folded = fold_models(&mut groups, question, &names);
     let by_key_alone = question.by.iter().any(Dimension::is_time);
     groups.sort_by_cached_key(|(key, members)| {
@@ -143,18 +142,27 @@ impl Members<'_> {
     }
 }
 
-fn group_members<'a>(hours: &[(UtcHour, &'a KeptHour)], totals: &'a Totals) -> Vec<(Key, Members<'a>)> {
+/// The cells of the totals, and of each group, by hour.
+fn members<'a>(
+    hours: &[(UtcHour, &'a KeptHour)],
+    totals: &'a Totals,
+) -> (Vec<Member<'a>>, Vec<(Key, Members<'a>)>) {
+    let mut of_totals = Vec::with_capacity(hours.len());
     let keys = totals.group_keys().into_iter();
     let mut groups: Vec<(Key, Members<'_>)> = keys.map(|key| (key.into(), Members::default())).collect();
     for &(hour, kept) in hours {
-        for (group, cell) in kept.groups() {
+        for (group, cell) in kept.cells() {
+            let Some(group) = group else {
+                of_totals.push(Member { hour, group: 0, cell });
+                continue;
+            };
             let members = &mut groups[group as usize].1;
             members.attempted += cell.attempted();
             members.cells.push(Member { hour, group, cell });
         }
     }
     groups.retain(|(_, members)| !members.cells.is_empty());
-    groups
+    (of_totals, groups)
 }
 
 /// Gives all models but the most used the name [`OTHER_MODELS`]; how many they were.
@@ -164,7 +172,7 @@ fn fold_models(groups: &mut Vec<(Key, Members<'_>)>, question: &Question, names:
     };
     let mut attempted: FxHashMap<NameId, u64> = FxHashMap::default();
     for (key, members) in groups.iter() {
-        *attempted.entry(key[position]).or_default() += members.attempted;
+        *attempted.entry(model_of(key, position)).or_default() += members.attempted;
     }
     if attempted.len() <= MODELS_MAX {
         return 0;
@@ -176,8 +184,8 @@ fn fold_models(groups: &mut Vec<(Key, Members<'_>)>, question: &Question, names:
 
     let mut kept: FxHashMap<Key, Members<'_>> = FxHashMap::default();
     for (mut key, members) in groups.drain(..) {
-        if folded.contains(&key[position]) {
-            key[position] = other;
+        if folded.contains(&model_of(&key, position)) {
+            key.iter_mut().skip(position).take(1).for_each(|model| *model = other);
         }
         let together = kept.entry(key).or_default();
         together.attempted += members.attempted;
@@ -188,6 +196,11 @@ fn fold_models(groups: &mut Vec<(Key, Members<'_>)>, question: &Question, names:
     }
     groups.extend(kept);
     folded.len() as u64
+}
+
+/// The part of a key at the model's position. Stored hours that somebody mixed up may have shorter keys.
+fn model_of(key: &Key, position: usize) -> NameId {
+    key.get(position).copied().unwrap_or(NameId::ABSENT)
 }
 
 /// A group over all its hours.
@@ -201,16 +214,17 @@ struct Gathered {
 
 fn gather(cells: &[Member<'_>], buckets: Vec<BucketCount>) -> Gathered {
     let (mut sums, mut coverage, mut timeline) = (Sums::default(), Vec::new(), Timeline::default());
+    let (mut series, mut more) = (SealedSeries::default(), SealedSeries::default());
     for same_hour in cells.chunk_by(|a, b| a.hour == b.hour) {
-        let mut series: Option<SealedSeries> = None;
-        for member in same_hour {
-            let more = member.cell.absorb_into(&mut sums, &mut coverage);
-            match &mut series {
-                Some(series) => series.merge(&more),
-                None => series = Some(more),
+        for (position, member) in same_hour.iter().enumerate() {
+            if position == 0 {
+                member.cell.absorb_into(&mut sums, &mut coverage, &mut series);
+            } else {
+                member.cell.absorb_into(&mut sums, &mut coverage, &mut more);
+                series.merge(&more);
             }
         }
-        timeline.push(same_hour[0].hour, &series.unwrap_or_default());
+        timeline.push(same_hour[0].hour, &series);
     }
     Gathered { sums, buckets, timeline, coverage }
 }
@@ -346,9 +360,8 @@ fn minute_figures(
     let average = Ratio::new(sum, points.len() as u128)?;
     // The earliest of equal minutes: `max_by_key` keeps the last, so times are compared in reverse.
     let &(peak_minute, peak) = points.iter().max_by_key(|&&(minute, value)| (value, Reverse(minute)))?;
-    let mut sorted: Vec<u64> = points.iter().map(|&(_, value)| value).collect();
-    sorted.sort_unstable();
-    let percentile = |thousandths| sorted[nearest_rank(thousandths, sorted.len() as u64) as usize - 1];
+    let mut values: Vec<u64> = points.iter().map(|&(_, value)| value).collect();
+    let [p50, p90, p99] = ranked(&mut values, [500, 900, 990]);
     let [sixty_seconds, ten_seconds, second] = peaks.each_ref().map(quantity);
     let over_peak =
         |value: u64, times: u128| Ratio::new(u128::from(value).saturating_mul(times), u128::from(peak));
@@ -356,14 +369,27 @@ fn minute_figures(
     Some(MinuteFigures {
         average,
         average_all: Ratio::new(sum, u128::from(minutes_outside_gaps)),
-        p50: percentile(500),
-        p90: percentile(900),
-        p99: percentile(990),
+        p50,
+        p90,
+        p99,
         peak,
         peak_minute,
         peak_sliding_60s: sixty_seconds,
         burst: burst.map(|(second_x60, ten_seconds_x6)| Burst { second_x60, ten_seconds_x6 }),
         data_points: grain.map(|grain| data_points(&points, grain)),
+    })
+}
+
+/// The values at these ranks, which ascend, of some values; brings them into another order.
+fn ranked<const N: usize>(values: &mut [u64], thousandths: [u64; N]) -> [u64; N] {
+    let count = values.len() as u64;
+    let mut first = 0;
+    thousandths.map(|thousandths| {
+        let place = nearest_rank(thousandths, count) as usize - 1;
+        // What is before the place of the rank before is smaller.
+        let (_, &mut value, _) = values[first..].select_nth_unstable(place - first);
+        first = place;
+        value
     })
 }
 

@@ -10,8 +10,8 @@
 use crate::dense::Dense;
 use crate::histogram::BUCKETS;
 use crate::names::{NameId, Renaming};
-use crate::packed::{Packer, Unpacker};
-use crate::sums::SPREAD_NAMES;
+use crate::packed::{Checker, Packer, Unpacker};
+use crate::sums::{SPREAD_NAMES, TOTAL_MAX};
 
 /// Which distribution of a group: one of [`SPREAD_NAMES`], or one of an inference Region.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -198,6 +198,13 @@ fn sections<'a>(unpacker: &mut Unpacker<'a>) -> impl Iterator<Item = Section<'a>
     std::iter::from_fn(next).fuse()
 }
 
+/// Splits what lists are packed one after the other into the first list and the rest.
+pub(crate) fn split_list(lists: &[u8]) -> (&[u8], &[u8]) {
+    let mut unpacker = Unpacker::new(lists);
+    sections(&mut unpacker).for_each(drop);
+    lists.split_at(lists.len() - unpacker.rest().len())
+}
+
 /// Gives a section's buckets, ascending.
 fn unpack(section: &[u8], mut give: impl FnMut(u16, u64)) {
     let mut unpacker = Unpacker::new(section);
@@ -221,12 +228,48 @@ pub(crate) fn rename(list: &[u8], renaming: &Renaming, packer: &mut Packer, sect
     list.finish();
 }
 
+/// Whether a [`ListPacker`] can have written what comes next, of Regions among so many names, and so many values of a
+/// distribution at the most.
+pub(crate) fn check(checker: &mut Checker<'_>, names: usize, most: u64) -> Option<()> {
+    let spreads = SpreadId::REGIONS + 2 * names as u64;
+    let mut previous = 0;
+    loop {
+        let gap = checker.count_to(spreads)?;
+        if gap == 0 {
+            return Some(());
+        }
+        previous += gap;
+        if previous > spreads {
+            return None;
+        }
+        let length = checker.count().filter(|&length| length > 0)?;
+        check_section(checker.bytes(length)?, most)?;
+    }
+}
+
+fn check_section(section: &[u8], most: u64) -> Option<()> {
+    let mut checker = Checker::new(section);
+    let (mut next, mut left) = (0, most);
+    while !checker.is_empty() {
+        let gap = checker.count()?;
+        let bucket = next + (gap >> 1);
+        if bucket >= u64::from(BUCKETS) {
+            return None;
+        }
+        next = bucket + 1;
+        let count = if gap & 1 == 1 { checker.count().filter(|&count| count > 1)? } else { 1 };
+        left = left.checked_sub(count)?;
+    }
+    Some(())
+}
+
 /// What lists are added up with; its memory is used again and again.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Scratch {
     pub(crate) adder: Adder,
     pub(crate) packer: Packer,
     pub(crate) section: Packer,
+    renamed: Packer,
 }
 
 /// The counts of a group over all its hours.
@@ -255,9 +298,24 @@ impl Buckets {
         if self.settled == 0 || latest > self.settled + LATEST_MIN {
             self.settle(list, EMPTY_LIST, scratch);
         } else {
-            self.bytes.reserve_exact(list.len());
+            // Exactly what is needed would be moved for every hour; an eighth more is moved now and then.
+            if self.bytes.capacity() - self.bytes.len() < list.len() {
+                self.bytes.reserve_exact(list.len().max(self.bytes.len() / 8));
+            }
             self.bytes.extend_from_slice(list);
         }
+    }
+
+    /// Adds a packed list whose Regions have the names of another table.
+    pub(crate) fn add_renamed(&mut self, list: &[u8], renaming: &Renaming, scratch: &mut Scratch) {
+        if list == EMPTY_LIST {
+            return;
+        }
+        let mut renamed = std::mem::take(&mut scratch.renamed);
+        renamed.clear();
+        rename(list, renaming, &mut renamed, &mut scratch.section);
+        self.add(renamed.from(0), scratch);
+        scratch.renamed = renamed;
     }
 
     /// Takes a packed list out again.
@@ -305,6 +363,26 @@ impl Buckets {
         self.bytes.capacity()
     }
 
+    /// Writes all counts as one list.
+    pub(crate) fn pack(&self, scratch: &mut Scratch, packer: &mut Packer) {
+        if self.bytes.len() == self.settled {
+            packer.bytes(if self.settled == 0 { EMPTY_LIST } else { &self.bytes });
+            return;
+        }
+        let mut settled = self.clone();
+        settled.settle(EMPTY_LIST, EMPTY_LIST, scratch);
+        packer.bytes(&settled.bytes);
+    }
+
+    /// Reads one list, of Regions among so many names, where [`Buckets::pack`] can have written it.
+    pub(crate) fn read(checker: &mut Checker<'_>, names: usize) -> Option<Buckets> {
+        let before = checker.rest();
+        check(checker, names, TOTAL_MAX)?;
+        let list = &before[..before.len() - checker.rest().len()];
+        let bytes = if list == EMPTY_LIST { Vec::new() } else { list.to_vec() };
+        Some(Buckets { settled: bytes.len(), bytes })
+    }
+
     /// The sections of all lists.
     fn sections(&self) -> Vec<Section<'_>> {
         let mut unpacker = Unpacker::new(&self.bytes);
@@ -317,7 +395,7 @@ impl Buckets {
 
     /// Makes one list of all there are and one more, less another.
     fn settle(&mut self, more: &[u8], less: &[u8], scratch: &mut Scratch) {
-        let Scratch { adder, packer, section } = scratch;
+        let Scratch { adder, packer, section, .. } = scratch;
         adder.prepare();
         packer.clear();
         let mut all: Vec<(SpreadId, bool, &[u8])> = Vec::new();

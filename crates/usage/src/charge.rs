@@ -160,6 +160,10 @@ impl Measures {
 pub trait ChargeRules: Send + Sync {
     /// The rates of a base model at a time; they hold from the start of a UTC day to its end.
     fn charge(&self, base_model: &str, at: Timestamp) -> Charge;
+
+    /// A number that differs where the rates of any model differ at that time; the same in every run of the program.
+    /// Rules that give the same rates may have different ones.
+    fn fingerprint(&self, at: Timestamp) -> u128;
 }
 
 /// The rates that a run counts by, shared. By default none is known.
@@ -178,6 +182,12 @@ impl Charges {
     pub fn charge(&self, base_model: &str, at: Timestamp) -> Charge {
         self.0.charge(base_model, at)
     }
+
+    /// What tells the rates of all models at a time from others: see [`ChargeRules::fingerprint`].
+    #[must_use]
+    pub fn fingerprint(&self, at: Timestamp) -> u128 {
+        self.0.fingerprint(at)
+    }
 }
 
 impl Default for Charges {
@@ -186,6 +196,10 @@ impl Default for Charges {
         impl ChargeRules for NoRules {
             fn charge(&self, _base_model: &str, _at: Timestamp) -> Charge {
                 Charge::default()
+            }
+
+            fn fingerprint(&self, _at: Timestamp) -> u128 {
+                0
             }
         }
         Charges(Arc::new(NoRules))

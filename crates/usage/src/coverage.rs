@@ -7,7 +7,7 @@
 use borehole_record::{Timestamp, UtcHour, UtcMinute};
 
 use crate::figures::Coverage;
-use crate::packed::{Packer, Unpacker};
+use crate::packed::{Checker, Packer, Unpacker};
 
 /// Which [`CoverageSpan`] a record's source belongs to: its index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -24,9 +24,25 @@ impl CoverageId {
     }
 
     /// Reads what [`CoverageId::pack`] wrote.
-    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Vec<CoverageId> {
-        // Written from u32s.
-        (0..unpacker.count()).map(|_| CoverageId((unpacker.count() as u32).wrapping_sub(1))).collect()
+    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>, mut give: impl FnMut(CoverageId)) {
+        for _ in 0..unpacker.count() {
+            // Written from a u32.
+            give(CoverageId((unpacker.count() as u32).wrapping_sub(1)));
+        }
+    }
+
+    /// Whether [`CoverageId::pack`] can have written what comes next.
+    pub(crate) fn check(checker: &mut Checker<'_>) -> Option<()> {
+        let mut next = 0;
+        // The last id is 0 here, and comes last all the same.
+        for left in (0..checker.count()?).rev() {
+            let id = checker.count_to(u64::from(u32::MAX))?;
+            if id == 0 && left == 0 {
+                break;
+            }
+            next = (id > next).then_some(id)?;
+        }
+        Some(())
     }
 }
 

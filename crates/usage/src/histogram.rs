@@ -7,7 +7,8 @@
 
 use crate::buckets::BucketCount;
 use crate::figures::Distribution;
-use crate::packed::{Packer, Unpacker};
+use crate::packed::{Checker, Packer, Unpacker};
+use crate::sums::{COUNT_MAX, SUM_MAX};
 
 /// Values up to here have a bucket; what is larger counts in the last one (its maximum and sum stay exact).
 /// Tokens cannot be larger (the decoder's own limit); a body or a latency of 2^40 is past any real one.
@@ -77,6 +78,15 @@ impl Extent {
             packer.count(self.max - self.min);
             packer.sum(self.sum);
         }
+    }
+
+    /// Whether [`Extent::pack`] can have written what comes next.
+    pub(crate) fn check(checker: &mut Checker<'_>) -> Option<()> {
+        if checker.count_to(COUNT_MAX)? > 0 {
+            checker.count()?.checked_add(checker.count()?)?;
+            checker.sum().filter(|&sum| sum <= SUM_MAX)?;
+        }
+        Some(())
     }
 
     /// Adds the values that [`Extent::pack`] wrote.

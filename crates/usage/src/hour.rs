@@ -15,7 +15,7 @@ use crate::coverage::CoverageId;
 use crate::figures::ListedRequest;
 use crate::listing::Listing;
 use crate::names::{NameId, Names, UsedNames};
-use crate::packed::Unpacker;
+use crate::packed::{Packer, Unpacker};
 use crate::question::{Dimension, FilterReason, Question};
 use crate::reading::{Readings, Slot};
 use crate::series::Seconds;
@@ -285,21 +285,23 @@ impl HourSummary {
         self.unknowns.names().for_each(|name| used.insert(name));
         let (names, renaming) = self.names.sorted(&used);
 
-        let mut groups = Vec::with_capacity(self.groups.len());
-        for (key, &cell) in &self.groups {
-            let strands = self.cells[cell as usize].strands.iter();
-            let strands: Vec<&Strand> = strands.map(|&strand| &self.strands[strand as usize]).collect();
-            let cell = strand::pack(&strands, &renaming, &mut self.tables);
-            groups.push(SealedGroup { key: renaming.of_key(key), cell });
-        }
-        groups.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let mut groups: Vec<(Box<[NameId]>, u32)> =
+            self.groups.iter().map(|(key, &cell)| (renaming.of_key(key), cell)).collect();
+        groups.sort_unstable();
+        let (mut cells, mut lists) = (Packer::default(), Packer::default());
         let of_totals: Vec<&Strand> = if self.derives_totals {
             self.strands.iter().collect()
         } else {
             let strands = self.cells[TOTALS as usize].strands.iter();
             strands.map(|&strand| &self.strands[strand as usize]).collect()
         };
-        let totals = strand::pack(&of_totals, &renaming, &mut self.tables);
+        strand::pack(&of_totals, &renaming, &mut self.tables, &mut cells, &mut lists);
+        for (key, cell) in &groups {
+            key.iter().for_each(|&name| name.pack(&mut cells));
+            let strands = self.cells[*cell as usize].strands.iter();
+            let strands: Vec<&Strand> = strands.map(|&strand| &self.strands[strand as usize]).collect();
+            strand::pack(&strands, &renaming, &mut self.tables, &mut cells, &mut lists);
+        }
         let mut tally = std::mem::take(&mut self.tally);
         for (reason, count) in FilterReason::ALL.into_iter().zip(self.filtered) {
             if count > 0 {
@@ -309,8 +311,11 @@ impl HourSummary {
         SealedHour {
             hour: self.hour,
             names,
-            totals,
-            groups: groups.into_boxed_slice(),
+            // All keys of an hour are of one question.
+            dimensions: groups.first().map_or(0, |(key, _)| key.len()),
+            groups: groups.len(),
+            cells: cells.finish(),
+            lists: lists.finish(),
             tally,
             unknowns: self.unknowns.packed(&renaming),
             listing: std::mem::take(&mut self.listing).into_rows(),
@@ -493,22 +498,20 @@ const SPARE_ROWS_MAX: usize = 1 << 15;
 /// Equal for equal sets of records, whatever their order and however they were merged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedHour {
-    hour: UtcHour,
+    pub(crate) hour: UtcHour,
     /// Ascending; ids in the cells are positions here.
-    names: Box<[Arc<str>]>,
-    totals: Box<[u8]>,
-    /// By key.
-    groups: Box<[SealedGroup]>,
-    tally: Tally,
-    unknowns: PackedUnknowns,
-    listing: Vec<ListedRequest>,
-}
-
-/// One group of a sealed hour.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct SealedGroup {
-    key: Box<[NameId]>,
-    cell: Box<[u8]>,
+    pub(crate) names: Box<[Arc<str>]>,
+    /// Parts of a group's key.
+    pub(crate) dimensions: usize,
+    /// How many groups there are.
+    pub(crate) groups: usize,
+    /// The cell of the totals, then key and cell of each group, by key.
+    pub(crate) cells: Box<[u8]>,
+    /// A list of buckets for each cell, in the same order.
+    pub(crate) lists: Box<[u8]>,
+    pub(crate) tally: Tally,
+    pub(crate) unknowns: PackedUnknowns,
+    pub(crate) listing: Vec<ListedRequest>,
 }
 
 impl SealedHour {
@@ -560,28 +563,35 @@ impl SealedHour {
         self.tally == Tally::default()
     }
 
-    pub(crate) fn names(&self) -> &[Arc<str>] {
-        &self.names
+    /// Its cells, the totals' first.
+    pub(crate) fn cells(&self) -> SealedCells<'_> {
+        SealedCells::new(&self.cells, self.dimensions)
+    }
+}
+
+/// The cells of an hour, one after the other.
+pub(crate) struct SealedCells<'a> {
+    unpacker: Unpacker<'a>,
+    dimensions: usize,
+    is_first: bool,
+}
+
+impl<'a> SealedCells<'a> {
+    /// Of these bytes of an hour with keys of so many parts.
+    pub(crate) fn new(cells: &'a [u8], dimensions: usize) -> Self {
+        SealedCells { unpacker: Unpacker::new(cells), dimensions, is_first: true }
     }
 
-    pub(crate) fn totals_cell(&self) -> SealedCell<'_> {
-        SealedCell::read(&self.totals)
-    }
-
-    pub(crate) fn group_count(&self) -> usize {
-        self.groups.len()
-    }
-
-    pub(crate) fn group_cells(&self) -> impl Iterator<Item = (&[NameId], SealedCell<'_>)> {
-        self.groups.iter().map(|group| (&*group.key, SealedCell::read(&group.cell)))
-    }
-
-    pub(crate) fn unknowns(&self) -> &PackedUnknowns {
-        &self.unknowns
-    }
-
-    pub(crate) fn into_tally_and_listing(self) -> (Tally, Vec<ListedRequest>) {
-        (self.tally, self.listing)
+    /// The next cell; its key, which the totals have none of, is put in place of what is in `key`.
+    pub(crate) fn next(&mut self, key: &mut Vec<NameId>) -> Option<SealedCell<'a>> {
+        if self.unpacker.is_empty() {
+            return None;
+        }
+        key.clear();
+        if !std::mem::take(&mut self.is_first) {
+            key.extend((0..self.dimensions).map(|_| NameId::unpack(&mut self.unpacker)));
+        }
+        Some(SealedCell::next(&mut self.unpacker))
     }
 }
 
@@ -592,17 +602,14 @@ pub(crate) struct SealedCell<'a> {
     pub(crate) plain: &'a [u8],
     /// The sums that are kept by name.
     pub(crate) named: &'a [u8],
-    /// A list of buckets.
-    pub(crate) buckets: &'a [u8],
 }
 
 impl<'a> SealedCell<'a> {
-    fn read(bytes: &'a [u8]) -> Self {
-        let mut unpacker = Unpacker::new(bytes);
+    fn next(unpacker: &mut Unpacker<'a>) -> Self {
         let length = unpacker.count();
         let plain = unpacker.bytes(length as usize);
         let length = unpacker.count();
         let named = unpacker.bytes(length as usize);
-        SealedCell { plain, named, buckets: unpacker.rest() }
+        SealedCell { plain, named }
     }
 }

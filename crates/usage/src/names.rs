@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::packed::{Checker, Packer, Unpacker};
+
 /// A string of one [`Names`] table, or [`NameId::ABSENT`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct NameId(pub(crate) u32);
@@ -14,6 +16,23 @@ pub(crate) struct NameId(pub(crate) u32);
 impl NameId {
     /// The record has no such value. A table cannot reach this id: it would take 4 billion strings.
     pub(crate) const ABSENT: NameId = NameId(u32::MAX);
+
+    /// Writes the id. One more than it is, so that [`NameId::ABSENT`] takes one byte and not five.
+    pub(crate) fn pack(self, packer: &mut Packer) {
+        packer.count(u64::from(self.0.wrapping_add(1)));
+    }
+
+    /// Reads what [`NameId::pack`] wrote.
+    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> NameId {
+        // Written from a u32.
+        NameId((unpacker.count() as u32).wrapping_sub(1))
+    }
+
+    /// Whether [`NameId::pack`] can have written what comes next, of a table of so many names.
+    pub(crate) fn check(checker: &mut Checker<'_>, names: usize) -> Option<NameId> {
+        let number = checker.count_to(names as u64)?;
+        Some(NameId((number as u32).wrapping_sub(1)))
+    }
 }
 
 /// A table of strings.
@@ -46,6 +65,15 @@ impl Names {
             None => self.insert(Arc::clone(text)),
         };
         Renaming { ids: Some(texts.iter().map(intern).collect()) }
+    }
+
+    /// A table of these texts, by id; `None` where one is there twice.
+    pub(crate) fn from_texts(texts: &[Arc<str>]) -> Option<Names> {
+        let mut names = Names::default();
+        texts.iter().for_each(|text| {
+            names.intern(text);
+        });
+        (names.len() == texts.len()).then_some(names)
     }
 
     /// The texts, by id.
@@ -84,7 +112,7 @@ impl Names {
             ids[id.0 as usize] = NameId(texts.len() as u32);
             texts.push(Arc::clone(&self.texts[id.0 as usize]));
         }
-        (texts.into_boxed_slice(), Renaming { ids: Some(ids) })
+        (texts.into_boxed_slice(), Renaming { ids: Some(ids.into_boxed_slice()) })
     }
 
     /// How many there are.
@@ -127,15 +155,25 @@ impl UsedNames {
 }
 
 /// From the ids of one table to those of another.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Renaming {
     /// By the id in the one table; nothing where it is the same table.
-    ids: Option<Vec<NameId>>,
+    ids: Option<Box<[NameId]>>,
 }
 
 impl Renaming {
     /// To the same table.
     pub(crate) const NONE: Renaming = Renaming { ids: None };
+
+    /// To these ids, by the id in the one table.
+    pub(crate) fn to(ids: Box<[NameId]>) -> Renaming {
+        Renaming { ids: Some(ids) }
+    }
+
+    /// By the id in the one table; none where it is the same table.
+    pub(crate) fn ids(&self) -> &[NameId] {
+        self.ids.as_deref().unwrap_or_default()
+    }
 
     /// The id in the other table; the absent value stays absent.
     pub(crate) fn of(&self, id: NameId) -> NameId {
@@ -148,5 +186,15 @@ impl Renaming {
     /// A whole key in the other table.
     pub(crate) fn of_key(&self, key: &[NameId]) -> Box<[NameId]> {
         key.iter().map(|&id| self.of(id)).collect()
+    }
+
+    /// Leads on to a third table, to which `next` leads from the other one.
+    pub(crate) fn then(&mut self, next: &Renaming) {
+        self.ids.iter_mut().flatten().for_each(|id| *id = next.of(*id));
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.ids.as_deref().map_or(0, size_of_val)
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! In: unsigned integers in an order both sides know. Out: seven bits a byte, low bits first, so that the
 //! small numbers that sparse series are made of take one byte instead of eight. Always: one value has one
-//! spelling, so equal contents are equal bytes. Absent: lengths, tags, versions; bytes never come from outside.
+//! spelling, so equal contents are equal bytes. Absent: lengths, tags, versions.
+//!
+//! Bytes that were stored may come back damaged, or from somebody else: a [`Checker`] walks over them once, and what
+//! it lets pass is safe to unpack.
 
 /// Writes integers.
 #[derive(Clone, Default, Debug)]
@@ -39,6 +42,12 @@ impl Packer {
     /// Writes bytes that were packed before.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes a text with its length.
+    pub fn text(&mut self, text: &str) {
+        self.count(text.len() as u64);
+        self.bytes(text.as_bytes());
     }
 
     /// How many bytes are written.
@@ -144,9 +153,136 @@ impl<'a> Unpacker<'a> {
     }
 }
 
+/// Walks over packed integers that come from outside. Whatever is no spelling of a [`Packer`] is `None`: bytes that
+/// end too early, integers too wide, and such as have a shorter spelling.
+#[derive(Clone, Debug)]
+pub struct Checker<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Checker<'a> {
+    /// Starts at the first integer.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Checker { bytes }
+    }
+
+    /// The next integer of at most 64 bits.
+    pub fn count(&mut self) -> Option<u64> {
+        let (&first, rest) = self.bytes.split_first()?;
+        if first < 0x80 {
+            self.bytes = rest;
+            return Some(u64::from(first));
+        }
+        let mut value = u64::from(first & 0x7f);
+        for (place, &byte) in rest.iter().enumerate().take(9) {
+            // The tenth byte holds the last bit.
+            if place == 8 && byte > 1 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << (7 * (place + 1));
+            if byte < 0x80 {
+                self.bytes = &rest[place + 1..];
+                return (byte > 0).then_some(value);
+            }
+        }
+        None
+    }
+
+    /// The next integer, which is at most so large.
+    pub fn count_to(&mut self, most: u64) -> Option<u64> {
+        self.count().filter(|&count| count <= most)
+    }
+
+    /// The next integer of at most 128 bits.
+    pub fn sum(&mut self) -> Option<u128> {
+        let mut value = 0u128;
+        for (place, &byte) in self.bytes.iter().enumerate().take(19) {
+            // The nineteenth byte holds the last two bits.
+            if place == 18 && byte > 3 {
+                return None;
+            }
+            value |= u128::from(byte & 0x7f) << (7 * place);
+            if byte < 0x80 {
+                self.bytes = &self.bytes[place + 1..];
+                return (byte > 0 || place == 0).then_some(value);
+            }
+        }
+        None
+    }
+
+    /// What [`Packer::sparse`] wrote for as many integers.
+    pub fn sparse<const N: usize>(&mut self) -> Option<[u128; N]> {
+        let present = self.count_to(if N < 64 { (1 << N) - 1 } else { u64::MAX })?;
+        let mut values = [0; N];
+        for (bit, value) in values.iter_mut().enumerate() {
+            if present >> bit & 1 == 1 {
+                *value = self.sum().filter(|&value| value > 0)?;
+            }
+        }
+        Some(values)
+    }
+
+    /// So many bytes as they are.
+    pub fn bytes(&mut self, length: u64) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.bytes.split_at_checked(usize::try_from(length).ok()?)?;
+        self.bytes = rest;
+        Some(bytes)
+    }
+
+    /// A text that [`Packer::text`] wrote.
+    pub fn text(&mut self) -> Option<&'a str> {
+        let length = self.count()?;
+        std::str::from_utf8(self.bytes(length)?).ok()
+    }
+
+    /// The bytes not yet walked over.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether all was walked over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_checker_lets_pass_what_was_packed_and_nothing_else(
+            bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0x80), Just(0xff), Just(0)], 0..24),
+        ) {
+            let mut checker = Checker::new(&bytes);
+            if let Some(count) = checker.count() {
+                let mut packer = Packer::default();
+                packer.count(count);
+                packer.bytes(checker.rest());
+                prop_assert_eq!(packer.from(0), &bytes);
+            }
+            let mut checker = Checker::new(&bytes);
+            if let Some(sum) = checker.sum() {
+                let mut packer = Packer::default();
+                packer.sum(sum);
+                packer.bytes(checker.rest());
+                prop_assert_eq!(packer.from(0), &bytes);
+            }
+            let mut checker = Checker::new(&bytes);
+            if let Some(sparse) = checker.sparse::<5>() {
+                let mut packer = Packer::default();
+                packer.sparse(&sparse);
+                packer.bytes(checker.rest());
+                prop_assert_eq!(packer.from(0), &bytes);
+            }
+        }
+    }
 
     #[test]
     fn what_is_packed_is_unpacked() {
@@ -166,5 +302,11 @@ mod tests {
         assert_eq!(unpacker.rest(), [200, 201]);
         assert_eq!(unpacker.bytes(2), [200, 201]);
         assert!(unpacker.is_empty());
+        let mut checker = Checker::new(&bytes);
+        assert_eq!(counts.map(|_| checker.count()), counts.map(Some));
+        assert_eq!(sums.map(|_| checker.sum()), sums.map(Some));
+        assert_eq!(checker.sparse(), Some(few));
+        assert_eq!(checker.bytes(3), None);
+        assert_eq!(checker.rest(), [200, 201]);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use borehole_record::{UtcHour, UtcMinute};
 
 use crate::dense::Dense;
-use crate::packed::{Packer, Unpacker};
+use crate::packed::{Checker, Packer, Unpacker};
 
 /// Lengths of the windows whose largest sums are kept, in seconds: the sliding minute, and two shorter ones that
 /// say how uneven a minute is. The first is the longest.
@@ -21,6 +21,11 @@ pub(crate) type Peaks = [Load; WINDOWS.len()];
 
 /// Seconds at either end of an hour that a window can share with the neighbour hour.
 const EDGE_SECONDS: u16 = WINDOWS[0] as u16 - 1;
+
+/// Whether a window can share this second with a neighbour hour.
+fn is_at_edge(second: u16) -> bool {
+    second < EDGE_SECONDS || second >= UtcHour::SECONDS as u16 - EDGE_SECONDS
+}
 
 /// A group with no more active seconds than the two edges hold keeps all of them: it costs no more, and the
 /// sum of such groups (the models folded into `__other__`) still has its exact peaks.
@@ -115,7 +120,9 @@ pub(crate) fn pack(seconds: &[(u16, Load)], packer: &mut Packer) {
     let last_edge = seconds.partition_point(|&(second, _)| second < UtcHour::SECONDS as u16 - EDGE_SECONDS);
     pack_loads(&[&seconds[..first_edge], &seconds[last_edge..]].concat(), packer);
     packer.count(1);
-    pack_loads(&minutes_of(seconds), packer);
+    let mut minutes = Loads::new();
+    minutes_of(seconds, &mut minutes);
+    pack_loads(&minutes, packer);
     // Windows by their places in the list, as if these were minutes.
     let peaks: Loads = (0..).zip(peaks_of(seconds)).collect();
     pack_loads(&peaks, packer);
@@ -133,16 +140,31 @@ pub(crate) struct SealedSeries {
 }
 
 impl SealedSeries {
-    /// Reads what [`pack`] wrote.
-    pub(crate) fn unpack(unpacker: &mut Unpacker<'_>) -> Self {
-        let seconds = unpack_loads(unpacker);
+    /// Reads what [`pack`] wrote, in place of what is here: of many hours, one after the other.
+    pub(crate) fn unpack(&mut self, unpacker: &mut Unpacker<'_>) {
+        let SealedSeries { minutes, seconds, peaks } = self;
+        unpack_loads(unpacker, seconds);
         if unpacker.count() == 0 {
-            return SealedSeries { peaks: peaks_of(&seconds), minutes: minutes_of(&seconds), seconds };
+            *peaks = peaks_of(seconds);
+            minutes_of(seconds, minutes);
+            return;
         }
-        let minutes = unpack_loads(unpacker);
-        let windows = unpack_loads(unpacker);
-        let peak = |window| windows.get(window).map(|&(_, load)| load).unwrap_or_default();
-        SealedSeries { minutes, seconds, peaks: std::array::from_fn(peak) }
+        // As they were packed: as if windows were minutes.
+        unpack_loads(unpacker, minutes);
+        let mut windows = Loads::with_capacity(WINDOWS.len());
+        unpack_loads(unpacker, &mut windows);
+        *peaks = Peaks::default();
+        peaks.iter_mut().zip(windows).for_each(|(peak, (_, load))| *peak = load);
+    }
+
+    /// Whether [`pack`] can have written what comes next.
+    pub(crate) fn check(checker: &mut Checker<'_>) -> Option<()> {
+        check_loads(checker, UtcHour::SECONDS)?;
+        if checker.count_to(1)? == 1 {
+            check_loads(checker, UtcHour::SECONDS / UtcMinute::SECONDS)?;
+            check_loads(checker, WINDOWS.len() as i64)?;
+        }
+        Some(())
     }
 
     /// Adds another group's series of the same hour. The peaks are exact where both keep all of their seconds;
@@ -169,9 +191,9 @@ fn merge_loads(own: &mut Loads, others: &[(u16, Load)]) {
     });
 }
 
-/// The minutes that these seconds lie in.
-fn minutes_of(seconds: &[(u16, Load)]) -> Loads {
-    let mut minutes = Loads::new();
+/// The minutes that these seconds lie in, in place of what is in `minutes`.
+fn minutes_of(seconds: &[(u16, Load)], minutes: &mut Loads) {
+    minutes.clear();
     for &(second, load) in seconds {
         let minute = second / UtcMinute::SECONDS as u16;
         match minutes.last_mut() {
@@ -179,7 +201,6 @@ fn minutes_of(seconds: &[(u16, Load)]) -> Loads {
             _ => minutes.push((minute, load)),
         }
     }
-    minutes
 }
 
 /// How one quantity of a list of loads is written, given another one that it is often like: most models charge
@@ -270,13 +291,14 @@ fn pack_loads(loads: &[(u16, Load)], packer: &mut Packer) {
     }
 }
 
-/// Reads what [`pack_loads`] wrote.
-fn unpack_loads(unpacker: &mut Unpacker<'_>) -> Loads {
+/// Reads what [`pack_loads`] wrote, in place of what is in `loads`.
+fn unpack_loads(unpacker: &mut Unpacker<'_>, loads: &mut Loads) {
+    loads.clear();
     let count = unpacker.count();
-    let mut loads = Loads::with_capacity(count as usize);
     if count == 0 {
-        return loads;
+        return;
     }
+    loads.reserve(count as usize);
     let likeness = unpacker.count();
     let [settled_is, reserved_is] = [likeness >> 2, likeness & 3].map(Likeness::from_number);
     let mut next = 0;
@@ -291,7 +313,41 @@ fn unpack_loads(unpacker: &mut Unpacker<'_>) -> Loads {
         loads.push((at, Load { attempts, tokens, settled, reserved }));
         next = at + 1;
     }
-    loads
+}
+
+/// Whether [`pack_loads`] can have written what comes next, of so many places.
+fn check_loads(checker: &mut Checker<'_>, places: i64) -> Option<()> {
+    let places = places.unsigned_abs();
+    let count = checker.count_to(places)?;
+    if count == 0 {
+        return Some(());
+    }
+    let likeness = checker.count_to(2 << 2 | 2)?;
+    let [is_settled_apart, is_reserved_apart] = [likeness >> 2, likeness & 3].map(|number| number == 2);
+    if likeness & 3 == 3 {
+        return None;
+    }
+    let mut next = 0;
+    for _ in 0..count {
+        let first = checker.count_to(FEW_ATTEMPTS << 1 | 1)?;
+        let gap = if first & 1 == 1 { checker.count_to(places).filter(|&gap| gap > 0)? } else { 0 };
+        let at = next + gap;
+        if at >= places {
+            return None;
+        }
+        next = at + 1;
+        if first >> 1 == FEW_ATTEMPTS {
+            checker.count_to(u64::MAX - FEW_ATTEMPTS)?;
+        }
+        checker.count()?;
+        if is_settled_apart {
+            checker.count()?;
+        }
+        if is_reserved_apart {
+            checker.count()?;
+        }
+    }
+    Some(())
 }
 
 /// Fewer attempts than these fit into one byte, beside the flag of a gap.
@@ -299,10 +355,50 @@ const FEW_ATTEMPTS: u64 = 63;
 
 /// The largest windows of an hour of which all seconds are here.
 fn peaks_of(seconds: &[(u16, Load)]) -> Peaks {
+    let largest = seconds
+        .iter()
+        .fold(0, |largest, (_, load)| largest | load.attempts | load.tokens | load.settled | load.reserved);
+    // An hour has fewer than 2^12 seconds: where no sum of them can pass 64 bits, there is no need for more.
+    if largest >> (u64::BITS - 12) == 0 { peaks_in::<Load>(seconds) } else { peaks_in::<WindowSums>(seconds) }
+}
+
+/// Sums over the seconds of a window, of which the oldest leave again.
+trait WindowAdder: Default {
+    fn add(&mut self, load: Load);
+    fn subtract(&mut self, load: Load);
+    fn load(&self) -> Load;
+}
+
+/// Where the sums fit.
+impl WindowAdder for Load {
+    fn add(&mut self, load: Load) {
+        self.attempts += load.attempts;
+        self.tokens += load.tokens;
+        self.settled += load.settled;
+        self.reserved += load.reserved;
+    }
+
+    fn subtract(&mut self, load: Load) {
+        self.attempts -= load.attempts;
+        self.tokens -= load.tokens;
+        self.settled -= load.settled;
+        self.reserved -= load.reserved;
+    }
+
+    fn load(&self) -> Load {
+        *self
+    }
+}
+
+fn peaks_in<Sums: WindowAdder>(seconds: &[(u16, Load)]) -> Peaks {
     std::array::from_fn(|window| {
         let length = WINDOWS[window] as u16;
-        let mut sums = WindowSums::default();
         let mut peak = Load::default();
+        if length == 1 {
+            seconds.iter().for_each(|&(_, load)| peak.raise(load));
+            return peak;
+        }
+        let mut sums = Sums::default();
         let mut oldest = 0;
         for &(second, load) in seconds {
             sums.add(load);
@@ -325,7 +421,7 @@ struct WindowSums {
     reserved: u128,
 }
 
-impl WindowSums {
+impl WindowAdder for WindowSums {
     fn add(&mut self, load: Load) {
         self.attempts += u128::from(load.attempts);
         self.tokens += u128::from(load.tokens);
@@ -368,8 +464,11 @@ impl Timeline {
         let minutes = series.minutes.iter();
         self.minutes
             .extend(minutes.map(|&(minute, load)| (UtcMinute(first_minute + i64::from(minute)), load)));
+        // Windows inside the hour are in its own peaks. A quiet hour has its other seconds, too; they are not needed.
         for &(second, load) in &series.seconds {
-            self.windows.push(start + i64::from(second), load);
+            if is_at_edge(second) {
+                self.windows.push(start + i64::from(second), load);
+            }
         }
         raise(&mut self.peaks, series.peaks);
     }
@@ -456,9 +555,13 @@ mod tests {
         pack(series, &mut packer);
         let bytes = packer.finish();
         let mut unpacker = Unpacker::new(&bytes);
-        let sealed = SealedSeries::unpack(&mut unpacker);
+        let mut sealed = SealedSeries::default();
+        sealed.unpack(&mut unpacker);
         assert!(unpacker.is_empty());
-        assert_eq!((&sealed.minutes, sealed.peaks), (&minutes_of(series), peaks_of(series)));
+        let mut minutes = Loads::new();
+        minutes_of(series, &mut minutes);
+        assert_eq!((&sealed.minutes, sealed.peaks), (&minutes, peaks_of(series)));
+        assert_eq!(sealed.peaks, peaks_in::<WindowSums>(series));
         sealed
     }
 
@@ -467,7 +570,9 @@ mod tests {
         pack_loads(loads, &mut packer);
         let bytes = packer.finish();
         let mut unpacker = Unpacker::new(&bytes);
-        assert_eq!(unpack_loads(&mut unpacker), loads);
+        let mut unpacked = Loads::new();
+        unpack_loads(&mut unpacker, &mut unpacked);
+        assert_eq!(unpacked, loads);
         assert!(unpacker.is_empty());
         bytes
     }

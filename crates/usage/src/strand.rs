@@ -12,6 +12,7 @@ use crate::charge::Measures;
 use crate::coverage::CoverageId;
 use crate::histogram::bucket_index;
 use crate::names::{NameId, Renaming};
+use crate::packed::Packer;
 use crate::series::{self, Load, Loads, Seconds};
 use crate::sums::{Ending, FIRST_BYTE, LATENCY, SPREAD_NAMES, Sums, Values, values_of};
 
@@ -237,11 +238,17 @@ impl Tables {
     }
 }
 
-/// Writes the cell of these finished strands: see [`crate::hour::SealedCell`].
-pub(crate) fn pack(strands: &[&Strand], renaming: &Renaming, tables: &mut Tables) -> Box<[u8]> {
+/// Writes the cell of these finished strands, and apart from it the list of their buckets: see
+/// [`crate::hour::SealedCell`].
+pub(crate) fn pack(
+    strands: &[&Strand],
+    renaming: &Renaming,
+    tables: &mut Tables,
+    cells: &mut Packer,
+    lists: &mut Packer,
+) {
     tables.prepare();
-    let Tables { lists: Scratch { adder, packer, section }, seconds, loads } = tables;
-    packer.clear();
+    let Tables { lists: Scratch { adder, section, .. }, seconds, loads } = tables;
 
     let merged;
     let sums = if let [alone] = strands {
@@ -261,16 +268,15 @@ pub(crate) fn pack(strands: &[&Strand], renaming: &Renaming, tables: &mut Tables
     strands.iter().for_each(|strand| strand.add_seconds(seconds));
     seconds.drain_into(loads);
     series::pack(loads, section);
-    packer.count(section.len() as u64);
-    packer.bytes(section.from(0));
+    cells.count(section.len() as u64);
+    cells.bytes(section.from(0));
 
     section.clear();
     sums.pack_named(renaming, section);
-    packer.count(section.len() as u64);
-    packer.bytes(section.from(0));
+    cells.count(section.len() as u64);
+    cells.bytes(section.from(0));
 
-    pack_buckets(strands, renaming, adder, ListPacker::new(packer, section));
-    packer.from(0).into()
+    pack_buckets(strands, renaming, adder, ListPacker::new(lists, section));
 }
 
 fn pack_buckets(strands: &[&Strand], renaming: &Renaming, adder: &mut Adder, mut list: ListPacker<'_>) {

@@ -12,7 +12,7 @@ use crate::charge::Measures;
 use crate::figures::{HIGH_TOKEN_THRESHOLD, SMALL_INPUT_END};
 use crate::histogram::Extent;
 use crate::names::{NameId, Renaming};
-use crate::packed::{Packer, Unpacker};
+use crate::packed::{Checker, Packer, Unpacker};
 
 /// How an attempt ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +53,13 @@ macro_rules! counters {
                 packer.sparse(&[$(self.$name.into(),)*]);
             }
 
+            /// Whether [`Counters::pack`] can have written what comes next.
+            fn check(checker: &mut Checker<'_>) -> Option<()> {
+                let [$($name,)*] = checker.sparse()?;
+                let is_possible = $($name <= <$type as Most>::MOST)&&*;
+                is_possible.then_some(())
+            }
+
             /// Adds those of packed sums, which begin with them.
             pub(crate) fn absorb(&mut self, unpacker: &mut Unpacker<'_>) {
                 let [$($name,)*] = unpacker.sparse();
@@ -60,6 +67,37 @@ macro_rules! counters {
             }
         }
     };
+}
+
+impl Counters {
+    /// Counted records alone, of packed sums: they are the first.
+    pub(crate) fn attempted(unpacker: &mut Unpacker<'_>) -> u64 {
+        if unpacker.count() & 1 == 1 { unpacker.count() } else { 0 }
+    }
+}
+
+/// Records of one group and hour that stored sums may claim: 4 million a second. All that is added up over the hours
+/// of a run then fits, whoever wrote them: 2^28 cells would fill any memory first.
+pub(crate) const COUNT_MAX: u64 = 1 << 34;
+
+/// What stored numbers over many hours may claim: those of some such runs can still be added up.
+pub(crate) const TOTAL_MAX: u64 = 1 << 58;
+
+/// What stored sums may claim of them: 2^31 records of the largest count that the decoder lets pass, 2^53. Averages of
+/// it over a run can still be printed with six digits after the point.
+pub(crate) const SUM_MAX: u128 = 1 << 84;
+
+/// The largest that a plain number may be where it comes from stored sums.
+trait Most {
+    const MOST: u128;
+}
+
+impl Most for u64 {
+    const MOST: u128 = COUNT_MAX as u128;
+}
+
+impl Most for u128 {
+    const MOST: u128 = SUM_MAX;
 }
 
 // Sums are u128: 2^64 requests of the largest count the decoder lets pass, 2^53, still fit.
@@ -350,6 +388,7 @@ impl Sums {
     }
 
     /// Adds what [`Sums::pack_plain`] wrote.
+    #[inline]
     pub(crate) fn absorb_plain(&mut self, unpacker: &mut Unpacker<'_>) {
         self.counters.absorb(unpacker);
         for (own, more) in self.content.iter_mut().zip(unpacker.sparse::<{ ContentKinds::NAMES.len() }>()) {
@@ -366,12 +405,45 @@ impl Sums {
         }
     }
 
-    /// Adds what [`Sums::pack_named`] wrote, under the same names.
-    pub(crate) fn absorb_named(&mut self, unpacker: &mut Unpacker<'_>) {
-        absorb_names(&mut self.errors, unpacker);
-        absorb_names(&mut self.stop_reasons, unpacker);
+    /// Whether [`Sums::pack_plain`] can have written what comes next.
+    pub(crate) fn check_plain(checker: &mut Checker<'_>) -> Option<()> {
+        Counters::check(checker)?;
+        let content = checker.sparse::<{ ContentKinds::NAMES.len() }>()?;
+        content.iter().all(|&count| count <= u128::from(COUNT_MAX)).then_some(())?;
+        let mut next = 0;
+        for _ in 0..checker.count()? {
+            let status = checker.count_to(u64::from(u16::MAX)).filter(|&status| status >= next)?;
+            next = status + 1;
+            checker.count_to(COUNT_MAX)?;
+        }
+        if checker.count_to(1)? == 1 {
+            for _ in SPREAD_NAMES {
+                Extent::check(checker)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Whether [`Sums::pack_named`] can have written what comes next, under so many names.
+    pub(crate) fn check_named(checker: &mut Checker<'_>, names: usize) -> Option<()> {
+        check_names(checker, names)?;
+        check_names(checker, names)?;
+        let mut next = 0;
+        for _ in 0..checker.count()? {
+            next = check_name(checker, next, names)?;
+            checker.count_to(COUNT_MAX)?;
+            Extent::check(checker)?;
+            Extent::check(checker)?;
+        }
+        Some(())
+    }
+
+    /// Adds what [`Sums::pack_named`] wrote, whose names are renamed to ours.
+    pub(crate) fn absorb_named(&mut self, unpacker: &mut Unpacker<'_>, renaming: &Renaming) {
+        absorb_names(&mut self.errors, unpacker, renaming);
+        absorb_names(&mut self.stop_reasons, unpacker, renaming);
         for _ in 0..unpacker.count() {
-            let id = NameId(unpacker.count() as u32);
+            let id = renaming.of(NameId(unpacker.count() as u32));
             let own = self.inference.entry(id).or_default();
             own.requests += unpacker.count();
             own.latency.absorb(unpacker);
@@ -382,37 +454,6 @@ impl Sums {
 
 /// The bits of the kinds that have names.
 const ALL_KINDS: u16 = (1 << ContentKinds::NAMES.len()) - 1;
-
-/// Writes what was packed by name under new names.
-pub(crate) fn rename_named(unpacker: &mut Unpacker<'_>, renaming: &Renaming, packer: &mut Packer) {
-    rename_names(unpacker, renaming, packer);
-    rename_names(unpacker, renaming, packer);
-    let mut inference: Vec<(NameId, InferenceSums)> = (0..unpacker.count())
-        .map(|_| {
-            let id = renaming.of(NameId(unpacker.count() as u32));
-            let mut sums = InferenceSums { requests: unpacker.count(), ..InferenceSums::default() };
-            sums.latency.absorb(unpacker);
-            sums.first_byte.absorb(unpacker);
-            (id, sums)
-        })
-        .collect();
-    inference.sort_unstable_by_key(|&(id, _)| id);
-    packer.count(inference.len() as u64);
-    for (id, sums) in inference {
-        packer.count(u64::from(id.0));
-        packer.count(sums.requests);
-        sums.latency.pack(packer);
-        sums.first_byte.pack(packer);
-    }
-}
-
-fn rename_names(unpacker: &mut Unpacker<'_>, renaming: &Renaming, packer: &mut Packer) {
-    let mut counts: Vec<(NameId, u64)> = (0..unpacker.count())
-        .map(|_| (renaming.of(NameId(unpacker.count() as u32)), unpacker.count()))
-        .collect();
-    counts.sort_unstable();
-    pack_sorted(&counts, packer);
-}
 
 fn pack_sorted(counts: &[(NameId, u64)], packer: &mut Packer) {
     packer.count(counts.len() as u64);
@@ -429,10 +470,29 @@ pub(crate) fn pack_names(counts: &FxHashMap<NameId, u64>, renaming: &Renaming, p
     pack_sorted(&counts, packer);
 }
 
-/// Adds what [`pack_names`] wrote, under the same names.
-pub(crate) fn absorb_names(counts: &mut FxHashMap<NameId, u64>, unpacker: &mut Unpacker<'_>) {
+/// Adds what [`pack_names`] wrote, whose names are renamed to ours.
+pub(crate) fn absorb_names(
+    counts: &mut FxHashMap<NameId, u64>,
+    unpacker: &mut Unpacker<'_>,
+    renaming: &Renaming,
+) {
     for _ in 0..unpacker.count() {
-        let id = NameId(unpacker.count() as u32);
+        let id = renaming.of(NameId(unpacker.count() as u32));
         *counts.entry(id).or_default() += unpacker.count();
     }
+}
+
+/// Whether [`pack_names`] can have written what comes next, under so many names.
+pub(crate) fn check_names(checker: &mut Checker<'_>, names: usize) -> Option<()> {
+    let mut next = 0;
+    for _ in 0..checker.count()? {
+        next = check_name(checker, next, names)?;
+        checker.count_to(COUNT_MAX)?;
+    }
+    Some(())
+}
+
+/// The least name after the one that comes next, which must not be below `least`.
+fn check_name(checker: &mut Checker<'_>, least: u64, names: usize) -> Option<u64> {
+    checker.count().filter(|&name| name >= least && name < names as u64).map(|name| name + 1)
 }

@@ -14,8 +14,8 @@ use crate::answer;
 use crate::buckets::{self, BucketCount, Buckets, Scratch, combine};
 use crate::coverage::CoverageSpan;
 use crate::figures::Figures;
-use crate::hour::{SealedCell, SealedHour, Tally};
-use crate::kept::{CellsPacker, KeptHour};
+use crate::hour::{SealedHour, Tally};
+use crate::kept::KeptHour;
 use crate::names::{NameId, Names};
 use crate::packed::Packer;
 use crate::question::Question;
@@ -23,15 +23,15 @@ use crate::question::Question;
 /// The sealed hours of a run, or of one worker's part of it.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
-    hours: BTreeMap<UtcHour, KeptHour>,
+    pub(crate) hours: BTreeMap<UtcHour, KeptHour>,
     /// Every name once: callers and models come again in every hour.
-    names: Names,
+    pub(crate) names: Names,
     /// The number of each key; a key keeps it even when its last hour is replaced by one without it.
-    groups: FxHashMap<Box<[NameId]>, u32>,
+    pub(crate) groups: FxHashMap<Box<[NameId]>, u32>,
     /// Of the totals, over all hours.
-    buckets: Buckets,
+    pub(crate) buckets: Buckets,
     /// Of each group, by its number.
-    group_buckets: Vec<Buckets>,
+    pub(crate) group_buckets: Vec<Buckets>,
     scratch: Scratch,
 }
 
@@ -47,12 +47,20 @@ impl Totals {
     /// # Panics
     /// On an hour that is there already: all records of an hour are sealed together, so whoever gives a second
     /// part of one is wrong. An hour that is opened again is for [`Totals::replace`].
-    pub fn insert(&mut self, hour: SealedHour) {
+    pub fn insert(&mut self, mut hour: SealedHour) {
         let name = hour.hour();
         assert!(!self.hours.contains_key(&name), "hour {name} is inserted a second time");
-        let (kept, lists) = self.keep(hour);
-        for (group, list) in lists {
-            buckets_of(&mut self.buckets, &mut self.group_buckets, group).add(&list, &mut self.scratch);
+        let lists = std::mem::take(&mut hour.lists);
+        let kept = self.keep(hour);
+        let mut rest = &*lists;
+        for group in std::iter::once(None).chain(kept.groups.iter().map(|&group| Some(group))) {
+            let (list, others) = buckets::split_list(rest);
+            rest = others;
+            buckets_of(&mut self.buckets, &mut self.group_buckets, group).add_renamed(
+                list,
+                &kept.renaming,
+                &mut self.scratch,
+            );
         }
         self.hours.insert(name, kept);
     }
@@ -64,7 +72,7 @@ impl Totals {
     ///
     /// # Panics
     /// If the two are of different hours, or `old` is not what was inserted: whoever summed it up is wrong.
-    pub fn replace(&mut self, old: SealedHour, new: SealedHour) {
+    pub fn replace(&mut self, mut old: SealedHour, mut new: SealedHour) {
         let name = old.hour();
         assert_eq!(new.hour(), name, "an hour is replaced by another one");
         let Some(inserted) = self.hours.remove(&name) else {
@@ -72,8 +80,10 @@ impl Totals {
             self.insert(new);
             return;
         };
-        let (removed, mut old_lists) = self.keep(old);
-        let (kept, mut new_lists) = self.keep(new);
+        let [old_lists, new_lists] = [&mut old, &mut new].map(|hour| std::mem::take(&mut hour.lists));
+        let (removed, kept) = (self.keep(old), self.keep(new));
+        let mut old_lists = self.group_lists(&removed, &old_lists);
+        let mut new_lists = self.group_lists(&kept, &new_lists);
         self.hours.insert(name, kept);
         // A stray changes the totals and one group: what is equal before and after need not be touched.
         old_lists.sort_unstable_by_key(|&(group, _)| group);
@@ -114,16 +124,11 @@ impl Totals {
             let more = buckets.renamed(&renaming, scratch);
             self.group_buckets[number as usize].add(&more, scratch);
         }
-        for (name, hour) in other.hours {
+        for (name, mut hour) in other.hours {
             assert!(!self.hours.contains_key(&name), "hour {name} is on both sides of a merge");
-            let mut cells = CellsPacker::default();
-            let totals = hour.totals();
-            cells.cell(None, totals.plain, totals.named, &renaming);
-            for (number, cell) in hour.groups() {
-                cells.cell(Some(numbers[number as usize]), cell.plain, cell.named, &renaming);
-            }
-            let unknowns = hour.unknowns.renamed(&renaming);
-            self.hours.insert(name, cells.finish(hour.tally, unknowns, hour.listing.into_vec()));
+            hour.renaming.then(&renaming);
+            hour.groups.iter_mut().for_each(|number| *number = numbers[*number as usize]);
+            self.hours.insert(name, hour);
         }
     }
 
@@ -192,26 +197,46 @@ impl Totals {
         counts
     }
 
-    /// What is kept of an hour, and the lists of its buckets, under our names.
-    fn keep(&mut self, hour: SealedHour) -> (KeptHour, Vec<GroupList>) {
-        let renaming = self.names.rename(hour.names());
-        let mut cells = CellsPacker::default();
-        let mut lists = Vec::with_capacity(hour.group_count() + 1);
-        let mut list = Packer::default();
-        let mut keep = |group, cell: SealedCell<'_>, scratch: &mut Scratch| {
-            cells.sealed_cell(group, cell, &renaming);
-            list.clear();
-            buckets::rename(cell.buckets, &renaming, &mut list, &mut scratch.section);
-            lists.push((group, list.from(0).into()));
-        };
-        keep(None, hour.totals_cell(), &mut self.scratch);
-        for (key, cell) in hour.group_cells() {
-            let number = self.group(renaming.of_key(key));
-            keep(Some(number), cell, &mut self.scratch);
+    /// What is kept of an hour: all but the lists of its buckets.
+    fn keep(&mut self, hour: SealedHour) -> KeptHour {
+        let renaming = self.names.rename(&hour.names);
+        let mut groups = Vec::with_capacity(hour.groups);
+        let mut cells = hour.cells();
+        let mut key = Vec::new();
+        // The first is that of the totals, which have no number.
+        cells.next(&mut key);
+        while cells.next(&mut key).is_some() {
+            key.iter_mut().for_each(|name| *name = renaming.of(*name));
+            groups.push(match self.groups.get(&*key) {
+                Some(&number) => number,
+                None => self.group(key.as_slice().into()),
+            });
         }
-        let unknowns = hour.unknowns().renamed(&renaming);
-        let (tally, listing) = hour.into_tally_and_listing();
-        (cells.finish(tally, unknowns, listing), lists)
+        KeptHour {
+            renaming,
+            groups: groups.into_boxed_slice(),
+            dimensions: hour.dimensions,
+            cells: hour.cells,
+            tally: hour.tally,
+            unknowns: hour.unknowns,
+            listing: hour.listing.into_boxed_slice(),
+        }
+    }
+
+    /// The lists of the buckets of an hour, under our names.
+    fn group_lists(&mut self, kept: &KeptHour, lists: &[u8]) -> Vec<GroupList> {
+        let mut renamed = Packer::default();
+        let mut rest = lists;
+        let groups = std::iter::once(None).chain(kept.groups.iter().map(|&group| Some(group)));
+        groups
+            .map(|group| {
+                let (list, others) = buckets::split_list(rest);
+                rest = others;
+                renamed.clear();
+                buckets::rename(list, &kept.renaming, &mut renamed, &mut self.scratch.section);
+                (group, renamed.from(0).into())
+            })
+            .collect()
     }
 
     fn group(&mut self, key: Box<[NameId]>) -> u32 {

@@ -11,8 +11,8 @@ use rustc_hash::FxHashMap;
 
 use crate::answer::{MODELS_MAX, OTHER_MODELS};
 use crate::names::{NameId, Names, Renaming};
-use crate::packed::{Packer, Unpacker};
-use crate::sums::{absorb_names, pack_names};
+use crate::packed::{Checker, Packer, Unpacker};
+use crate::sums::{absorb_names, check_names, pack_names};
 
 /// Records by what is not known of them.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -63,12 +63,12 @@ impl Unknowns {
         PackedUnknowns(packer.finish())
     }
 
-    /// Adds packed counts of the same names.
-    pub(crate) fn absorb(&mut self, packed: &PackedUnknowns) {
+    /// Adds packed counts, whose names are renamed to ours.
+    pub(crate) fn absorb(&mut self, packed: &PackedUnknowns, renaming: &Renaming) {
         if !packed.0.is_empty() {
             let mut unpacker = Unpacker::new(&packed.0);
-            absorb_names(&mut self.unruled_models, &mut unpacker);
-            absorb_names(&mut self.unresolved_profiles, &mut unpacker);
+            absorb_names(&mut self.unruled_models, &mut unpacker, renaming);
+            absorb_names(&mut self.unresolved_profiles, &mut unpacker, renaming);
         }
     }
 
@@ -83,11 +83,20 @@ impl Unknowns {
 pub(crate) struct PackedUnknowns(Box<[u8]>);
 
 impl PackedUnknowns {
-    /// The same under other names.
-    pub(crate) fn renamed(&self, renaming: &Renaming) -> PackedUnknowns {
-        let mut unknowns = Unknowns::default();
-        unknowns.absorb(self);
-        unknowns.packed(renaming)
+    /// The counts as they were packed, where they can have been, under so many names.
+    pub(crate) fn checked(bytes: &[u8], names: usize) -> Option<PackedUnknowns> {
+        if !bytes.is_empty() {
+            let mut checker = Checker::new(bytes);
+            check_names(&mut checker, names)?;
+            check_names(&mut checker, names)?;
+            checker.is_empty().then_some(())?;
+        }
+        Some(PackedUnknowns(bytes.into()))
+    }
+
+    /// As they are packed.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// Bytes on the heap.
@@ -147,7 +156,7 @@ mod tests {
         let mut other = Names::default();
         let back = other.rename(&sorted);
         let mut absorbed = Unknowns::default();
-        absorbed.absorb(&unknowns.packed(&renaming).renamed(&back));
+        absorbed.absorb(&unknowns.packed(&renaming), &back);
         let (models, profiles) = absorbed.by_name(&other);
         let counted = |name: &str| (name.to_owned(), 1);
         assert_eq!(models, BTreeMap::from([counted("a"), counted("b")]));

@@ -31,6 +31,10 @@ impl ChargeRules for Rate {
         };
         Charge { burndown, ..Charge::default() }
     }
+
+    fn fingerprint(&self, _at: Timestamp) -> u128 {
+        *self as u128
+    }
 }
 
 /// An hour has two cells: that of the totals and that of the one group.

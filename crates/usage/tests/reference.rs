@@ -681,6 +681,10 @@ fn charged(charge: Charge, records: &[Record]) -> Figures {
         fn charge(&self, _base_model: &str, _at: Timestamp) -> Charge {
             self.0
         }
+
+        fn fingerprint(&self, _at: Timestamp) -> u128 {
+            0
+        }
     }
     let question = Question { charges: Charges::new(Arc::new(One(charge))), ..Question::default() };
     let (found, _) = summed(&question, records, &[]);

@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test file is a program of its own and uses its part of this one")]
 
+pub(crate) mod datasets;
 pub(crate) mod goldens;
 
 use std::ffi::OsStr;

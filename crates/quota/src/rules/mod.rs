@@ -7,7 +7,9 @@
 //! clock, and the values of anybody's quotas.
 
 use borehole_record::{Scope, Timestamp, UtcDay};
+use borehole_usage::packed::Packer;
 use borehole_usage::{Charge, ChargeRules};
+use xxhash_rust::xxh3::xxh3_128;
 
 use self::table::{Row, Table};
 
@@ -333,5 +335,30 @@ impl Rules {
 impl ChargeRules for Rules {
     fn charge(&self, base_model: &str, at: Timestamp) -> Charge {
         Rules::charge(self, base_model, UtcDay::of(at))
+    }
+
+    /// Over the rows in force that day, in the order in which they win: the first that matches a model holds, so the
+    /// rates of all models follow from these. Sources, notes and tables that charge nothing are not in it.
+    fn fingerprint(&self, at: Timestamp) -> u128 {
+        fn pack<T>(table: &Table<T>, day: UtcDay, packer: &mut Packer, value: impl Fn(&T, &mut Packer)) {
+            for row in table.rows().iter().filter(|row| row.holds_on(day)) {
+                // No pattern is longer than memory: 0 is the mark of the end.
+                packer.count(row.pattern.as_str().len() as u64 + 1);
+                packer.bytes(row.pattern.as_str().as_bytes());
+                value(&row.value, packer);
+            }
+            packer.count(0);
+        }
+        let day = UtcDay::of(at);
+        let mut packer = Packer::default();
+        pack(&self.burndown, day, &mut packer, |rate, packer| {
+            packer.count(rate.map_or(0, |rate| u64::from(rate) + 1));
+        });
+        pack(&self.max_output_tokens, day, &mut packer, |&tokens, packer| packer.count(tokens));
+        pack(&self.input_includes_cache, day, &mut packer, |&includes, packer| {
+            packer.count(u64::from(includes));
+        });
+        packer.count(u64::from(self.reserves_cache_reads));
+        xxh3_128(packer.from(0))
     }
 }

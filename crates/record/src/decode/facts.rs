@@ -580,9 +580,23 @@ fn output_events(cursor: &mut Cursor<'_>) -> OutputFacts {
     facts
 }
 
-/// The usage of an event. Its counts are partial ones, and those of the metrics object are taken instead.
+/// The usage of an event: its split of cache writes alone. Its counts are partial ones, and those of the metrics
+/// object are taken instead.
 fn event_usage(cursor: &mut Cursor<'_>, facts: &mut OutputFacts) {
-    let writes = usage_object(cursor).cache_writes();
+    if !cursor.open(b'{') {
+        cursor.skip();
+        return;
+    }
+    let mut usage = UsageObject::default();
+    let mut seen = 0;
+    while let Some(key) = cursor.key() {
+        match &*key {
+            b"cacheDetails" if first(&mut seen, 0) => usage.cache_details = cache_details(cursor),
+            b"cache_creation" if first(&mut seen, 1) => usage.cache_creation = cache_creation(cursor),
+            _ => cursor.skip(),
+        }
+    }
+    let writes = usage.cache_writes();
     if !writes.is_empty() {
         facts.cache_writes = writes;
     }
@@ -958,7 +972,7 @@ mod tests {
     use super::*;
 
     /// Events of a stream, `@` where a text stands that no fact is read from.
-    const EVENTS: [&str; 17] = [
+    const EVENTS: [&str; 22] = [
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
         r#"{"delta":{"text":"@","type":"text_delta"},"index":1}"#,
         r#"{"delta":{"type":"input_json_delta","partial_json":"@"}}"#,
@@ -976,6 +990,11 @@ mod tests {
         r#"{"p":"@"}"#,
         r#""@""#,
         r#"{"p":"@","\u0070":"""#,
+        r#"{"message":{"id":"@","usage":{"cache_creation":{"ephemeral_5m_input_tokens":3}}}}"#,
+        r#"{"usage":{"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":"@"}}}"#,
+        r#"{"metadata":{"usage":{"cacheDetails":[{"ttl":"1h","inputTokens":2,"p":"@"}]}}}"#,
+        r#"{"metadata":{"usage":{"cacheDetails":[{"ttl":"5m","inputTokens":4},"@"]}}}"#,
+        r#"{"metadata":{"usage":{"cacheDetails":"@"}},"message":"@","usage":["@"]}"#,
     ];
 
     const TEXTS: [&str; 9] = [
@@ -1024,6 +1043,101 @@ mod tests {
             let apart = apart.iter().map(|event| if event.starts_with('"') { format!(" {event}") } else { event.clone() });
             prop_assert_eq!(read(&events), read(&apart.collect::<Vec<_>>()));
         }
+    }
+
+    /// The split of cache writes in an output body, 5 minutes first.
+    fn split(body: &str) -> [Option<u64>; 2] {
+        let CacheWrites { five_minutes, one_hour } = OutputFacts::of(body.as_bytes()).cache_writes;
+        [five_minutes.get(), one_hour.get()]
+    }
+
+    #[test]
+    fn cache_details_say_zero_for_what_they_do_not_name_where_all_of_them_is_understood() {
+        const MANY: u64 = TOKENS_MAX;
+        let cases = [
+            ("[]".to_owned(), [Some(0), Some(0)]),
+            (r#"[{"ttl":"5m","inputTokens":7}]"#.into(), [Some(7), Some(0)]),
+            (r#"[{"inputTokens":9,"ttl":"1h"},{"ttl":"5m","inputTokens":7}]"#.into(), [Some(7), Some(9)]),
+            (r#"[{"ttl":"5m","inputTokens":7},{"ttl":"5m","inputTokens":1}]"#.into(), [Some(8), Some(0)]),
+            (r#"[{"ttl":"5m","inputTokens":7,"ttl":"1h","inputTokens":1}]"#.into(), [Some(7), Some(0)]),
+            (
+                format!(r#"[{{"ttl":"1h","inputTokens":{MANY}}},{{"ttl":"1h","inputTokens":{MANY}}}]"#),
+                [Some(0), Some(MANY)],
+            ),
+            (r#"[{"ttl":"5m","inputTokens":7},{"ttl":"24h","inputTokens":1}]"#.into(), [Some(7), None]),
+            (r#"[{"ttl":"5m","inputTokens":-7}]"#.into(), [None, None]),
+            (r#"[{"ttl":5,"inputTokens":7},null,"5m",[]]"#.into(), [None, None]),
+            (r#"{"ttl":"5m","inputTokens":7}"#.into(), [None, None]),
+            ("null".into(), [None, None]),
+        ];
+        for (details, expected) in cases {
+            assert_eq!(split(&format!(r#"{{"usage":{{"cacheDetails":{details}}}}}"#)), expected, "{details}");
+        }
+    }
+
+    #[test]
+    fn cache_creation_says_what_it_names() {
+        let usage = |creation: &str, more: &str| {
+            split(&format!(r#"{{"usage":{{"cache_creation":{creation}{more}}}}}"#))
+        };
+        let both = r#"{"ephemeral_1h_input_tokens":9,"ephemeral_5m_input_tokens":7}"#;
+        assert_eq!(usage(both, ""), [Some(7), Some(9)]);
+        assert_eq!(usage(r#"{"ephemeral_5m_input_tokens":0}"#, ""), [Some(0), None]);
+        assert_eq!(usage("null", ""), [None, None]);
+        // The list of Converse comes first, as its counts do, and neither chooses whose counts are taken.
+        assert_eq!(usage(both, r#","cacheDetails":[{"ttl":"5m","inputTokens":1}]"#), [Some(1), Some(0)]);
+        let facts = OutputFacts::of(br#"{"usage":{"cacheDetails":[],"input_tokens":5}}"#);
+        assert_eq!(facts.usage.input, Count::known(5));
+    }
+
+    #[test]
+    fn of_a_stream_the_last_event_that_splits_the_cache_writes_counts() {
+        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":2,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4},"output_tokens":1}}}"#;
+        let end =
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}"#;
+        let changed =
+            r#"{"usage":{"cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":6}}}"#;
+        let converse =
+            r#"{"metadata":{"usage":{"cacheDetails":[{"ttl":"1h","inputTokens":8}]},"metrics":{}}}"#;
+        let metrics = r#"{"amazon-bedrock-invocationMetrics":{"inputTokenCount":7}}"#;
+        let stream = |events: &[&str]| split(&format!("[{},\"[DONE]\"]", events.join(",")));
+        assert_eq!(stream(&[start, end, metrics]), [Some(3), Some(4)]);
+        assert_eq!(stream(&[start, changed, end]), [Some(5), Some(6)]);
+        assert_eq!(stream(&[converse]), [Some(0), Some(8)]);
+        assert_eq!(stream(&[end, metrics]), [None, None]);
+        // The usage of an event is a partial one: only the metrics object counts tokens.
+        let facts = OutputFacts::of(format!("[{start},{end}]").as_bytes());
+        assert_eq!(facts.usage, Usage::default());
+    }
+
+    #[test]
+    fn images_and_documents_are_counted_by_block() {
+        let count = |body: &str| {
+            let Blocks { images, documents, .. } = InputFacts::of(body.as_bytes()).blocks;
+            (images, documents)
+        };
+        let content =
+            |blocks: &str| count(&format!(r#"{{"messages":[{{"role":"user","content":[{blocks}]}}]}}"#));
+        let converse =
+            r#"{"text":"a"},{"image":{"format":"png"}},{"document":{"name":"d"}},{"image":{}},{"video":{}}"#;
+        assert_eq!(content(converse), (2, 1));
+        let anthropic = r#"{"type":"image","source":{}},{"type":"document","source":{},"title":"image"},{"type":"text","text":"image"}"#;
+        assert_eq!(content(anthropic), (1, 1));
+        assert_eq!(
+            content(r#"{"type":"image_url","image_url":{}},{"type":"file","file":{}},{"image":null}"#),
+            (1, 1)
+        );
+        // What a tool gave back is one block of its own kind.
+        assert_eq!(content(r#"{"type":"tool_result","content":[{"type":"image"}]}"#), (0, 0));
+        let turns =
+            r#"{"messages":[{"content":[{"image":{}}]},{"content":"image"},{"content":[{"image":{}}]}]}"#;
+        assert_eq!(count(turns), (2, 0));
+        // Of one block that says it is both; the first of two equal keys.
+        assert_eq!(content(r#"{"image":{},"document":{}}"#), (1, 1));
+        assert_eq!(count(r#"{"messages":[],"messages":[{"content":[{"image":{}}]}]}"#), (0, 0));
+        assert_eq!(count(r#"{"inputImage":"base64"}"#), (0, 0), "it is no content block");
+        let very_many = r#"{"image":{}},"#.repeat(70_000);
+        assert_eq!(content(&very_many), (u16::MAX, 0));
     }
 
     #[test]

@@ -36,8 +36,9 @@ pub use payload::{PayloadDecoder, PayloadSide};
 /// How to read; the same for every object of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeOptions {
-    /// Read body facts (max_tokens, latency, content kinds, stop reason) from inline bodies. The usage of an
-    /// output body is read in any case where the record lacks a token count.
+    /// Read body facts (max_tokens, latency, content kinds and counts, stop reason, the split of cache writes)
+    /// from inline bodies. The token counts of an output body's usage are read in any case where the record lacks
+    /// one.
     pub facts: bool,
     /// Take a number as a timestamp: epoch milliseconds.
     pub accept_epoch: bool,

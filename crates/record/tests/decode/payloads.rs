@@ -1,11 +1,13 @@
 //! Payload objects: what an offloaded body tells, however it is stored.
 
-use borehole_record::decode::{PayloadDecoder, PayloadSide};
+use borehole_record::decode::{DecodeTuning, PayloadDecoder, PayloadSide};
 use borehole_record::gunzip::WholeGunzip;
-use borehole_record::{ContentKinds, ObjectFailure, Payload};
+use borehole_record::{ContentKinds, DecodeOptions, ObjectFailure, Payload};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
+
+use crate::support::{Reading, decode};
 
 const INPUT: &str =
     r#"{"max_tokens":64,"messages":[{"content":[{"type":"image"},{"type":"text"}]}],"service_tier":"flex"}"#;
@@ -85,6 +87,74 @@ fn a_raw_body_that_might_have_been_both_is_of_the_side_asked_for() {
     assert_is_input(&read(INPUT, PayloadSide::InputOrBoth), INPUT.len());
     // Converse's own answer has an `output` among other members.
     assert_is_output(&read(OUTPUT, PayloadSide::OutputOrBoth), OUTPUT.len());
+}
+
+#[test]
+fn the_split_of_cache_writes_and_the_blocks_are_told_alike_inline_and_offloaded_by_every_reader() {
+    let anthropic = r#"{"messages":[{"content":[{"type":"image"},{"type":"document"},{"type":"image"}]}]}"#;
+    let converse = r#"{"messages":[{"content":[{"document":{}},{"text":"a"}]},{"content":[{"image":{}}]}]}"#;
+    let usage = r#"{"cache_creation_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4}}"#;
+    let in_a_string = format!("\"{}\"", converse.replace('"', "\\\""));
+    let cases = [
+        (
+            anthropic,
+            format!(r#"{{"content":[{{"type":"image"}}],"usage":{usage}}}"#),
+            [Some(3), Some(4)],
+            (2, 1),
+        ),
+        (
+            converse,
+            r#"{"usage":{"inputTokens":1,"cacheDetails":[{"ttl":"1h","inputTokens":4}]}}"#.to_owned(),
+            [Some(0), Some(4)],
+            (1, 1),
+        ),
+        (
+            &in_a_string,
+            format!(
+                r#"[{{"type":"message_start","message":{{"usage":{usage}}}}},{{"delta":{{"text":"a"}}}}]"#
+            ),
+            [Some(3), Some(4)],
+            (1, 1),
+        ),
+        (
+            r#"{"messages":[{"content":"image"}]}"#,
+            r#"{"usage":{"inputTokens":1}}"#.to_owned(),
+            [None, None],
+            (0, 0),
+        ),
+    ];
+    for (input, output, split, blocks) in cases {
+        let both = read(&format!(r#"{{"input":{input},"output":{output}}}"#), PayloadSide::OutputOrBoth);
+        assert_eq!([both.cache_write_5m_tokens.get(), both.cache_write_1h_tokens.get()], split, "{output}");
+        assert_eq!((both.images, both.documents), blocks, "{input}");
+
+        let record = format!(
+            r#"{{"timestamp":"2026-11-08T07:00:00Z","modelId":"m","input":{{"inputBodyJson":{input}}},"output":{{"outputBodyJson":{output}}}}}"#
+        );
+        // Text after an escape in a used field: the first of the fast readers leaves it to the second.
+        let escaped = record.replace(r#""modelId":"m""#, r#""modelId":"\u006d""#);
+        let reading = Reading::default();
+        let strict = DecodeTuning { fast_reader: false, ..reading.tuning };
+        let piecewise = DecodeTuning { document_bytes_max: 3, ..reading.tuning };
+        for reading in [
+            reading,
+            Reading { tuning: strict, ..reading },
+            Reading { tuning: piecewise, chunk_bytes: 5, ..reading },
+        ] {
+            for record in [&record, &escaped] {
+                let outcome = decode(record.as_bytes(), reading);
+                let document = &outcome.documents[0];
+                let inline = [document.cache_write_5m_tokens, document.cache_write_1h_tokens];
+                assert_eq!(inline.map(|count| count.get()), split, "{output}");
+                assert_eq!((document.images, document.documents), blocks, "{input}");
+            }
+        }
+        let options = DecodeOptions { facts: false, ..reading.options };
+        let outcome = decode(record.as_bytes(), Reading { options, ..reading });
+        let document = &outcome.documents[0];
+        assert!(!document.cache_write_5m_tokens.is_known() && !document.cache_write_1h_tokens.is_known());
+        assert_eq!((document.images, document.documents), (0, 0), "not asked for");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use borehole_record::{DecodeOptions, Invocation, Timestamp, UtcDay, UtcHour};
+use borehole_scan::KeepHour;
 use borehole_scan::{
     Cell, CellSink, Error, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Resolve, ScanOptions,
     Source, scan,
@@ -304,7 +305,7 @@ struct Hour {
 }
 
 impl Cell for Hour {
-    fn invocation(&mut self, invocation: &Invocation, coverage: Option<u32>) {
+    fn invocation(&mut self, invocation: &Invocation, _stream: u32, coverage: Option<u32>) {
         assert_eq!(UtcHour::of(invocation.timestamp), self.hour, "an invocation belongs to its own hour");
         assert!(!self.is_sealed, "nothing comes after the end");
         self.invocations.push((invocation.clone(), coverage));
@@ -323,7 +324,7 @@ impl CellSink for Cells {
         Hour { hour, invocations: Vec::new(), is_sealed: false }
     }
 
-    fn close(&mut self, cell: Hour) {
+    fn close(&mut self, cell: Hour, _keep: Option<KeepHour>) {
         assert!(cell.is_sealed);
         *self.given.entry(cell.hour).or_default() += 1;
         assert!(
@@ -431,8 +432,12 @@ pub(crate) fn run_noting(
     keep_lines: bool,
 ) -> Result<Outcome, Error> {
     let progress = Progress::default();
-    let plan =
-        Plan::list(sources, range, ListOptions { keep_lines, payloads: true, any_key: true }, &progress)?;
+    let plan = Plan::list(
+        sources,
+        range,
+        ListOptions { keep_lines, payloads: true, any_key: true, keep_listing: false },
+        &progress,
+    )?;
     let mut cells = Cells::default();
     let (plan, ledger) = scan(plan, sources, options, &mut cells, &progress)?;
     for hour in cells.hours.values_mut() {

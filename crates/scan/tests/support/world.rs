@@ -218,19 +218,20 @@ pub(crate) fn truth(world: &World) -> Truth {
         if !near {
             continue;
         }
-        truth.objects_listed += 1;
+        let counts = own.is_none_or(|folder| counts(from, to, folder));
+        truth.objects_listed += u64::from(counts);
         if file.fails {
-            truth.objects_failed += 1;
+            truth.objects_failed += u64::from(counts);
             continue;
         }
         for (line, offset) in file.lines.iter().zip(file.text().1) {
             match line {
-                Line::Bad => truth.documents_rejected += 1,
-                Line::OtherSchema(_) => truth.other_schema += 1,
+                Line::Bad => truth.documents_rejected += u64::from(counts),
+                Line::OtherSchema(_) => truth.other_schema += u64::from(counts),
                 Line::Record(doc) => match file.place {
                     Place::Split(root, folder, kind, request) => {
                         if doc.request.is_some_and(|inside| inside != request) {
-                            truth.documents_rejected += 1;
+                            truth.documents_rejected += u64::from(counts);
                             continue;
                         }
                         let doc = Doc { request: Some(request), ..doc.clone() };
@@ -249,7 +250,7 @@ pub(crate) fn truth(world: &World) -> Truth {
         }
     }
     for documents in split.into_values() {
-        join(documents, &mut records, &mut truth);
+        join(documents, &mut records, &mut truth, (from, to));
     }
     for record in &records {
         if record.hour < from || record.hour >= to {
@@ -280,6 +281,11 @@ pub(crate) fn truth(world: &World) -> Truth {
     truth
 }
 
+/// Whether what lies in a folder counts: folders further out are read for what joins with those that do.
+fn counts(from: i64, to: i64, folder: i64) -> bool {
+    from - CLOSING_HOURS <= folder && folder < to + CLOSING_HOURS
+}
+
 /// One decoded record: rejected if it lacks what it needs, a stray if it lies far from its folder.
 fn add(
     records: &mut Vec<Known>,
@@ -297,7 +303,7 @@ fn add(
 }
 
 /// The documents of one request in one root, by the rules of section 4.
-fn join(documents: Vec<SplitDoc>, records: &mut Vec<Known>, truth: &mut Truth) {
+fn join(documents: Vec<SplitDoc>, records: &mut Vec<Known>, truth: &mut Truth, range: (i64, i64)) {
     let (mut anchors, mut rest): (Vec<_>, Vec<_>) =
         documents.into_iter().partition(|(_, kind, ..)| *kind == DocumentKind::Invocation);
     anchors.sort_by(|a, b| (a.0, &a.2).cmp(&(b.0, &b.2)));
@@ -314,19 +320,30 @@ fn join(documents: Vec<SplitDoc>, records: &mut Vec<Known>, truth: &mut Truth) {
     }
     for (anchor, siblings) in anchors.into_iter().zip(siblings) {
         let folder = anchor.0;
-        merge(folder, std::iter::once(anchor).chain(siblings).collect(), records, truth);
+        merge(folder, std::iter::once(anchor).chain(siblings).collect(), records, truth, range);
     }
     while let Some(folder) = orphans.iter().map(|document| document.0).min() {
         let (group, later) = orphans.into_iter().partition(|document| document.0 <= folder + 1);
         orphans = later;
-        merge(folder, group, records, truth);
+        merge(folder, group, records, truth, range);
     }
 }
 
-fn merge(folder: i64, mut group: Vec<SplitDoc>, records: &mut Vec<Known>, truth: &mut Truth) {
-    truth.joined += group.len() as u64 - 1;
+fn merge(
+    folder: i64,
+    mut group: Vec<SplitDoc>,
+    records: &mut Vec<Known>,
+    truth: &mut Truth,
+    (from, to): (i64, i64),
+) {
     // Kinds in their order; of one kind the same folder first, then the earlier, then the smaller key.
     group.sort_by(|a, b| (a.1, a.0 != folder, a.0, &a.2).cmp(&(b.1, b.0 != folder, b.0, &b.2)));
+    // One of the record's folder is the record; all others count as joined, in their own folders.
+    truth.joined += group.iter().filter(|document| counts(from, to, document.0)).count() as u64;
+    truth.joined -= u64::from(counts(from, to, folder));
+    if !counts(from, to, folder) {
+        return;
+    }
     let before = group.len();
     group.dedup_by_key(|document| document.1);
     truth.superseded += (before - group.len()) as u64;
@@ -353,7 +370,8 @@ fn merge(folder: i64, mut group: Vec<SplitDoc>, records: &mut Vec<Known>, truth:
         take(&mut all.latency, &doc.latency);
     }
     truth.conflicts += u64::from(conflict);
-    let (key, source) = group[0].2.clone();
+    let (.., (key, source), _) =
+        group.iter().find(|document| document.0 == folder).cloned().expect("one of its own folder");
     add(records, truth, all, Some(folder), (key, source, 0));
 }
 

@@ -56,6 +56,10 @@ impl ChargeRules for Rates {
             _ => Charge::default(),
         }
     }
+
+    fn fingerprint(&self, at: Timestamp) -> u128 {
+        1 + u128::from(at.seconds >= YEAR_2023)
+    }
 }
 
 /// The application profile that [`questions`] may resolve, and one that none does.

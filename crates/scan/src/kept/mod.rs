@@ -1,0 +1,312 @@
+//! What earlier runs left: which folders need not be read again, and which hours need not be closed again.
+//!
+//! In: states of folders and hours as somebody keeps them ([`Keeper`]), and the plan of this run. Out: a [`Reuse`]:
+//! what is read, what is loaded, what stands. Always: by hashes of contents alone, so that it does not matter in
+//! which order states were written, or after which of them a run was killed; and an hour stands only if every folder
+//! that can touch it is what it was when the hour was closed. Absent: I/O.
+//!
+//! Two things are kept under the name of an hour. Of the *folder* of that hour: its books, what was listed in it and
+//! its strays. Of the *closing* of that hour: what it was made of (folders by content), its rows, and the rows that
+//! were dropped as copies. The two together are all candidates for an hour, so that it can be closed again when only
+//! some of what it was made of has changed.
+
+mod volumes;
+pub(crate) mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use borehole_record::{Invocation, UtcHour};
+use borehole_store::Listed;
+
+pub use volumes::{Kept, KeptError, Scope};
+
+use crate::Error;
+use crate::ledger::Ledger;
+use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT, SLACK_HOURS};
+use crate::plan::{Plan, Planned, Range, Role};
+use crate::source::Source;
+
+/// The hour that something is kept under; `None` for what lies in no hour's folder.
+pub type Slot = Option<UtcHour>;
+
+/// One thing that a listing found.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Index into the run's sources.
+    pub source: u32,
+    /// What it is.
+    pub listed: Listed,
+}
+
+/// The section of a folder's books.
+pub const FOLDER: &str = "folder";
+/// The section of what was listed in a folder.
+pub const LISTING: &str = "listing";
+/// The section of a folder's strays.
+pub const STRAYS: &str = "strays";
+/// The section of what an hour was made of.
+pub const CLOSING: &str = "closing";
+/// The section of an hour's copies that were dropped.
+pub const DROPPED: &str = "dropped";
+
+/// One named piece of a state.
+pub type Section = (&'static str, Vec<u8>);
+
+/// Where states are kept between runs.
+pub trait Keeper: Sync {
+    /// A section of a state; `None` where there is none.
+    fn section(&self, volume: u32, slot: Slot, name: &'static str) -> Option<Vec<u8>>;
+
+    /// Hands over the rows that stayed of an hour, file by file; false where they are damaged or gone.
+    fn rows(&self, volume: u32, hour: UtcHour, take: &mut dyn FnMut(KeptRows<'_>)) -> bool;
+
+    /// Keeps sections of a state in the place of those of the same names; all others and its rows stay.
+    fn keep(&self, slot: Slot, sections: Vec<Section>);
+}
+
+/// Rows of one hour and stream.
+pub struct KeptRows<'a> {
+    /// The stream's name, as [`Plan::stream_names`] has it.
+    pub stream: &'a str,
+    /// Keys of objects, escaped.
+    pub objects: &'a [Box<str>],
+    /// [`Invocation::object`] is an index into `objects`.
+    pub rows: Vec<Invocation>,
+}
+
+/// What is kept of a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptFolder {
+    /// Of what was listed to be read, in it and in the folders that its documents join with.
+    pub print: u128,
+    /// Of what it came to: what was listed in it, its books and its strays.
+    pub content: u128,
+    pub books: Ledger,
+}
+
+impl KeptFolder {
+    /// Whether another attempt may come to more: something could not be read.
+    fn is_partial(&self) -> bool {
+        let references = &self.books.tally.references;
+        !self.books.objects_failed.is_empty()
+            || references.missing > 0
+            || references.archived > 0
+            || references.failed > 0
+    }
+
+    fn holds(&self, hour: UtcHour) -> bool {
+        self.books.tally.own_hours.contains_key(&hour)
+    }
+
+    /// Hours of its records that lie further from it than a folder's records may.
+    fn stray_hours(&self, slot: Slot) -> impl Iterator<Item = UtcHour> + '_ {
+        let far = move |hour: UtcHour| slot.is_some_and(|folder| is_far(hour, folder));
+        self.books.tally.own_hours.keys().copied().filter(move |&hour| far(hour))
+    }
+}
+
+/// What is kept of the closing of an hour.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptHour {
+    /// The contents of all that decided about it.
+    pub made_of: BTreeMap<Slot, u128>,
+    /// Copies that were dropped.
+    pub duplicates: u64,
+}
+
+/// A hash over what an hour was made of: equal hashes, equal rows.
+pub(crate) fn closing_hash(made_of: &BTreeMap<Slot, u128>) -> u128 {
+    let mut bytes = Vec::new();
+    wire::encode_contents(made_of, &mut bytes);
+    xxhash_rust::xxh3::xxh3_128(&bytes)
+}
+
+/// What an hour is made of: the folders that can touch it, and those that have strays into it or beside it.
+/// `contents` and `strays` are of the folders of the run, the latter by the hour of the stray.
+pub(crate) fn made_of(
+    hour: UtcHour,
+    contents: &BTreeMap<Slot, u128>,
+    strays: &BTreeMap<UtcHour, BTreeSet<Slot>>,
+) -> BTreeMap<Slot, u128> {
+    let near = contents.range(Some(UtcHour(hour.0 - CLOSING_HOURS))..=Some(UtcHour(hour.0 + CLOSING_HOURS)));
+    let mut made: BTreeMap<Slot, u128> = near.map(|(&slot, &content)| (slot, content)).collect();
+    let far = strays.range(UtcHour(hour.0 - SLACK_HOURS)..=UtcHour(hour.0 + SLACK_HOURS));
+    let slots = far.flat_map(|(_, slots)| slots.iter().copied()).chain([None]);
+    made.extend(slots.filter_map(|slot| Some((slot, *contents.get(&slot)?))));
+    made
+}
+
+/// Whether a record lies further from its folder than a folder's records may.
+fn is_far(own: UtcHour, folder: UtcHour) -> bool {
+    own.0.abs_diff(folder.0) > SLACK_HOURS.unsigned_abs()
+}
+
+/// What a run takes from earlier ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reuse {
+    /// Folders that are read.
+    pub read: BTreeSet<Slot>,
+    /// Folders whose documents are read because those of a folder that is read may join with them. Nothing else of
+    /// them counts.
+    pub beside: BTreeSet<Slot>,
+    /// Hours that stand as they were closed, with the volume they lie in and the hash of what they were made of.
+    pub standing: BTreeMap<UtcHour, (u32, u128)>,
+    /// Hours whose kept candidates are needed to close others.
+    pub load: BTreeSet<UtcHour>,
+}
+
+impl Reuse {
+    /// Decides by the prints of the folders of this run what is read.
+    ///
+    /// # Errors
+    /// Where something would have to be read and `may_read` says that nothing can be.
+    pub(crate) fn decide(
+        plan: &Plan,
+        prints: &BTreeMap<Slot, u128>,
+        kept: &Kept,
+        may_read: bool,
+    ) -> Result<Self, Error> {
+        // What has no size was not listed, and cannot be known to be the same (standard input).
+        let unlisted: BTreeSet<Slot> = plan
+            .objects
+            .iter()
+            .filter(|planned| planned.object.size.is_none())
+            .map(|planned| planned.role.hour())
+            .collect();
+        let changed = |slot: &Slot, print: u128| {
+            let folders = kept.folders(*slot);
+            let mut folders = folders.peekable();
+            folders.peek().is_none()
+                || may_read
+                    && (unlisted.contains(slot)
+                        || folders.any(|(_, folder)| folder.print != print || folder.is_partial()))
+        };
+        let all = prints;
+        let counting = |slot: &Slot| slot.is_none_or(|hour| plan.range.counts_folder(hour));
+        let prints: BTreeMap<Slot, u128> =
+            all.iter().filter(|(slot, _)| counting(slot)).map(|(&slot, &print)| (slot, print)).collect();
+        let prints = &prints;
+        let mut read: BTreeSet<Slot> =
+            prints.iter().filter(|&(slot, &print)| changed(slot, print)).map(|(&slot, _)| slot).collect();
+        loop {
+            let mut reuse = Reuse::around(plan.range, prints, kept, read);
+            let more = reuse.not_loadable(prints, kept);
+            if more.is_empty() {
+                if !may_read && let Some(&missing) = reuse.read.first() {
+                    return Err(Error::NotKept { slot: missing });
+                }
+                if plan.has_split() {
+                    reuse.beside = neighbours(&reuse.read, all);
+                }
+                return Ok(reuse);
+            }
+            read = reuse.read;
+            read.extend(more);
+        }
+    }
+
+    /// Whether an object is read.
+    pub(crate) fn reads(&self, planned: &Planned) -> bool {
+        let slot = planned.role.hour();
+        self.read.contains(&slot) || matches!(planned.role, Role::Split { .. }) && self.beside.contains(&slot)
+    }
+
+    /// What stands and what is loaded where these folders are read.
+    fn around(range: Range, prints: &BTreeMap<Slot, u128>, kept: &Kept, read: BTreeSet<Slot>) -> Reuse {
+        let (from, to) = range.hours();
+        let stays = |slot: &Slot| prints.contains_key(slot) && !read.contains(slot);
+        let contents = kept.contents(&stays);
+        let strays = kept.strays(&stays);
+        // Hours that a folder that is read may hold records of, or that these decide about.
+        let mut open: BTreeSet<UtcHour> = BTreeSet::new();
+        for hour in read.iter().flatten() {
+            open.extend((hour.0 - CLOSING_HOURS..=hour.0 + CLOSING_HOURS).map(UtcHour));
+        }
+        let mut standing = BTreeMap::new();
+        let own_hours = kept.own_hours(&stays);
+        let all_hours: BTreeSet<UtcHour> = own_hours.iter().flatten().copied().collect();
+        for &hour in &all_hours {
+            if hour < from || hour >= to || open.contains(&hour) {
+                continue;
+            }
+            match kept.standing(hour, &made_of(hour, &contents, &strays), &own_hours) {
+                // Records of files without hours may belong anywhere.
+                Some(found) if !read.contains(&None) => drop(standing.insert(hour, found)),
+                _ => drop(open.insert(hour)),
+            }
+        }
+        open.retain(|&hour| from <= hour && hour < to);
+        let needed: BTreeSet<UtcHour> =
+            open.iter().flat_map(|hour| (hour.0 - SLACK_HOURS..=hour.0 + SLACK_HOURS).map(UtcHour)).collect();
+        let load = all_hours.intersection(&needed).copied().collect();
+        Reuse { read, beside: BTreeSet::new(), standing, load }
+    }
+
+    /// Folders whose kept records are needed and not there.
+    fn not_loadable(&self, prints: &BTreeMap<Slot, u128>, kept: &Kept) -> BTreeSet<Slot> {
+        let stays = |slot: &Slot| prints.contains_key(slot) && !self.read.contains(slot);
+        self.load.iter().flat_map(|&hour| kept.not_loadable(hour, &stays)).collect()
+    }
+}
+
+/// The part of a plan that a run reads, given what is kept: for telling beforehand what it takes.
+///
+/// # Errors
+/// As a run that finds that something is missing.
+pub fn to_read(plan: &Plan, sources: &[Source], kept: &Kept) -> Result<Plan, Error> {
+    let names: Vec<String> = sources.iter().map(Source::identity).collect();
+    let reuse = Reuse::decide(plan, &prints(plan, &names), kept, true)?;
+    let mut plan = plan.clone();
+    plan.objects.retain(|planned| reuse.reads(planned));
+    Ok(plan)
+}
+
+/// Folders that are not read themselves, and whose documents join with those of folders that are.
+fn neighbours(read: &BTreeSet<Slot>, prints: &BTreeMap<Slot, u128>) -> BTreeSet<Slot> {
+    let near = |hour: &UtcHour| {
+        (hour.0 - CLOSING_HOURS_SPLIT..=hour.0 + CLOSING_HOURS_SPLIT).map(|hour| Some(UtcHour(hour)))
+    };
+    let all = read.iter().flatten().flat_map(near);
+    all.filter(|slot| prints.contains_key(slot) && !read.contains(slot)).collect()
+}
+
+/// The prints of a plan's folders: of what is listed to be read in them, and of what their documents join with.
+pub(crate) fn prints(plan: &Plan, names: &[String]) -> BTreeMap<Slot, u128> {
+    let own = own_prints(plan, names);
+    let has_split: BTreeSet<UtcHour> = plan
+        .objects
+        .iter()
+        .filter(|planned| matches!(planned.role, Role::Split { .. }))
+        .filter_map(|planned| planned.role.hour())
+        .collect();
+    if has_split.is_empty() {
+        return own;
+    }
+    let joined = |(&slot, &print): (&Slot, &u128)| {
+        let Some(hour) = slot else { return (slot, print) };
+        let near = UtcHour(hour.0 - CLOSING_HOURS_SPLIT)..=UtcHour(hour.0 + CLOSING_HOURS_SPLIT);
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(&print.to_le_bytes());
+        for other in has_split.range(near) {
+            hasher.update(&(other.0 - hour.0).to_le_bytes());
+            hasher.update(&own[&Some(*other)].to_le_bytes());
+        }
+        (slot, hasher.digest128())
+    };
+    own.iter().map(joined).collect()
+}
+
+/// The prints of what is listed to be read in each folder. `names` are those of the sources.
+pub(crate) fn own_prints(plan: &Plan, names: &[String]) -> BTreeMap<Slot, u128> {
+    let mut hashers: BTreeMap<Slot, xxhash_rust::xxh3::Xxh3> = BTreeMap::new();
+    let mut bytes = Vec::new();
+    // In canonical order.
+    for planned in &plan.objects {
+        bytes.clear();
+        wire::encode_object(&planned.object, &mut bytes);
+        let hasher = hashers.entry(planned.role.hour()).or_default();
+        hasher.update(names[planned.source as usize].as_bytes());
+        hasher.update(&bytes);
+    }
+    hashers.into_iter().map(|(slot, hasher)| (slot, hasher.digest128())).collect()
+}

@@ -13,6 +13,7 @@ mod file;
 mod kinds;
 mod layout;
 mod read;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -66,6 +66,20 @@ fn pack(out: &mut Vec<u8>, width: u32, values: impl Iterator<Item = u64>) {
     out.extend_from_slice(&(gathered as u64).to_le_bytes()[..bits.div_ceil(8) as usize]);
 }
 
+/// Appends values of which `IN_BYTE` fill a byte.
+fn pack_small<const IN_BYTE: usize>(out: &mut Vec<u8>, values: &[u32]) {
+    let width = 8 / IN_BYTE;
+    let byte = |values: &[u32]| {
+        let bits = values.iter().enumerate().map(|(at, value)| value << (at * width));
+        bits.fold(0, |byte, bits| byte | bits) as u8
+    };
+    let (whole, rest) = values.as_chunks::<IN_BYTE>();
+    out.extend(whole.iter().map(|values| byte(values)));
+    if !rest.is_empty() {
+        out.push(byte(rest));
+    }
+}
+
 /// Reads values of `width` bits (at most 64), as many as `each` is asked for. The bytes hold them all.
 #[inline]
 fn unpack(bytes: &[u8], width: u32, count: usize, mut each: impl FnMut(u64)) {
@@ -93,17 +107,25 @@ fn unpack(bytes: &[u8], width: u32, count: usize, mut each: impl FnMut(u64)) {
 /// Codes or levels as Parquet's hybrid of runs and packed bits.
 pub(super) fn put_hybrid(out: &mut Vec<u8>, width: u32, values: &[u32]) {
     let mut packed = 0;
-    let mut at = 0;
+    // No run that is long enough lies between two of these places.
+    let mut at = RUN_LENGTH_MIN;
     while at < values.len() {
-        let same = values[at..].iter().take_while(|&&value| value == values[at]).count();
-        // What is packed before a run comes in eights.
-        let borrowed = (at - packed).next_multiple_of(8) - (at - packed);
-        if same >= RUN_LENGTH_MIN + borrowed {
-            put_packed(out, width, &values[packed..at + borrowed]);
-            put_run(out, width, values[at], same - borrowed);
-            packed = at + same;
+        let value = values[at];
+        if values[at - 1] != value {
+            at += RUN_LENGTH_MIN;
+            continue;
         }
-        at += same;
+        let before = values[packed..at].iter().rev().take_while(|&&other| other == value).count();
+        let behind = values[at..].iter().take_while(|&&other| other == value).count();
+        // What is packed before a run comes in eights.
+        let start = packed + (at - before - packed).next_multiple_of(8);
+        let end = at + behind;
+        if start + RUN_LENGTH_MIN <= end {
+            put_packed(out, width, &values[packed..start]);
+            put_run(out, width, value, end - start);
+            packed = end;
+        }
+        at = end + RUN_LENGTH_MIN;
     }
     put_packed(out, width, &values[packed..]);
 }
@@ -121,7 +143,13 @@ fn put_packed(out: &mut Vec<u8>, width: u32, values: &[u32]) {
     let groups = values.len().div_ceil(8);
     put_varint(out, groups as u64 * 2 + 1);
     let end = out.len() + groups * width as usize;
-    pack(out, width, values.iter().map(|&value| u64::from(value)));
+    match width {
+        1 => pack_small::<8>(out, values),
+        2 => pack_small::<4>(out, values),
+        4 => pack_small::<2>(out, values),
+        8 => pack_small::<1>(out, values),
+        _ => pack(out, width, values.iter().map(|&value| u64::from(value))),
+    }
     out.resize(end, 0);
 }
 
@@ -155,7 +183,10 @@ pub(super) fn take_hybrid(
             let length = length.saturating_mul(8).min(left);
             match width {
                 0 => out.resize(out.len() + length, 0),
-                8 => out.extend(packed[..length].iter().map(|&byte| u32::from(byte))),
+                1 => take_small::<8>(packed, length, out),
+                2 => take_small::<4>(packed, length, out),
+                4 => take_small::<2>(packed, length, out),
+                8 => take_small::<1>(packed, length, out),
                 _ => unpack(packed, width, length, |value| out.push(value as u32)),
             }
         }
@@ -166,8 +197,23 @@ pub(super) fn take_hybrid(
     }
 }
 
+/// Reads values of which `IN_BYTE` fill a byte.
+fn take_small<const IN_BYTE: usize>(packed: &[u8], count: usize, out: &mut Vec<u32>) {
+    let width = 8 / IN_BYTE;
+    let start = out.len();
+    out.resize(start + packed.len() * IN_BYTE, 0);
+    let (values, _) = out[start..].as_chunks_mut::<IN_BYTE>();
+    for (values, &byte) in values.iter_mut().zip(packed) {
+        *values = std::array::from_fn(|at| u32::from(byte) >> (at * width) & ((1 << width) - 1));
+    }
+    out.truncate(start + count);
+}
+
 /// Integers as Parquet's `DELTA_BINARY_PACKED`. Differences wrap around, so every `i64` is kept.
-pub(super) fn put_deltas(out: &mut Vec<u8>, values: &[i64]) {
+///
+/// With `whole_bytes`, differences begin and end with a byte: those of times in whole seconds repeat, and what sees
+/// bytes alone can see that.
+pub(super) fn put_deltas(out: &mut Vec<u8>, values: &[i64], whole_bytes: bool) {
     put_varint(out, BLOCK as u64);
     put_varint(out, (BLOCK / MINIBLOCK) as u64);
     put_varint(out, values.len() as u64);
@@ -190,7 +236,10 @@ pub(super) fn put_deltas(out: &mut Vec<u8>, values: &[i64]) {
         out.extend_from_slice(&[0; BLOCK / MINIBLOCK]);
         for (index, miniblock) in deltas.chunks(MINIBLOCK).enumerate() {
             let above = |delta: &i64| delta.wrapping_sub(least) as u64;
-            let width = width_of(miniblock.iter().map(above).fold(0, |all, one| all | one));
+            let mut width = width_of(miniblock.iter().map(above).fold(0, |all, one| all | one));
+            if whole_bytes {
+                width = width.next_multiple_of(8);
+            }
             out[widths + index] = width as u8;
             let end = out.len() + MINIBLOCK / 8 * width as usize;
             pack(out, width, miniblock.iter().map(above));

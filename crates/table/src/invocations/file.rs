@@ -18,7 +18,7 @@ use polars_parquet_format::{
 };
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::layout::{COLUMNS, Column, SORTED_BY, schema};
+use super::layout::{COLUMNS, Column, Kind, SORTED_BY, schema};
 use super::{ROW_VERSION, encodings};
 use crate::Error;
 
@@ -37,7 +37,7 @@ pub(super) const VERSION_KEY: &str = "borehole.rows";
 const FOOTER_EXPANSION_MAX: usize = 16;
 
 /// No smaller chunk is worth a compressor's frame.
-const COMPRESSED_BYTES_MIN: usize = 64;
+const COMPRESSED_BYTES_MIN: usize = 128;
 
 /// Most places that a chunk may claim: runs make any number of them from a few bytes.
 const PLACES_MAX: usize = 1 << 26;
@@ -53,11 +53,20 @@ pub(super) enum Values<'a> {
     /// Entries of a dictionary, each in Parquet's plain form.
     Codes { codes: &'a [u32], dictionary: &'a [u8], entries: usize },
     /// Integers that hardly repeat.
-    Integers(&'a [i64]),
+    Integers(Form, &'a [i64]),
     /// Strings that hardly repeat: their lengths, and all of them in a row.
     Texts { lengths: &'a [i64], bytes: &'a [u8] },
     /// Yes or no, in a row of bits.
     Booleans(&'a [bool]),
+}
+
+/// How integers are written.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// By their differences, which suits what grows or is much alike.
+    Deltas,
+    /// As they are, for the compressor.
+    Plain,
 }
 
 /// Which places of a column have a value.
@@ -232,14 +241,18 @@ impl FileBuilder {
                     encodings::put_hybrid(plain, width, &codes[here]);
                     Encoding::RLE_DICTIONARY
                 }
-                Values::Integers(integers) => {
-                    encodings::put_deltas(plain, &integers[here]);
+                Values::Integers(Form::Deltas, integers) => {
+                    encodings::put_deltas(plain, &integers[here], column.kind == Kind::Timestamp);
                     Encoding::DELTA_BINARY_PACKED
+                }
+                Values::Integers(Form::Plain, integers) => {
+                    integers[here].iter().for_each(|integer| plain.extend_from_slice(&integer.to_le_bytes()));
+                    Encoding::PLAIN
                 }
                 Values::Texts { lengths, bytes } => {
                     let length = |lengths: &[i64]| lengths.iter().sum::<i64>() as usize;
                     let from = length(&lengths[..here.start]);
-                    encodings::put_deltas(plain, &lengths[here.clone()]);
+                    encodings::put_deltas(plain, &lengths[here.clone()], false);
                     plain.extend_from_slice(&bytes[from..from + length(&lengths[here])]);
                     Encoding::DELTA_LENGTH_BYTE_ARRAY
                 }

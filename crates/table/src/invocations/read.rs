@@ -1,16 +1,18 @@
 //! Files of rows back to invocations.
 //!
 //! In: the bytes of a file that [`super::InvocationRows`] wrote. Out: its invocations, in their order. Always: equal
-//! strings, within a file and in all files of one reader, are shared; bytes that are no such file are an error and
-//! never a panic. A reading costs by column and by different set of strings; a row is a few look-ups. Columns that
-//! are derived from others are not read.
+//! sets of strings within a file, and equal calls, strings and tags of all files of one reader, are shared; bytes
+//! that are no such file are an error and never a panic. Absent: columns that are derived from others.
+//!
+//! A reading costs by column and by different set of strings; a row is a few look-ups. Whole sets are not shared by
+//! files, since those of one hour hardly come again in the next.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, RequestId, Tag, Timestamp};
 use polars_parquet_format::Encoding;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::encodings;
 use super::file::{Chunk, FileView, PageReader};
@@ -249,7 +251,7 @@ impl Reading<'_, '_> {
         let mut is_sound = true;
         let counts = self.reader.column.by_row(Count::UNKNOWN, |count| {
             is_sound &= count != -1;
-            if count == -1 { Count::UNKNOWN } else { Count::known(count as u64) }
+            Count::from(Some(count as u64).filter(|_| count != -1))
         });
         if is_sound { Ok(counts) } else { Err(COLUMN) }
     }
@@ -331,6 +333,36 @@ impl Reading<'_, '_> {
 
     /// The different sets of strings, and which one each row has.
     fn facets(&mut self) -> Result<(Vec<Arc<Facets>>, Vec<u32>), Error> {
+        let (calls, call_by_row) = self.calls()?;
+        let identity = self.texts("identity_arn")?;
+        let stop_reason = self.texts("stop_reason")?;
+        let tags = self.tags()?;
+        let mut combinations = Combinations::new(self.rows);
+        combinations.add(&call_by_row, calls.len());
+        combinations.add(&identity.codes, identity.texts.len() + 1);
+        combinations.add(&stop_reason.codes, stop_reason.texts.len() + 1);
+        combinations.add(&tags.codes, tags.sets.len());
+        let (set_by_row, first_rows) = combinations.number();
+
+        let shared = &mut self.reader.shared;
+        let mut known_tags: Vec<Option<Arc<[Tag]>>> = vec![None; tags.sets.len()];
+        let facets = |row: usize| {
+            let set = tags.codes[row];
+            let known = &mut known_tags[set as usize];
+            let tags = known.get_or_insert_with(|| share(&mut shared.tags, &tags.list(set)));
+            let facets = Facets {
+                call: Arc::clone(&calls[call_by_row[row] as usize]),
+                identity: identity.text(row),
+                stop_reason: stop_reason.text(row),
+                tags: Arc::clone(tags),
+            };
+            Arc::new(facets)
+        };
+        Ok((first_rows.into_iter().map(facets).collect(), set_by_row))
+    }
+
+    /// The different calls, and which one each row has.
+    fn calls(&mut self) -> Result<(Vec<Arc<Call>>, Vec<u32>), Error> {
         let columns = [
             self.texts("account")?,
             self.texts("region")?,
@@ -339,48 +371,25 @@ impl Reading<'_, '_> {
             self.texts("error_code")?,
             self.texts("inference_region")?,
             self.texts("service_tier")?,
-            self.texts("identity_arn")?,
-            self.texts("stop_reason")?,
         ];
-        let tags = self.tags()?;
         let mut combinations = Combinations::new(self.rows);
         for column in &columns {
             combinations.add(&column.codes, column.texts.len() + 1);
         }
-        combinations.add(&tags.codes, tags.sets.len());
-        let (set_by_row, first_rows) = combinations.finish();
-
-        let mut known_tags: Vec<Option<Arc<[Tag]>>> = vec![None; tags.sets.len()];
-        let mut sets = Vec::with_capacity(first_rows.len());
-        for row in first_rows {
-            let text = |column: &TextColumn| match column.codes[row] {
-                0 => None,
-                code => Some(Arc::clone(&column.texts[code as usize - 1])),
-            };
-            let [account, region, model_id, operation, error_code, inference_region, service_tier, ..] =
-                &columns;
-            let call = Call {
-                account: text(account),
-                region: text(region),
-                model_id: text(model_id).ok_or(COLUMN)?,
-                operation: text(operation),
-                error_code: text(error_code),
-                inference_region: text(inference_region),
-                service_tier: text(service_tier),
-            };
-            let set = tags.codes[row];
-            let shared = &mut self.reader.shared;
-            let facets = Facets {
-                call: shared.call(call),
-                identity: text(&columns[7]),
-                stop_reason: text(&columns[8]),
-                tags: Arc::clone(
-                    known_tags[set as usize].get_or_insert_with(|| share(&mut shared.tags, &tags.list(set))),
-                ),
-            };
-            sets.push(shared.facets(facets));
-        }
-        Ok((sets, set_by_row))
+        let (call_by_row, first_rows) = combinations.number();
+        let [account, region, model_id, operation, error_code, inference_region, service_tier] = &columns;
+        let call = |row: usize| {
+            Ok(self.reader.shared.call(Call {
+                account: account.text(row),
+                region: region.text(row),
+                model_id: model_id.text(row).ok_or(COLUMN)?,
+                operation: operation.text(row),
+                error_code: error_code.text(row),
+                inference_region: inference_region.text(row),
+                service_tier: service_tier.text(row),
+            }))
+        };
+        Ok((first_rows.into_iter().map(call).collect::<Result<_, Error>>()?, call_by_row))
     }
 
     fn tags(&mut self) -> Result<TagColumn, Error> {
@@ -442,6 +451,13 @@ impl Reading<'_, '_> {
     }
 }
 
+impl TextColumn {
+    fn text(&self, row: usize) -> Option<Arc<str>> {
+        let code = self.codes[row] as usize;
+        code.checked_sub(1).map(|code| Arc::clone(&self.texts[code]))
+    }
+}
+
 impl TagColumn {
     fn list(&self, mut set: u32) -> Vec<Tag> {
         let mut tags = Vec::new();
@@ -484,12 +500,8 @@ impl Combinations {
     }
 
     /// The combinations of the rows, numbered as they are met, and the first row of each.
-    fn finish(self) -> (Vec<u32>, Vec<usize>) {
-        self.number()
-    }
-
     fn number(&self) -> (Vec<u32>, Vec<usize>) {
-        let mut index_by_number = FxHashMap::default();
+        let mut index_by_number = FxHashMap::with_capacity_and_hasher(self.numbers.len(), FxBuildHasher);
         let mut first_rows = Vec::new();
         let index = |(row, &number): (usize, &u64)| {
             *index_by_number.entry(number).or_insert_with(|| {
@@ -507,9 +519,8 @@ impl Combinations {
 struct Shared {
     strings: FxHashSet<Arc<str>>,
     tags: FxHashSet<Arc<[Tag]>>,
-    /// By the addresses of their parts, which live as long as they do.
+    /// By the addresses of their strings, which live as long as they do.
     calls: FxHashMap<[usize; 7], Arc<Call>>,
-    facets: FxHashMap<[usize; 4], Arc<Facets>>,
 }
 
 impl Shared {
@@ -524,16 +535,6 @@ impl Shared {
             address(call.service_tier.as_ref()),
         ];
         remember(&mut self.calls, parts, call)
-    }
-
-    fn facets(&mut self, facets: Facets) -> Arc<Facets> {
-        let parts = [
-            Arc::as_ptr(&facets.call).addr(),
-            address(facets.identity.as_ref()),
-            address(facets.stop_reason.as_ref()),
-            Arc::as_ptr(&facets.tags).addr(),
-        ];
-        remember(&mut self.facets, parts, facets)
     }
 }
 
@@ -657,6 +658,11 @@ impl ColumnValues {
                 (Encoding::PLAIN, Kind::Boolean) => {
                     encodings::take_booleans(bytes, present, &mut self.codes)?
                 }
+                (Encoding::PLAIN, Kind::Integer | Kind::Timestamp) if entries.is_none() => {
+                    for _ in 0..present {
+                        self.integers.push(encodings::take_plain_integer(&mut bytes)?);
+                    }
+                }
                 // A column without any value.
                 (Encoding::PLAIN, _) if present == 0 => {}
                 _ => return Err(COLUMN),
@@ -670,28 +676,31 @@ impl ColumnValues {
 
     /// Of each place what `value` makes of its integer, or `absent`.
     fn by_row<T: Copy>(&self, absent: T, value: impl FnMut(i64) -> T) -> Vec<T> {
-        spread(self.is_full, &self.levels, self.integers.iter().copied(), absent, value)
+        spread(self.is_full, &self.levels, &self.integers, absent, value)
     }
 
     /// Of each place what `value` makes of its code or bit, or `absent`.
     fn coded<T: Copy>(&self, absent: T, mut value: impl FnMut(usize) -> T) -> Vec<T> {
-        spread(self.is_full, &self.levels, self.codes.iter().copied(), absent, |code| value(code as usize))
+        spread(self.is_full, &self.levels, &self.codes, absent, |code| value(code as usize))
     }
 }
 
-fn spread<V, T: Copy>(
+fn spread<V: Copy + Default, T: Copy>(
     is_full: bool,
     levels: &[u32],
-    mut values: impl Iterator<Item = V>,
+    values: &[V],
     absent: T,
     mut value: impl FnMut(V) -> T,
 ) -> Vec<T> {
     if is_full {
-        return values.map(value).collect();
+        return values.iter().copied().map(value).collect();
     }
-    let one = |&level: &u32| match level {
-        0 => absent,
-        _ => values.next().map_or(absent, &mut value),
+    let mut next = 0;
+    let one = |&level: &u32| {
+        // Read whether it is there or not: which rows have a value is hard to predict.
+        let here = values.get(next).copied().unwrap_or_default();
+        next += level as usize;
+        if level == 1 { value(here) } else { absent }
     };
     levels.iter().map(one).collect()
 }

@@ -3,28 +3,30 @@
 //! In: invocations in any order. Out: one file. Always: the bytes depend on the set of rows alone; what repeats is
 //! written once and named by codes; every row can be read back as it was. Absent: files and directories.
 
-use std::cmp::Ordering;
 use std::io::Cursor;
 use std::sync::Arc;
 
 use borehole_record::identity::caller;
-use borehole_record::{
-    ContentKinds, Count, Facets, Invocation, Model, ProfileMap, RequestId, Tag, Timestamp,
-};
+use borehole_record::{ContentKinds, Invocation, Model, ProfileMap, RequestId, Tag, Timestamp};
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use rustc_hash::FxHashMap;
 
 use super::encodings;
-use super::file::{Extremes, FileBuilder, Levels, ROWS_MAX, VERSION_KEY, Values};
+use super::file::{Extremes, FileBuilder, Form, Levels, ROWS_MAX, VERSION_KEY, Values};
 use super::layout::{COUNTS, TAG_KEYS, TAG_VALUES};
+use super::rows::{Names, Rows, Text};
 use super::{FAR_KEY, LOCATIONS, ROW_VERSION, kinds};
 use crate::Error;
 
-/// zstd's level: see the table of `benches/benches/rows.rs`.
+/// zstd's level. The next ones take more time and, with hexadecimal digits and numbers, more bytes: they look for
+/// repetitions and find some that cost more than they save.
 const LEVEL: i32 = 1;
 
-/// Longer values are left out of the statistics, which must be exact to be of use to every reader.
-const STATISTIC_BYTES_MAX: usize = 48;
+/// Longer values are left out of the statistics: they tell little, and a footer is a large part of a small file.
+const STATISTIC_BYTES_MAX: usize = 16;
+
+/// How many different integers are few, as a share of all: codes take less than differences then.
+const FEW_OF: usize = 16;
 
 /// Stands for a row without a value.
 const ABSENT: u32 = u32::MAX;
@@ -35,24 +37,7 @@ const UNSEEN: u32 = u32::MAX - 1;
 /// The rows of one hour of one stream, being collected column by column.
 pub struct InvocationRows {
     profiles: Arc<ProfileMap>,
-    timestamps: Vec<Timestamp>,
-    request_ids: Vec<RequestId>,
-    /// Each as a place in `sets`.
-    facets: Vec<u32>,
-    /// In the order of the layout.
-    counts: [Vec<Count>; COUNTS.len()],
-    images: Vec<u16>,
-    documents: Vec<u16>,
-    statuses: Vec<u16>,
-    /// Of the input and the output.
-    kinds: [Vec<ContentKinds>; 2],
-    large: [Vec<bool>; 2],
-    payload_lost: Vec<bool>,
-    objects: Vec<u32>,
-    offsets: Vec<u64>,
-    /// The different facets, by address; they live as long as the rows.
-    sets: Vec<Arc<Facets>>,
-    set_by_address: FxHashMap<usize, u32>,
+    rows: Rows,
     file: FileBuilder,
     scratch: Scratch,
 }
@@ -64,8 +49,7 @@ struct Scratch {
     levels: Vec<u32>,
     starts: Vec<u32>,
     integers: Vec<i64>,
-    deltas: Vec<u8>,
-    dictionary: Vec<u8>,
+    plain: Vec<u8>,
     code_by_id: Vec<u32>,
 }
 
@@ -73,137 +57,53 @@ impl InvocationRows {
     /// No rows; `profiles` says what application profiles were copied from.
     #[must_use]
     pub fn new(profiles: Arc<ProfileMap>) -> Self {
-        InvocationRows {
-            profiles,
-            timestamps: Vec::new(),
-            request_ids: Vec::new(),
-            facets: Vec::new(),
-            counts: Default::default(),
-            images: Vec::new(),
-            documents: Vec::new(),
-            statuses: Vec::new(),
-            kinds: Default::default(),
-            large: Default::default(),
-            payload_lost: Vec::new(),
-            objects: Vec::new(),
-            offsets: Vec::new(),
-            sets: Vec::new(),
-            set_by_address: FxHashMap::default(),
-            file: FileBuilder::default(),
-            scratch: Scratch::default(),
-        }
+        let (rows, file, scratch) = Default::default();
+        InvocationRows { profiles, rows, file, scratch }
     }
 
-    /// Adds a row. Its request id must be one that [`RequestId::parse`] gives.
+    /// Adds a row. Its request id is one that [`RequestId::parse`] gives.
     pub fn push(&mut self, invocation: &Invocation) {
-        let set = self.set(&invocation.facets);
-        let Invocation {
-            timestamp,
-            request_id,
-            facets: _,
-            input_tokens,
-            output_tokens,
-            cache_read_tokens,
-            cache_write_tokens,
-            cache_write_5m_tokens,
-            cache_write_1h_tokens,
-            max_tokens,
-            latency_ms,
-            first_byte_ms,
-            input_bytes,
-            output_bytes,
-            images,
-            documents,
-            input_kinds,
-            output_kinds,
-            http_status,
-            input_large,
-            output_large,
-            payload_lost,
-            object,
-            offset,
-        } = invocation;
-        let counts = [
-            input_tokens,
-            output_tokens,
-            cache_read_tokens,
-            cache_write_tokens,
-            cache_write_5m_tokens,
-            cache_write_1h_tokens,
-            max_tokens,
-            latency_ms,
-            first_byte_ms,
-            input_bytes,
-            output_bytes,
-        ];
-        self.timestamps.push(*timestamp);
-        self.request_ids.push(request_id.clone());
-        self.facets.push(set);
-        self.counts.iter_mut().zip(counts).for_each(|(column, count)| column.push(*count));
-        self.images.push(*images);
-        self.documents.push(*documents);
-        self.statuses.push(*http_status);
-        self.kinds[0].push(*input_kinds);
-        self.kinds[1].push(*output_kinds);
-        self.large[0].push(*input_large);
-        self.large[1].push(*output_large);
-        self.payload_lost.push(*payload_lost);
-        self.objects.push(*object);
-        self.offsets.push(*offset);
-    }
-
-    fn set(&mut self, facets: &Arc<Facets>) -> u32 {
-        let sets = &mut self.sets;
-        *self.set_by_address.entry(Arc::as_ptr(facets).addr()).or_insert_with(|| {
-            sets.push(Arc::clone(facets));
-            sets.len() as u32 - 1
-        })
+        self.rows.push(invocation);
     }
 
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.timestamps.len()
+        self.rows.timestamps.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.timestamps.is_empty()
+        self.len() == 0
     }
 
     /// Forgets the rows and keeps the memory.
     pub fn clear(&mut self) {
-        self.timestamps.clear();
-        self.request_ids.clear();
-        self.facets.clear();
-        self.counts.iter_mut().for_each(Vec::clear);
-        self.images.clear();
-        self.documents.clear();
-        self.statuses.clear();
-        self.kinds.iter_mut().for_each(Vec::clear);
-        self.large.iter_mut().for_each(Vec::clear);
-        self.payload_lost.clear();
-        self.objects.clear();
-        self.offsets.clear();
-        self.sets.clear();
-        self.set_by_address.clear();
+        self.rows.clear();
     }
 
-    /// The rows as a Parquet file, sorted by time, request id and place. `object` names an [`Invocation::object`].
+    /// The rows as a Parquet file, sorted by time and place. `object` names an [`Invocation::object`].
     ///
     /// # Errors
     /// Where a page would be larger than Parquet allows.
     pub fn finish(&mut self, object: &dyn Fn(u32) -> String) -> Result<Vec<u8>, Error> {
-        let names = Names::of(&self.objects, object);
-        let order = self.order(&names);
-        let (mut file, mut scratch) = (std::mem::take(&mut self.file), std::mem::take(&mut self.scratch));
-        let bytes = self.write(&names, &order, &mut file, &mut scratch);
-        (self.file, self.scratch) = (file, scratch);
-        bytes
+        let rows = &self.rows;
+        let names = Names::of(&rows.objects, object);
+        let order = rows.order(&names);
+        let models = models(rows, &self.profiles);
+        self.file.start(LEVEL)?;
+        for group in order.chunks(ROWS_MAX) {
+            let mut group = Group { file: &mut self.file, rows: group, scratch: &mut self.scratch };
+            write_group(&mut group, rows, &names, &models)?;
+            group.file.end_group(group.rows.len());
+        }
+        let mut words = vec![(VERSION_KEY, ROW_VERSION.to_string())];
+        words.extend(far(rows, &order).map(|far| (FAR_KEY, far)));
+        self.file.finish(words)
     }
 
-    /// The rows as a table for people: the columns of the file, but for those that only a reader of ours needs.
+    /// The rows as a table for people: the columns of the file, but for what only a reader of ours needs.
     ///
     /// # Errors
     /// As [`InvocationRows::finish`].
@@ -213,109 +113,63 @@ impl InvocationRows {
         let frame = frame.and_then(|frame| frame.drop("timestamp_nanos"));
         frame.map_err(|error| Error::Parquet(error.to_string()))
     }
+}
 
-    /// The rows as they are written.
-    fn order(&self, names: &Names) -> Vec<u32> {
-        let key = |(row, time): (usize, &Timestamp)| (*time, row as u32);
-        let mut order: Vec<(Timestamp, u32)> = self.timestamps.iter().enumerate().map(key).collect();
-        order.sort_unstable_by(|(time, row), (other_time, other)| {
-            time.cmp(other_time).then_with(|| self.compare(names, *row as usize, *other as usize))
-        });
-        order.into_iter().map(|(_, row)| row).collect()
+/// Writes the columns, in the order of the layout.
+fn write_group(
+    group: &mut Group<'_>,
+    rows: &Rows,
+    names: &Names,
+    models: &FxHashMap<u32, Model>,
+) -> Result<(), Error> {
+    group.request_ids("request_id", &rows.request_ids)?;
+    let time = |row: usize| rows.timestamps[row];
+    let bound = |row: usize| if time(row).seconds < 0 { i64::MIN } else { i64::MAX };
+    group.integers("timestamp", Form::Deltas, |row| Some(micros(time(row)).unwrap_or_else(|| bound(row))))?;
+    group.integers("timestamp_nanos", Form::Deltas, |row| Some((time(row).nanos % 1_000).into()))?;
+
+    let texts = rows.texts.things.len();
+    let text = |text: Text| move |row: usize| rows.text(row, text);
+    let as_it_is = |id: u32| Some(&*rows.texts.things[id as usize]);
+    group.texts("account", texts, text(Text::Account), as_it_is)?;
+    group.texts("region", texts, text(Text::Region), as_it_is)?;
+    group.texts("inference_region", texts, text(Text::InferenceRegion), as_it_is)?;
+    group.texts("model", texts, text(Text::ModelId), |id| Some(&models[&id].base))?;
+    group.texts("model_id", texts, text(Text::ModelId), as_it_is)?;
+    group.texts("scope", texts, text(Text::ModelId), |id| Some(models[&id].scope.as_str()))?;
+    group.texts("operation", texts, text(Text::Operation), as_it_is)?;
+    group.texts("identity_arn", texts, text(Text::Identity), as_it_is)?;
+    group.texts("role", texts, text(Text::Identity), |id| caller(&rows.texts.things[id as usize]).role)?;
+    group.texts("session", texts, text(Text::Identity), |id| {
+        caller(&rows.texts.things[id as usize]).session
+    })?;
+    group.tags(TAG_KEYS, rows, |(key, _)| key)?;
+    group.tags(TAG_VALUES, rows, |(_, value)| value)?;
+    group.texts("error_code", texts, text(Text::ErrorCode), as_it_is)?;
+    group.integers("status", Form::Plain, |row| {
+        Some(rows.statuses[row].into()).filter(|&status| status > 0)
+    })?;
+    group.texts("stop_reason", texts, text(Text::StopReason), as_it_is)?;
+    group.texts("service_tier", texts, text(Text::ServiceTier), as_it_is)?;
+
+    for (path, column) in COUNTS.into_iter().zip(&rows.counts) {
+        // Lengths in bytes are much alike; tokens and times go over many octaves, and a block of differences is as
+        // wide as its widest.
+        let form = if path.ends_with("_bytes") { Form::Deltas } else { Form::Plain };
+        group.integers(path, form, |row| column[row].get().map(|count| count as i64))?;
     }
+    group.integers("image_count", Form::Plain, |row| Some(rows.images[row].into()))?;
+    group.integers("document_count", Form::Plain, |row| Some(rows.documents[row].into()))?;
+    group.kinds("input_kinds", &rows.kinds[0])?;
+    group.kinds("output_kinds", &rows.kinds[1])?;
+    let location = |id: u32| Some(LOCATIONS[id as usize]);
+    group.texts("input_location", LOCATIONS.len(), |row| Some(rows.large[0][row].into()), location)?;
+    group.texts("output_location", LOCATIONS.len(), |row| Some(rows.large[1][row].into()), location)?;
+    group.booleans("payload_lost", &rows.payload_lost)?;
 
-    /// Compares two rows of one time. Rows that are equal here are equal.
-    fn compare(&self, names: &Names, row: usize, other: usize) -> Ordering {
-        let place = |row: usize| (names.rank(self.objects[row]), self.offsets[row]);
-        let set = |row: usize| &self.sets[self.facets[row] as usize];
-        let counts = |row: usize| self.counts.iter().map(move |column| column[row]);
-        let rest = |row: usize| {
-            (
-                (self.images[row], self.documents[row], self.statuses[row]),
-                (self.kinds[0][row], self.kinds[1][row]),
-                (self.large[0][row], self.large[1][row], self.payload_lost[row]),
-            )
-        };
-        self.request_ids[row]
-            .cmp(&self.request_ids[other])
-            .then_with(|| place(row).cmp(&place(other)))
-            // No two documents have one place; but the bytes shall depend on the rows whatever they are.
-            .then_with(|| set(row).cmp(set(other)))
-            .then_with(|| counts(row).cmp(counts(other)))
-            .then_with(|| rest(row).cmp(&rest(other)))
-    }
-
-    fn write(
-        &self,
-        names: &Names,
-        order: &[u32],
-        file: &mut FileBuilder,
-        scratch: &mut Scratch,
-    ) -> Result<Vec<u8>, Error> {
-        file.start(LEVEL)?;
-        let ids = self.sets.iter().map(|set| &*set.model_id);
-        let models: Models<'_> = ids.map(|id| (id, Model::parse_with(id, &self.profiles))).collect();
-        let derived = Derived::of(&self.sets, &models);
-        for rows in order.chunks(ROWS_MAX) {
-            let mut group = Group { file, rows, scratch };
-            self.write_group(&mut group, names, &derived)?;
-            file.end_group(rows.len());
-        }
-        let mut words = vec![(VERSION_KEY, ROW_VERSION.to_string())];
-        words.extend(self.far(order).map(|far| (FAR_KEY, far)));
-        file.finish(words)
-    }
-
-    /// The rows whose time no 64 bits of microseconds can tell: `row seconds nanoseconds`, with `;` between them.
-    fn far(&self, order: &[u32]) -> Option<String> {
-        let times = order.iter().map(|&row| self.timestamps[row as usize]).enumerate();
-        let far = times.filter(|(_, time)| micros(*time).is_none());
-        let words: Vec<String> =
-            far.map(|(row, time)| format!("{row} {} {}", time.seconds, time.nanos)).collect();
-        (!words.is_empty()).then(|| words.join(";"))
-    }
-
-    fn write_group(&self, group: &mut Group<'_>, names: &Names, derived: &Derived<'_>) -> Result<(), Error> {
-        group.request_ids("request_id", &self.request_ids)?;
-        let time = |row: usize| self.timestamps[row];
-        let bound = |row: usize| if time(row).seconds < 0 { i64::MIN } else { i64::MAX };
-        group.integers("timestamp", |row| Some(micros(time(row)).unwrap_or_else(|| bound(row))))?;
-        group.integers("timestamp_nanos", |row| Some(i64::from(time(row).nanos % 1_000)))?;
-
-        let (sets, set) = (&self.sets, |row: usize| self.facets[row]);
-        group.facets("account", sets, set, |facets| facets.account.as_deref())?;
-        group.facets("region", sets, set, |facets| facets.region.as_deref())?;
-        group.facets("inference_region", sets, set, |facets| facets.inference_region.as_deref())?;
-        group.texts("model", &derived.models, set)?;
-        group.facets("model_id", sets, set, |facets| Some(&facets.model_id))?;
-        group.texts("scope", &derived.scopes, set)?;
-        group.facets("operation", sets, set, |facets| facets.operation.as_deref())?;
-        group.facets("identity_arn", sets, set, |facets| facets.identity.as_deref())?;
-        group.texts("role", &derived.roles, set)?;
-        group.texts("session", &derived.sessions, set)?;
-        group.tags(TAG_KEYS, sets, set, |(key, _)| key)?;
-        group.tags(TAG_VALUES, sets, set, |(_, value)| value)?;
-        group.facets("error_code", sets, set, |facets| facets.error_code.as_deref())?;
-        group.integers("status", |row| Some(self.statuses[row].into()).filter(|&status| status > 0))?;
-        group.facets("stop_reason", sets, set, |facets| facets.stop_reason.as_deref())?;
-        group.facets("service_tier", sets, set, |facets| facets.service_tier.as_deref())?;
-
-        for (path, column) in COUNTS.into_iter().zip(&self.counts) {
-            group.integers(path, |row| column[row].get().map(|count| count as i64))?;
-        }
-        group.integers("image_count", |row| Some(self.images[row].into()))?;
-        group.integers("document_count", |row| Some(self.documents[row].into()))?;
-        group.kinds("input_kinds", &self.kinds[0])?;
-        group.kinds("output_kinds", &self.kinds[1])?;
-        let locations = LOCATIONS.map(Some);
-        group.texts("input_location", &locations, |row| self.large[0][row].into())?;
-        group.texts("output_location", &locations, |row| self.large[1][row].into())?;
-        group.booleans("payload_lost", &self.payload_lost)?;
-
-        let named: Vec<Option<&str>> = names.sorted.iter().map(|name| Some(name.as_str())).collect();
-        group.texts("source_object", &named, |row| names.rank(self.objects[row]))?;
-        group.integers("source_offset", |row| Some(self.offsets[row] as i64))
-    }
+    let rank = |row: usize| Some(names.rank(rows.objects[row]));
+    group.texts("source_object", names.sorted.len(), rank, |id| Some(&names.sorted[id as usize]))?;
+    group.integers("source_offset", Form::Deltas, |row| Some(rows.offsets[row] as i64))
 }
 
 /// Microseconds since the epoch, rounded down, where they fit.
@@ -323,57 +177,22 @@ fn micros(time: Timestamp) -> Option<i64> {
     time.seconds.checked_mul(1_000_000)?.checked_add(i64::from(time.nanos / 1_000))
 }
 
-/// The names of the objects of all rows.
-struct Names {
-    sorted: Vec<String>,
-    rank_by_object: FxHashMap<u32, u32>,
+/// The rows whose time no 64 bits of microseconds can tell: `row seconds nanoseconds`, with `;` between them.
+fn far(rows: &Rows, order: &[u32]) -> Option<String> {
+    let times = order.iter().map(|&row| rows.timestamps[row as usize]).enumerate();
+    let far = times.filter(|(_, time)| micros(*time).is_none());
+    let words: Vec<String> =
+        far.map(|(row, time)| format!("{row} {} {}", time.seconds, time.nanos)).collect();
+    (!words.is_empty()).then(|| words.join(";"))
 }
 
-impl Names {
-    fn of(objects: &[u32], name: &dyn Fn(u32) -> String) -> Self {
-        let mut objects = objects.to_vec();
-        objects.sort_unstable();
-        objects.dedup();
-        let mut named: Vec<(String, u32)> =
-            objects.into_iter().map(|object| (name(object), object)).collect();
-        named.sort_unstable();
-        let mut names = Names { sorted: Vec::new(), rank_by_object: FxHashMap::default() };
-        for (name, object) in named {
-            if names.sorted.last() != Some(&name) {
-                names.sorted.push(name);
-            }
-            names.rank_by_object.insert(object, names.sorted.len() as u32 - 1);
-        }
-        names
+/// The models of all rows, by the places of their ids.
+fn models(rows: &Rows, profiles: &ProfileMap) -> FxHashMap<u32, Model> {
+    let mut models = FxHashMap::default();
+    for id in rows.sets.iter().filter_map(|set| set.texts[Text::ModelId as usize]) {
+        models.entry(id).or_insert_with(|| Model::parse_with(&rows.texts.things[id as usize], profiles));
     }
-
-    fn rank(&self, object: u32) -> u32 {
-        self.rank_by_object[&object]
-    }
-}
-
-/// The models of the facets, by their ids as logged.
-type Models<'a> = FxHashMap<&'a str, Model>;
-
-/// What the log does not say in a word of its own, by the place of the facets.
-struct Derived<'a> {
-    models: Vec<Option<&'a str>>,
-    scopes: Vec<Option<&'a str>>,
-    roles: Vec<Option<&'a str>>,
-    sessions: Vec<Option<&'a str>>,
-}
-
-impl<'a> Derived<'a> {
-    fn of(sets: &'a [Arc<Facets>], models: &'a Models<'a>) -> Self {
-        let model = |set: &'a Arc<Facets>| &models[&*set.model_id];
-        let caller = |set: &'a Arc<Facets>| set.identity.as_deref().map(caller).unwrap_or_default();
-        Derived {
-            models: sets.iter().map(|set| Some(model(set).base.as_str())).collect(),
-            scopes: sets.iter().map(|set| Some(model(set).scope.as_str())).collect(),
-            roles: sets.iter().map(|set| caller(set).role).collect(),
-            sessions: sets.iter().map(|set| caller(set).session).collect(),
-        }
-    }
+    models
 }
 
 /// A group of rows whose columns are being written.
@@ -385,65 +204,52 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// A column of strings that repeat: `texts` are those that rows may have, and `id` says which one a row has.
-    fn texts(&mut self, path: &str, texts: &[Option<&str>], id: impl Fn(usize) -> u32) -> Result<(), Error> {
-        let Scratch { codes, levels, code_by_id, dictionary: plain, .. } = &mut *self.scratch;
+    /// A column of strings that repeat. `id` says which one of `ids` a row has, and `text` what it is.
+    fn texts<'t>(
+        &mut self,
+        path: &str,
+        ids: usize,
+        id: impl Fn(usize) -> Option<u32>,
+        text: impl Fn(u32) -> Option<&'t str>,
+    ) -> Result<(), Error> {
+        let Scratch { codes, levels, code_by_id, plain, .. } = &mut *self.scratch;
         let mut dictionary = Dictionary::new(plain);
         code_by_id.clear();
-        code_by_id.resize(texts.len(), UNSEEN);
+        code_by_id.resize(ids, UNSEEN);
         codes.clear();
         levels.clear();
         for &row in self.rows {
-            let id = id(row as usize) as usize;
-            let mut code = code_by_id[id];
-            if code == UNSEEN {
-                code = texts[id].map_or(ABSENT, |text| dictionary.code(text));
-                code_by_id[id] = code;
-            }
+            let code = id(row as usize).map_or(ABSENT, |id| {
+                let code = &mut code_by_id[id as usize];
+                if *code == UNSEEN {
+                    *code = text(id).map_or(ABSENT, |text| dictionary.code(text));
+                }
+                *code
+            });
             levels.push(u32::from(code != ABSENT));
             if code != ABSENT {
                 codes.push(code);
             }
         }
-        let levels =
-            if codes.len() == levels.len() { Levels::All(codes.len()) } else { Levels::Some(levels) };
         let (entries, extremes) = dictionary.finish();
-        let values = Values::Codes { codes, dictionary: plain, entries };
-        self.file.chunk(path, levels, &values, extremes)
-    }
-
-    /// A column of what the facets hold.
-    fn facets<'s>(
-        &mut self,
-        path: &str,
-        sets: &'s [Arc<Facets>],
-        id: impl Fn(usize) -> u32,
-        text: impl Fn(&'s Facets) -> Option<&'s str>,
-    ) -> Result<(), Error> {
-        let texts: Vec<Option<&str>> = sets.iter().map(|set| text(set)).collect();
-        self.texts(path, &texts, id)
+        let levels = levels_of(levels, codes.len());
+        self.file.chunk(path, levels, &Values::Codes { codes, dictionary: plain, entries }, extremes)
     }
 
     /// The keys or the values of the tags.
-    fn tags<'s>(
-        &mut self,
-        path: &str,
-        sets: &'s [Arc<Facets>],
-        id: impl Fn(usize) -> u32,
-        part: impl Fn(&'s Tag) -> &'s str,
-    ) -> Result<(), Error> {
-        let Scratch { codes, levels, starts, code_by_id, dictionary: plain, .. } = &mut *self.scratch;
+    fn tags(&mut self, path: &str, rows: &Rows, part: impl Fn(&Tag) -> &str) -> Result<(), Error> {
+        let Scratch { codes, levels, starts, code_by_id, plain, .. } = &mut *self.scratch;
         let mut dictionary = Dictionary::new(plain);
-        // The codes of the sets that were met, and where those of a set begin.
+        // The codes of the tags that were met, and where those of each begin.
         let mut known = Vec::new();
         code_by_id.clear();
-        code_by_id.resize(sets.len(), UNSEEN);
+        code_by_id.resize(rows.tags.things.len(), UNSEEN);
         codes.clear();
         levels.clear();
         starts.clear();
         for &row in self.rows {
-            let id = id(row as usize) as usize;
-            let tags = &sets[id].tags;
+            let id = rows.sets[rows.facets[row as usize] as usize].tags as usize;
+            let tags = &rows.tags.things[id];
             if code_by_id[id] == UNSEEN {
                 code_by_id[id] = known.len() as u32;
                 known.extend(tags.iter().map(|tag| dictionary.code(part(tag))));
@@ -458,8 +264,8 @@ impl Group<'_> {
             }
         }
         let (entries, extremes) = dictionary.finish();
-        let values = Values::Codes { codes, dictionary: plain, entries };
-        self.file.chunk(path, Levels::Lists { starts, present: levels }, &values, extremes)
+        let levels = Levels::Lists { starts, present: levels };
+        self.file.chunk(path, levels, &Values::Codes { codes, dictionary: plain, entries }, extremes)
     }
 
     /// Sets of kinds by their names, in the order of the bits, with commas between them; a set of none is absent.
@@ -472,14 +278,18 @@ impl Group<'_> {
                 names.len() as u32 - 1
             });
         }
-        let texts: Vec<Option<&str>> =
-            names.iter().map(|name| Some(name.as_str()).filter(|name| !name.is_empty())).collect();
-        self.texts(path, &texts, |row| id_by_kinds[&kinds[row]])
+        let text = |id: u32| Some(names[id as usize].as_str()).filter(|name| !name.is_empty());
+        self.texts(path, names.len(), |row| Some(id_by_kinds[&kinds[row]]), text)
     }
 
-    /// A column of integers.
-    fn integers(&mut self, path: &str, integer: impl Fn(usize) -> Option<i64>) -> Result<(), Error> {
-        let Scratch { codes, levels, integers, deltas, dictionary, .. } = &mut *self.scratch;
+    /// A column of integers: few different ones by their codes, others in this form.
+    fn integers(
+        &mut self,
+        path: &str,
+        form: Form,
+        integer: impl Fn(usize) -> Option<i64>,
+    ) -> Result<(), Error> {
+        let Scratch { codes, levels, integers, plain, .. } = &mut *self.scratch;
         integers.clear();
         levels.clear();
         for &row in self.rows {
@@ -487,21 +297,12 @@ impl Group<'_> {
             levels.push(u32::from(integer.is_some()));
             integers.extend(integer);
         }
-        let levels = match integers.len() == levels.len() {
-            true => Levels::All(integers.len()),
-            false => Levels::Some(levels),
-        };
+        let levels = levels_of(levels, integers.len());
         let extreme = |value: Option<&i64>| value.map(|value| value.to_le_bytes().to_vec());
         let extremes = extreme(integers.iter().min()).zip(extreme(integers.iter().max()));
-
-        let entries = repeat(integers, codes, dictionary);
-        deltas.clear();
-        encodings::put_deltas(deltas, integers);
-        let values = match entries {
-            Some(entries) if coded_bytes(codes.len(), entries) <= deltas.len() => {
-                Values::Codes { codes, dictionary, entries }
-            }
-            _ => Values::Integers(integers),
+        let values = match repeat(integers, codes, plain) {
+            Some(entries) => Values::Codes { codes, dictionary: plain, entries },
+            None => Values::Integers(form, integers),
         };
         self.file.chunk(path, levels, &values, extremes)
     }
@@ -512,7 +313,7 @@ impl Group<'_> {
     }
 
     fn request_ids(&mut self, path: &str, ids: &[RequestId]) -> Result<(), Error> {
-        let Scratch { levels, integers: lengths, dictionary: bytes, .. } = &mut *self.scratch;
+        let Scratch { levels, integers: lengths, plain: bytes, .. } = &mut *self.scratch;
         levels.clear();
         lengths.clear();
         bytes.clear();
@@ -527,12 +328,14 @@ impl Group<'_> {
             levels.push(u32::from(is_present));
             lengths.extend(is_present.then_some((bytes.len() - start) as i64));
         }
-        let levels = match lengths.len() == levels.len() {
-            true => Levels::All(lengths.len()),
-            false => Levels::Some(levels),
-        };
+        let levels = levels_of(levels, lengths.len());
         self.file.chunk(path, levels, &Values::Texts { lengths, bytes }, None)
     }
+}
+
+/// The levels of rows of which so many have a value.
+fn levels_of(levels: &[u32], present: usize) -> Levels<'_> {
+    if present == levels.len() { Levels::All(present) } else { Levels::Some(levels) }
 }
 
 /// Different strings in the order in which they are met.
@@ -568,9 +371,9 @@ impl<'a, 'b> Dictionary<'a, 'b> {
     }
 }
 
-/// Codes and dictionary of integers, where they repeat: the number of different ones.
+/// Codes and dictionary of integers, where few are different: how many.
 fn repeat(integers: &[i64], codes: &mut Vec<u32>, dictionary: &mut Vec<u8>) -> Option<usize> {
-    let most = integers.len() / 4 + 1;
+    let most = integers.len() / FEW_OF + 1;
     let mut code_by_integer = FxHashMap::default();
     codes.clear();
     dictionary.clear();
@@ -588,11 +391,7 @@ fn repeat(integers: &[i64], codes: &mut Vec<u32>, dictionary: &mut Vec<u8>) -> O
     Some(code_by_integer.len())
 }
 
-/// About how long so many codes and their dictionary are; of the 8 bytes of an entry most are 0 and compressed away.
-fn coded_bytes(codes: usize, entries: usize) -> usize {
-    codes * encodings::width_of(entries as u64) as usize / 8 + entries * 3
-}
-
+/// An id as logged.
 fn put_uuid(out: &mut Vec<u8>, uuid: &[u8; 16]) {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let mut text = [b'-'; 36];

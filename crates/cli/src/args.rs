@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Pull(crate::pull::Pull),
     Restore(crate::restore::Restore),
     Doctor(crate::doctor::Doctor),
+    Dataset(crate::dataset::DatasetArgs),
     Synth(Synth),
 }
 

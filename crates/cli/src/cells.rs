@@ -7,14 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use borehole_quota::{AttemptBook, HourBook};
+use borehole_quota::{AttemptBook, HourBook, Keep};
 use borehole_record::{Invocation, ProfileMap, UtcHour};
 use borehole_scan::kept::Section;
 use borehole_scan::{CellSink, KeepHour, Plan, Source};
 use borehole_store::EscapedKey;
 use borehole_table::dataset::{Dataset, Slot};
 use borehole_table::invocations::InvocationRows;
-use borehole_usage::{CoverageId, HourSummary, Outcome, Question, SealedHour, Totals};
+use borehole_usage::{
+    CoverageId, CoverageSpan, Figures, HourSummary, Outcome, Question, SealedHour, Tally, Totals,
+};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::export::rows::{HourRows, RowTable};
@@ -33,13 +35,26 @@ pub(crate) struct Cells<'a> {
     /// An hour as it was given before, to be replaced.
     retracted: Option<SealedHour>,
     plan: &'a Plan,
+    spans: &'a [CoverageSpan],
     /// Where rows are written.
     rows: Option<Arc<RowsKept<'a>>>,
     answers: Option<Answers<'a>>,
     /// Where counted records are written for other tools.
     table: Option<Arc<RowTable>>,
+    /// The whole answer, where an earlier run had the same question and the same hours.
+    known: Option<(Figures, Tally)>,
     /// What could not be written, in words.
     failure: Option<anyhow::Error>,
+}
+
+/// What a run comes to.
+pub(crate) struct Sums {
+    /// The figures.
+    pub figures: Figures,
+    /// How the records ended.
+    pub tally: Tally,
+    /// The attempts.
+    pub book: AttemptBook,
 }
 
 /// Rows on their way into a dataset.
@@ -58,9 +73,18 @@ struct Answers<'a> {
     name: u128,
     /// Of the attempts.
     book: u128,
+    /// Which attempts are kept: of no hour, but of the whole.
+    keep: Keep,
+    /// Of the sources whose gaps apply to records: hours hold them by number.
+    coverage: u128,
+    spans: &'a [CoverageSpan],
     fingerprints: BTreeMap<UtcHour, Option<u128>>,
-    /// What hours that stand were made of.
+    /// What hours were made of.
     closings: BTreeMap<UtcHour, u128>,
+    /// An hour was closed of which that is not known.
+    has_unknown: bool,
+    /// An hour was closed in this run.
+    has_closed: bool,
     waiting: Vec<(UtcHour, u128, Vec<u8>)>,
 }
 
@@ -155,6 +179,7 @@ impl<'a> Cells<'a> {
         sources: &[Source],
         shelf: Option<&'a Shelf>,
         profiles: ProfileMap,
+        spans: &'a [CoverageSpan],
     ) -> Self {
         let rows = shelf.and_then(Shelf::writes_to).map(|dataset| {
             Arc::new(RowsKept {
@@ -168,8 +193,13 @@ impl<'a> Cells<'a> {
             dataset,
             name: question.fingerprints().base(),
             book: book.fingerprint(),
+            keep: book.keep(),
+            coverage: fingerprint_of_names(spans),
+            spans,
             fingerprints: BTreeMap::new(),
             closings: BTreeMap::new(),
+            has_unknown: false,
+            has_closed: false,
             waiting: Vec::new(),
         });
         Cells {
@@ -179,9 +209,11 @@ impl<'a> Cells<'a> {
             spare: Mutex::default(),
             retracted: None,
             plan,
+            spans,
             rows,
             answers,
             table: None,
+            known: None,
             failure: None,
         }
     }
@@ -193,18 +225,30 @@ impl<'a> Cells<'a> {
         self.table = Some(table);
     }
 
-    /// The totals and the attempts.
+    /// The figures and the attempts; what was not known before is kept for the next time.
     ///
     /// # Errors
     /// Where rows could not be made.
-    pub(crate) fn finish(mut self) -> anyhow::Result<(Totals, AttemptBook)> {
-        if let Some(answers) = &mut self.answers {
+    pub(crate) fn finish(self) -> anyhow::Result<Sums> {
+        let Cells { question, spans, totals, mut book, mut answers, known, failure, .. } = self;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if let Some(answers) = &mut answers {
             answers.write();
         }
-        match self.failure {
-            Some(failure) => Err(failure),
-            None => Ok((self.totals, self.book)),
-        }
+        let (figures, tally) = match known {
+            Some(known) => known,
+            None => {
+                let (figures, tally) = (totals.figures(question, spans), totals.tally());
+                if let Some(answers) = &mut answers {
+                    answers.keep_whole(question, [figures.to_bytes(), tally.to_bytes(), book.to_bytes()]);
+                }
+                (figures, tally)
+            }
+        };
+        book.finish();
+        Ok(Sums { figures, tally, book })
     }
 
     /// Why the run was stopped.
@@ -257,8 +301,12 @@ impl<'a> CellSink for Cells<'a> {
             }
             None => self.answers.as_ref().and_then(|answers| answers.closings.get(&hour).copied()),
         };
-        if let (Some(answers), Some(closing)) = (&mut self.answers, closing) {
-            answers.add(self.question, hour, closing, &sealed, &book);
+        if let Some(answers) = &mut self.answers {
+            answers.has_closed = true;
+            match closing {
+                Some(closing) => answers.add(self.question, hour, closing, &sealed, &book),
+                None => answers.has_unknown = true,
+            }
         }
         self.book.close(book);
         match self.retracted.take() {
@@ -278,10 +326,22 @@ impl<'a> CellSink for Cells<'a> {
 
     fn standing(&mut self, hours: Vec<(UtcHour, u128)>) -> Vec<UtcHour> {
         let all = || hours.iter().map(|&(hour, _)| hour);
-        // Rows that are not needed for sums need not be made again either.
-        let Some(answers) = &mut self.answers else { return all().collect() };
+        // Whoever wants the rows themselves has no use for sums.
+        let answers = self.answers.as_mut().filter(|_| self.table.is_none());
+        let Some(answers) = answers else { return all().collect() };
         answers.closings.extend(hours.iter().copied());
         let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
+        if !answers.has_closed
+            && let Some([figures, tally, book]) = answers.whole(self.question)
+            && let (Some(figures), Some(tally)) = (Figures::from_bytes(&figures), Tally::from_bytes(&tally))
+        {
+            let mut entered = self.book.emptied();
+            if entered.enter_bytes(&book).is_some() {
+                self.book = entered;
+                self.known = Some((figures, tally));
+                return Vec::new();
+            }
+        }
         let known = answers.known(self.question, (first, UtcHour(last.0 + 1)));
         let mut asked: Vec<UtcHour> = Vec::new();
         let sealed = unpack_all(&known);
@@ -339,7 +399,7 @@ impl Answers<'_> {
     /// What an answer for an hour depends on; `None` where it is of no use another time.
     fn content(&mut self, question: &Question, hour: UtcHour, closing: u128) -> Option<u128> {
         let fingerprint = *self.fingerprints.entry(hour).or_insert_with(|| question.fingerprint(hour));
-        let parts = [closing, fingerprint?, self.book];
+        let parts = [closing, fingerprint?, self.book, self.coverage];
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_le_bytes()).collect();
         Some(xxh3_128(&bytes))
     }
@@ -352,6 +412,7 @@ impl Answers<'_> {
         sealed: &SealedHour,
         book: &HourBook,
     ) {
+        self.closings.insert(hour, closing);
         let Some(content) = self.content(question, hour, closing) else { return };
         let (sealed, book) = (sealed.to_bytes(), book.to_bytes());
         let mut bytes = Vec::with_capacity(8 + sealed.len() + book.len());
@@ -368,6 +429,52 @@ impl Answers<'_> {
         if !self.waiting.is_empty() {
             self.dataset.write_answers(self.name, std::mem::take(&mut self.waiting));
         }
+    }
+
+    /// What the whole answer depends on; `None` where it is of no use another time.
+    fn whole_content(&mut self, question: &Question) -> Option<u128> {
+        if self.has_unknown {
+            return None;
+        }
+        let mut bytes = question.figures_fingerprint(self.spans).to_le_bytes().to_vec();
+        let mut fingerprints = question.fingerprints();
+        for (&hour, &closing) in &self.closings {
+            let fingerprint = *self.fingerprints.entry(hour).or_insert_with(|| fingerprints.of(hour));
+            bytes.extend_from_slice(&hour.0.to_le_bytes());
+            bytes.extend_from_slice(&closing.to_le_bytes());
+            bytes.extend_from_slice(&fingerprint?.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.book.to_le_bytes());
+        bytes.extend_from_slice(&self.coverage.to_le_bytes());
+        let hours = match self.keep {
+            Keep::All => u64::MAX,
+            Keep::Worst(hours) => hours as u64,
+        };
+        bytes.extend_from_slice(&hours.to_le_bytes());
+        Some(xxh3_128(&bytes))
+    }
+
+    /// The whole answer, where the question and all hours are the same: figures, tally and attempts.
+    fn whole(&mut self, question: &Question) -> Option<[Vec<u8>; 3]> {
+        let content = self.whole_content(question)?;
+        let range = (WHOLE_HOUR, UtcHour(WHOLE_HOUR.0 + 1));
+        let kept = self.dataset.answers(self.name ^ WHOLE, Some(range));
+        let (_, _, bytes) = kept.into_iter().find(|(_, kept, _)| *kept == content)?;
+        let (figures, rest) = split(&bytes)?;
+        let (tally, book) = split(rest)?;
+        Some([figures, tally, book].map(<[u8]>::to_vec))
+    }
+
+    fn keep_whole(&mut self, question: &Question, parts: [Vec<u8>; 3]) {
+        let Some(content) = self.whole_content(question) else { return };
+        let [figures, tally, book] = parts;
+        let mut bytes = Vec::with_capacity(16 + figures.len() + tally.len() + book.len());
+        for part in [&figures, &tally] {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes.extend_from_slice(&book);
+        self.dataset.write_answers(self.name ^ WHOLE, vec![(WHOLE_HOUR, content, bytes)]);
     }
 
     /// The answers that hold for hours that stand, by hour.
@@ -388,7 +495,25 @@ impl Answers<'_> {
     }
 }
 
-/// An answer's sums and its attempts.
+/// Tells whole answers from those of hours.
+const WHOLE: u128 = 1;
+
+/// The hour that a whole answer is kept under.
+const WHOLE_HOUR: UtcHour = UtcHour(0);
+
+/// The accounts and Regions that a source claims hours of, in their order.
+fn fingerprint_of_names(spans: &[CoverageSpan]) -> u128 {
+    let mut bytes = Vec::new();
+    for span in spans {
+        for name in [&span.account, &span.region] {
+            bytes.extend_from_slice(&name.as_ref().map_or(u64::MAX, |name| name.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(name.as_deref().unwrap_or_default().as_bytes());
+        }
+    }
+    xxh3_128(&bytes)
+}
+
+/// An answer's first part, and the rest: of an hour its sums and its attempts.
 fn split(answer: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = answer.split_first_chunk::<8>()?;
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)

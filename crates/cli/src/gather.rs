@@ -4,7 +4,6 @@
 //! run, and the attempts by quota. Always: the books balance, or there is no answer; the talk of a run (its plan,
 //! its progress, its losses) is the same for all commands. Absent: rendering, and what each command asks.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use borehole_quota::rules::Rules;
 use borehole_quota::{AttemptBook, Keep};
 use borehole_record::{DecodeOptions, ProfileMap, Timestamp, UtcHour};
 use borehole_report::RunInfo;
-use borehole_scan::kept::Slot;
+use borehole_scan::kept::{self, Slot};
 use borehole_scan::{
     KeptRun, Ledger, ListOptions, PayloadRoot, Plan, Progress, Range, Remembered, Resolve, ScanOptions,
     Source,
@@ -26,7 +25,7 @@ use borehole_usage::{Charges, CoverageSpan, Dimension, Filter, Grain, ListKind, 
 use clap::Args;
 
 use crate::args::cores;
-use crate::cells::Cells;
+use crate::cells::{Cells, Sums};
 use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::export::rows::RowTable;
 use crate::kept::Shelf;
@@ -349,12 +348,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     }
     drop(shown);
     if (args.plan || !args.quiet) && sources.iter().any(|source| source.s3.is_some()) {
-        let read = shelf.as_ref().map(|shelf| borehole_scan::kept::to_read(&plan, &sources, shelf.kept()));
-        estimate::tell(
-            &*read.transpose()?.map_or(Cow::Borrowed(&plan), Cow::Owned),
-            &sources,
-            &places.counters(),
-        );
+        let read = shelf.as_ref().map(|shelf| kept::to_read(&plan, &sources, shelf.kept())).transpose()?;
+        estimate::tell(read.as_ref().unwrap_or(&plan), &sources, &places.counters());
     }
     if args.plan {
         let nothing = plan.objects.is_empty() && plan.archived.is_empty();
@@ -379,7 +374,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         profiles: profiles.clone(),
     };
     let book = AttemptBook::new(wanted.keep, profiles.clone(), wanted.tag);
-    let mut cells = Cells::new(&question, book, &plan, &sources, shelf.as_ref(), profiles);
+    let spans = coverage_spans(&plan);
+    let mut cells = Cells::new(&question, book, &plan, &sources, shelf.as_ref(), profiles, &spans);
     if let Some(rows) = wanted.rows {
         cells.also_gives(rows);
     }
@@ -394,12 +390,9 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let (totals, mut book) = cells.finish()?;
-    book.finish();
-    let spans = coverage_spans(&plan);
-    let figures = totals.figures(&question, &spans);
+    let Sums { figures, tally, book } = cells.finish()?;
     let ledger = scanned.ledger;
-    let health = health(&ledger, &totals.tally(), &spans, &question, figures.models_folded);
+    let health = health(&ledger, &tally, &spans, &question, figures.models_folded);
     if let Some(imbalance) = health.unbalanced() {
         return Err(Unbalanced(imbalance).into());
     }

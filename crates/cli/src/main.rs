@@ -14,6 +14,7 @@ mod bodies;
 mod cells;
 mod columns;
 mod config;
+mod dataset;
 mod doctor;
 mod download;
 mod estimate;
@@ -64,6 +65,7 @@ fn main() -> std::process::ExitCode {
         Command::Restore(restore) => restore::run(restore),
         Command::Rules(rules) => rules::run(rules),
         Command::Doctor(doctor) => doctor::run(doctor),
+        Command::Dataset(dataset) => dataset::run(dataset),
         Command::Synth(synth) => synth::run(synth),
         Command::Ticket(ticket) => ticket::run(ticket),
     });

@@ -53,7 +53,7 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 30] = [
+const PACKAGES: [(&str, &[&str]); 31] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -72,6 +72,9 @@ const PACKAGES: [(&str, &[&str]); 30] = [
     ("libdeflate-sys", &["borehole-record"]),
     ("memchr", &["borehole-record"]),
     ("polars", &["borehole-table"]),
+    // The footer of Parquet files, and their compression.
+    ("polars-parquet-format", &["borehole-table"]),
+    ("zstd", &["borehole-table"]),
     ("rayon", &["borehole-scan"]),
     (
         "rustc-hash",

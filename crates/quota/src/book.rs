@@ -78,6 +78,13 @@ impl AttemptBook {
         }
     }
 
+    /// An empty book that keeps the same.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let profiles = ProfileMap::clone(&self.profiles);
+        AttemptBook::new(self.keep, profiles, self.tag.as_deref().map(str::to_owned))
+    }
+
     /// Begins an hour. Several may be filled at once, each by a thread of its own.
     #[must_use]
     pub fn open(&self, hour: UtcHour) -> HourBook {

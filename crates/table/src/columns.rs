@@ -194,7 +194,7 @@ pub struct TableWriter {
 }
 
 enum Inner {
-    Parquet(parquet::ParquetFile),
+    Parquet(Box<parquet::ParquetFile>),
     Text { format: Format, out: BufWriter<File>, bytes: Vec<u8> },
 }
 
@@ -205,7 +205,7 @@ impl TableWriter {
     /// Where the file cannot be written, or columns of such values cannot be.
     pub fn new(format: Format, columns: &DataFrame, file: File) -> io::Result<Self> {
         let inner = match format {
-            Format::Parquet => Inner::Parquet(parquet::ParquetFile::new(columns, file)?),
+            Format::Parquet => Inner::Parquet(Box::new(parquet::ParquetFile::new(columns, file)?)),
             Format::Csv | Format::Ndjson => {
                 let mut out = BufWriter::new(file);
                 out.write_all(&head(format, columns))?;

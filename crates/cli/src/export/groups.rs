@@ -186,7 +186,7 @@ impl<'a> Columns<'a> {
         let regions = self.groups.iter().map(|group| group.cross_region.iter());
         let requests = |(name, region): (&'a String, &'a CrossRegion)| (name.as_str(), region.requests);
         self.table.counts("cross_region_requests", regions.map(|regions| regions.map(requests)));
-        let times: [(&str, fn(&CrossRegion) -> Option<&Distribution>); 2] = [
+        let times: [(&str, OfRegion); 2] = [
             ("latency_ms", |region| region.latency_ms.as_ref()),
             ("first_byte_ms", |region| region.first_byte_ms.as_ref()),
         ];
@@ -223,6 +223,8 @@ const DISTRIBUTIONS: [(&str, OfGroup); 7] = [
     ("input_bytes", |all| &all.input_bytes),
     ("output_bytes", |all| &all.output_bytes),
 ];
+
+type OfRegion = fn(&CrossRegion) -> Option<&Distribution>;
 
 type Natural = fn(&Distribution) -> u64;
 

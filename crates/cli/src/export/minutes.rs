@@ -13,8 +13,10 @@ use borehole_usage::Dimension;
 
 use super::groups::{key_columns, moment};
 
+type Series = fn(&Group) -> &Option<PerMinute>;
+
 /// The figures of a minute, with where they come from.
-const FIGURES: [(&str, fn(&Group) -> &Option<PerMinute>); 4] = [
+const FIGURES: [(&str, Series); 4] = [
     ("requests", |group| &group.requests_per_minute),
     ("tokens", |group| &group.tokens_per_minute),
     ("quota_tokens", |group| &group.quota_tokens_per_minute),

@@ -5,6 +5,7 @@
 //! the same streams are refused, since one of them would be counted twice or guessed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use borehole_record::UtcHour;
 
@@ -40,7 +41,7 @@ impl Scope {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeptError {
     /// Two hold the same.
-    #[error("{first} and {second} both hold hours of the same streams from {from}")]
+    #[error("{first} and {second} both hold hours of the same streams{}", From(*.from))]
     Overlap {
         /// A place.
         first: String,
@@ -60,7 +61,7 @@ pub enum KeptError {
         second: String,
     },
     /// None holds this.
-    #[error("no dataset or part holds the hours from {from} to {to}{of}")]
+    #[error("no dataset or part holds the hours{}{}{of}", From(*.from), To(*.to))]
     Gap {
         /// First hour.
         from: UtcHour,
@@ -69,6 +70,24 @@ pub enum KeptError {
         /// Of which streams.
         of: String,
     },
+}
+
+/// Where hours begin, for people: nothing where they have no beginning.
+struct From(UtcHour);
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 > Range::default().hours().0 { write!(f, " from {}", self.0) } else { Ok(()) }
+    }
+}
+
+/// Where hours end, likewise.
+struct To(UtcHour);
+
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Range::default().hours().1 { write!(f, " to {}", self.0) } else { Ok(()) }
+    }
 }
 
 /// Places with the same streams, each with hours of its own.
@@ -142,7 +161,7 @@ impl Kept {
             Some(None) => return false,
             folder => folder.flatten(),
         };
-        let hour = match section(CLOSING).map(|bytes| decode_closing(bytes)) {
+        let hour = match section(CLOSING).map(decode_closing) {
             Some(None) => return false,
             hour => hour.flatten(),
         };

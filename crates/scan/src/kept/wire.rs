@@ -130,7 +130,7 @@ pub(crate) fn decode_books(input: &mut Input<'_>, sources: &[String]) -> Option<
             return None;
         }
         books.lines.push(line.clone());
-        let shown = books.shown.entry((class, reason)).or_insert_with(BTreeSet::new);
+        let shown = books.shown.entry((class, reason)).or_default();
         if shown.len() < LEDGER_LINES_SHOWN {
             // The lines come in their order.
             shown.insert(line);

@@ -64,7 +64,7 @@ pub struct HourlyTable {
 
 enum Out {
     Text { format: Format, out: BufWriter<File> },
-    Parquet { file: ParquetFile, waiting: Waiting },
+    Parquet(Box<(ParquetFile, Waiting)>),
 }
 
 /// Rows that are too few for a row group.
@@ -88,7 +88,7 @@ impl Out {
         let file = file.try_clone()?;
         if format == Format::Parquet {
             let file = ParquetFile::new(columns, file)?;
-            return Ok(Out::Parquet { file, waiting: Waiting(columns.clear()) });
+            return Ok(Out::Parquet(Box::new((file, Waiting(columns.clear())))));
         }
         let mut out = BufWriter::new(file);
         out.write_all(&head(format, columns))?;
@@ -99,7 +99,7 @@ impl Out {
     fn start(&self, columns: &DataFrame) -> u64 {
         match self {
             Out::Text { format, .. } => head(*format, columns).len() as u64,
-            Out::Parquet { .. } => 0,
+            Out::Parquet(_) => 0,
         }
     }
 
@@ -109,7 +109,8 @@ impl Out {
                 out.write_all(bytes)?;
                 Ok(bytes.len() as u64)
             }
-            (Out::Parquet { file, waiting }, Piece::Rows(rows)) => {
+            (Out::Parquet(parquet), Piece::Rows(rows)) => {
+                let (file, waiting) = &mut **parquet;
                 waiting.add(rows, file)?;
                 Ok(rows.height() as u64)
             }
@@ -120,7 +121,8 @@ impl Out {
     fn finish(self) -> io::Result<()> {
         match self {
             Out::Text { mut out, .. } => out.flush(),
-            Out::Parquet { mut file, waiting } => {
+            Out::Parquet(parquet) => {
+                let (mut file, waiting) = *parquet;
                 file.write(&waiting.0)?;
                 file.finish()
             }
@@ -178,7 +180,7 @@ impl HourlyTable {
         let HourlyTable { columns, make, file, out, hours, is_in_order, .. } = self;
         let format = match &out {
             Out::Text { format, .. } => *format,
-            Out::Parquet { .. } => Format::Parquet,
+            Out::Parquet(_) => Format::Parquet,
         };
         out.finish()?;
         if is_in_order {
@@ -216,7 +218,8 @@ fn copy(file: &File, extent: Extent, to: &mut Out) -> io::Result<()> {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Out::Parquet { file: second, waiting } => {
+        Out::Parquet(parquet) => {
+            let (second, waiting) = &mut **parquet;
             let end = extent.from + extent.length;
             for from in (extent.from..end).step_by(ROWS_PER_GROUP) {
                 // At most a row group: it fits.

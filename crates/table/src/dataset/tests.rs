@@ -634,6 +634,9 @@ fn j02_torn_new_files_are_removed_and_those_of_a_complete_write_are_used() {
     assert_eq!(lay_out(&state, b"rows 004 aws-1"), None);
 }
 
+/// What a slot holds: what was written, and what was updated.
+type Held = (Option<Content>, Option<u64>);
+
 /// One step of a random life of a dataset.
 #[derive(Clone, Debug)]
 enum Step {
@@ -671,7 +674,7 @@ proptest! {
     #[test]
     fn reopened_slots_hold_one_of_the_contents_they_were_given(steps in steps()) {
         let scratch = scratch();
-        let mut may_be: BTreeMap<Slot, Vec<(Option<Content>, Option<u64>)>> = BTreeMap::new();
+        let mut may_be: BTreeMap<Slot, Vec<Held>> = BTreeMap::new();
         let lives = steps.split_inclusive(|step| !matches!(step, Step::Write(..) | Step::Update(..) | Step::Remove(_)));
         for life in lives {
             let disk = match life.last() {

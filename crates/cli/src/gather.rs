@@ -340,7 +340,11 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         listed => listed?,
     };
     if !args.keep.stream.is_empty() {
+        let known = plan.stream_names(&sources);
         plan = plan.only_streams(&sources, listing, &args.keep.stream)?;
+        for name in args.keep.stream.iter().filter(|name| !known.contains(name)) {
+            tell!("warning: the stream {} has nothing in these hours", crate::exit::escaped(name));
+        }
     }
     drop(shown);
     if (args.plan || !args.quiet) && sources.iter().any(|source| source.s3.is_some()) {

@@ -441,7 +441,7 @@ impl Plan {
                 (Named { prefix, has_hours: true, ..Named::default() }, Role::Split { hour, kind })
             }
             // A bucket may hold anything beside the logs, and reading it costs money.
-            Key::Other if source.store.is_remote() && !source.is_file && !options.any_key => {
+            Key::Other if !reads_any_key(source, options) => {
                 self.ledger.objects_listed += 1;
                 self.ledger.bytes_listed += object.size.unwrap_or(0);
                 if options.keep_listing {
@@ -531,8 +531,11 @@ impl Plan {
         let mut folders = Folders { walks: &walks, last: None };
         for (entries, warnings) in remembered.standing_listings() {
             for Entry { source, listed } in entries {
-                if self.range == Range::default() || folders.lead_to(*source, key_of(listed)) {
-                    self.add(*source, &sources[*source as usize], options, listed.clone(), sorting);
+                let (from, key) = (&sources[*source as usize], key_of(listed));
+                // What names no hour is kept as one, whatever part of it a listing would come across.
+                let is_loose = || reads_any_key(from, options) && matches!(Key::parse(key), Key::Other);
+                if self.range == Range::default() || folders.lead_to(*source, key) || is_loose() {
+                    self.add(*source, from, options, listed.clone(), sorting);
                 }
             }
             for (warning, count) in warnings {
@@ -606,7 +609,7 @@ impl Plan {
     /// that it is in one part only wherever the work is split. The listing must have been kept.
     ///
     /// # Errors
-    /// Where no stream has such a name.
+    /// Where no stream has such a name. In a range a stream may have nothing.
     pub fn only_streams(
         self,
         sources: &[Source],
@@ -614,7 +617,8 @@ impl Plan {
         wanted: &[String],
     ) -> Result<Plan, Error> {
         let names = self.stream_names(sources);
-        if let Some(unknown) = wanted.iter().find(|&name| !names.contains(name)) {
+        let is_all = self.range == Range::default();
+        if let Some(unknown) = wanted.iter().find(|&name| is_all && !names.contains(name)) {
             return Err(Error::UnknownStream { name: unknown.clone(), known: names });
         }
         let is_wanted = |stream: u32| wanted.contains(&names[stream as usize]);
@@ -635,7 +639,15 @@ impl Plan {
                 stream_root(key_of(&entry.listed)).and_then(|root| roots.get(&(entry.source, root.to_vec())));
             stream.map_or(takes_others, |&stream| is_wanted(stream))
         };
-        let mut plan = Plan { range: self.range, lists_payloads: self.lists_payloads, ..Plan::default() };
+        let mut plan = Plan {
+            range: self.range,
+            lists_payloads: self.lists_payloads,
+            // References may lead to what belongs to other streams.
+            payload_prefixes: self.payload_prefixes,
+            layout_prefixes: self.layout_prefixes,
+            payload_keys: self.payload_keys,
+            ..Plan::default()
+        };
         plan.ledger.keep_lines = self.ledger.keep_lines;
         if takes_others {
             plan.ledger.tally.warnings = self.ledger.tally.warnings;
@@ -885,6 +897,11 @@ fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> 
         }
     }
     (still == now.len()).then_some(gone)
+}
+
+/// Whether what lies outside both layouts is read. A bucket may hold anything.
+fn reads_any_key(source: &Source, options: ListOptions) -> bool {
+    !source.store.is_remote() || source.is_file || options.any_key
 }
 
 fn key_of(listed: &Listed) -> &[u8] {

@@ -436,11 +436,7 @@ impl Reading<'_, '_> {
     }
 
     /// The codes of a column in lists, and the lists' shape.
-    fn list(
-        &mut self,
-        path: &str,
-        texts: &mut Vec<Box<str>>,
-    ) -> Result<(Vec<u32>, (Vec<u32>, Vec<u32>)), Error> {
+    fn list(&mut self, path: &str, texts: &mut Vec<Box<str>>) -> Result<(Vec<u32>, Shape), Error> {
         let mut chunk = self.file.chunk(self.group, path)?;
         let column = &mut self.reader.column;
         column.read(&mut self.reader.pages, &mut chunk, &mut |text| {
@@ -450,6 +446,9 @@ impl Reading<'_, '_> {
         Ok((column.codes.clone(), (column.starts.clone(), column.levels.clone())))
     }
 }
+
+/// Of the lists in a column: where each row's begins, and the level of each entry.
+type Shape = (Vec<u32>, Vec<u32>);
 
 impl TextColumn {
     fn text(&self, row: usize) -> Option<Arc<str>> {

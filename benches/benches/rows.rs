@@ -1,16 +1,14 @@
 //! Invocations to rows of Parquet and back, on one thread.
 //!
 //! In: an hour of 7,000 requests as `borehole synth` draws them, with more callers, once in one stream and once in
-//! six. Out: rows a second that are written and read, and bytes a row. Always: what is read back is what was written,
-//! but for the objects' numbers.
+//! six, as six accounts and Regions are. Out: rows a second that are written and read, and bytes a row. Always: as many
+//! rows are read as were written; that they are the same is what the tests of `table` ask.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use borehole_benches::{Size, checksum, tell};
-use borehole_record::{
-    Call, ContentKinds, Count, Facets, Invocation, ProfileMap, RequestId, Tag, Timestamp,
-};
+use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, ProfileMap, RequestId, Tag, Timestamp};
 use borehole_table::invocations::{InvocationReader, InvocationRows, Wanted};
 use criterion::{Criterion, Throughput};
 
@@ -144,7 +142,7 @@ fn hour(requests: usize, streams: std::ops::Range<u64>) -> Vec<Invocation> {
         let latency = random.octaves(200, 40_000);
         let (input_bytes, output_bytes) = (random.octaves(600, 8_000), random.octaves(200, 3_000));
         // A new object each 50 records.
-        offset = if index % 50 == 0 { 0 } else { offset + 500 + input_bytes + output_bytes };
+        offset = if index.is_multiple_of(50) { 0 } else { offset + 500 + input_bytes + output_bytes };
         let words = [random.next(), random.next()].map(u64::to_be_bytes);
         let mut uuid: [u8; 16] = words.concat().try_into().expect("16 bytes");
         (uuid[6], uuid[8]) = (uuid[6] & 0x0F | 0x40, uuid[8] & 0x3F | 0x80);
@@ -162,7 +160,10 @@ fn hour(requests: usize, streams: std::ops::Range<u64>) -> Vec<Invocation> {
             cache_write_tokens: logged(written, is_cached),
             cache_write_5m_tokens: logged(written, is_cached && random.per_mille(500)),
             cache_write_1h_tokens: logged(0, is_cached && random.per_mille(500)),
-            max_tokens: logged([256, 512, 1_024, 4_096, 8_192][random.below(5) as usize], random.per_mille(800)),
+            max_tokens: logged(
+                [256, 512, 1_024, 4_096, 8_192][random.below(5) as usize],
+                random.per_mille(800),
+            ),
             latency_ms: logged(latency, error == 0),
             first_byte_ms: logged(latency / (2 + random.below(8)), error == 0 && is_stream),
             input_bytes: logged(input_bytes, error == 0 || random.per_mille(300)),
@@ -171,7 +172,11 @@ fn hour(requests: usize, streams: std::ops::Range<u64>) -> Vec<Invocation> {
             documents: u16::from(random.per_mille(20)),
             input_kinds: ContentKinds(if random.per_mille(50) { 3 } else { 1 }),
             output_kinds: ContentKinds(if error > 0 { 0 } else { 1 + 32 * u16::from(random.per_mille(200)) }),
-            http_status: if error > 0 { [429, 400, 408, 503, 403, 500, 424][error as usize - 1] } else { 200 },
+            http_status: if error > 0 {
+                [429, 400, 408, 503, 403, 500, 424][error as usize - 1]
+            } else {
+                200
+            },
             input_large: is_large,
             output_large: is_large && random.per_mille(300),
             payload_lost: random.per_mille(2),
@@ -182,7 +187,10 @@ fn hour(requests: usize, streams: std::ops::Range<u64>) -> Vec<Invocation> {
     (0..requests).map(draw).collect()
 }
 
-fn strings(texts: &mut HashMap<String, Arc<str>>, [stream, model, caller, error, operation, stop, tags, profile]: [u64; 8]) -> Facets {
+fn strings(
+    texts: &mut HashMap<String, Arc<str>>,
+    [stream, model, caller, error, operation, stop, tags, profile]: [u64; 8],
+) -> Facets {
     let mut text = |text: &str| Some(Arc::clone(texts.entry(text.to_owned()).or_insert_with(|| text.into())));
     let account = format!("{:012}", 111_122_223_333 + stream / 2);
     let region = ["us-east-1", "eu-west-1"][stream as usize % 2];
@@ -198,10 +206,12 @@ fn strings(texts: &mut HashMap<String, Arc<str>>, [stream, model, caller, error,
     let session = caller % 150;
     Facets {
         call: Arc::new(Call {
-            inference_region: [None, Some("us-east-1"), Some("us-west-2"), Some("us-east-2")][profile as usize]
+            inference_region: [None, Some("us-east-1"), Some("us-west-2"), Some("us-east-2")]
+                [profile as usize]
                 .and_then(&mut text),
             operation: text(
-                ["InvokeModel", "Converse", "InvokeModelWithResponseStream", "ConverseStream"][operation as usize],
+                ["InvokeModel", "Converse", "InvokeModelWithResponseStream", "ConverseStream"]
+                    [operation as usize],
             ),
             error_code: (error > 0).then(|| format!("Code{error}Exception")).and_then(|code| text(&code)),
             service_tier: text("default").filter(|_| model % 4 == 0),
@@ -209,8 +219,13 @@ fn strings(texts: &mut HashMap<String, Arc<str>>, [stream, model, caller, error,
             model_id: text(&model_id).unwrap_or_default(),
             account: text(&account),
         }),
-        identity: text(&format!("arn:aws:sts::{account}:assumed-role/Role{}/session-{session:04}", session % 20)),
-        stop_reason: ["end_turn", "max_tokens", "tool_use"].get(stop as usize).and_then(|reason| text(reason)),
+        identity: text(&format!(
+            "arn:aws:sts::{account}:assumed-role/Role{}/session-{session:04}",
+            session % 20
+        )),
+        stop_reason: ["end_turn", "max_tokens", "tool_use"]
+            .get(stop as usize)
+            .and_then(|reason| text(reason)),
         tags: all_tags.into_iter().take(if tags == 0 { 0 } else { 2 }).collect(),
     }
 }

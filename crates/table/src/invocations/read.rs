@@ -117,7 +117,18 @@ struct TextColumn {
     codes: Vec<u32>,
 }
 
-/// The columns of tags.
+/// The column of the keys, or of the values, of the tags.
+struct ListColumn {
+    texts: Vec<Box<str>>,
+    /// Of each place with a value: a place in `texts`.
+    codes: Vec<u32>,
+    /// Of each place: 0 where a row begins.
+    starts: Vec<u32>,
+    /// Of each place: 1 where there is a value.
+    present: Vec<u32>,
+}
+
+/// Both columns of the tags.
 struct TagColumn {
     /// All sets and their beginnings; the first is the empty one.
     sets: Vec<TagSet>,
@@ -393,30 +404,25 @@ impl Reading<'_, '_> {
     }
 
     fn tags(&mut self) -> Result<TagColumn, Error> {
-        let mut tags = TagColumn {
-            sets: vec![TagSet { rest: 0, key: 0, value: 0 }],
-            keys: vec![],
-            values: vec![],
-            codes: vec![],
-        };
-        let (keys, shape) = self.list(TAG_KEYS, &mut tags.keys)?;
-        let (values, other_shape) = self.list(TAG_VALUES, &mut tags.values)?;
-        if shape != other_shape {
+        let keys = self.list(TAG_KEYS)?;
+        let values = self.list(TAG_VALUES)?;
+        if (&keys.starts, &keys.present) != (&values.starts, &values.present) {
             return Err(COLUMN);
         }
-        let (starts, present) = shape;
-        let mut set_by_parts = FxHashMap::default();
-        let mut pairs = keys.into_iter().zip(values);
+        let mut sets = vec![TagSet { rest: 0, key: 0, value: 0 }];
+        let mut codes: Vec<u32> = Vec::with_capacity(self.rows);
+        let mut place_by_set = FxHashMap::default();
+        let mut pairs = keys.codes.into_iter().zip(values.codes);
         let mut before = 0;
-        for (start, present) in starts.into_iter().zip(present) {
-            // A row begins anew; no list goes on behind a place without a value.
-            let rest = match (start, tags.codes.last()) {
-                (0, _) => 0,
-                (_, Some(&set)) if before == 1 && present == 1 => {
-                    tags.codes.pop();
-                    set
+        for (start, present) in keys.starts.into_iter().zip(keys.present) {
+            // A row begins anew; no list goes on behind a place without a value, nor with one.
+            let rest = match (start, codes.pop()) {
+                (1, Some(set)) if before == 1 && present == 1 => set,
+                (1, _) => return Err(COLUMN),
+                (_, other) => {
+                    codes.extend(other);
+                    0
                 }
-                _ => return Err(COLUMN),
             };
             before = present;
             let set = match present {
@@ -424,31 +430,32 @@ impl Reading<'_, '_> {
                 _ => {
                     let (key, value) = pairs.next().ok_or(COLUMN)?;
                     let set = TagSet { rest, key, value };
-                    *set_by_parts.entry(set).or_insert_with(|| {
-                        tags.sets.push(set);
-                        tags.sets.len() as u32 - 1
+                    *place_by_set.entry(set).or_insert_with(|| {
+                        sets.push(set);
+                        sets.len() as u32 - 1
                     })
                 }
             };
-            tags.codes.push(set);
+            codes.push(set);
         }
-        if tags.codes.len() == self.rows { Ok(tags) } else { Err(COLUMN) }
+        match codes.len() == self.rows {
+            true => Ok(TagColumn { sets, keys: keys.texts, values: values.texts, codes }),
+            false => Err(COLUMN),
+        }
     }
 
-    /// The codes of a column in lists, and the lists' shape.
-    fn list(&mut self, path: &str, texts: &mut Vec<Box<str>>) -> Result<(Vec<u32>, Shape), Error> {
+    fn list(&mut self, path: &str) -> Result<ListColumn, Error> {
         let mut chunk = self.file.chunk(self.group, path)?;
         let column = &mut self.reader.column;
+        let mut texts = Vec::new();
         column.read(&mut self.reader.pages, &mut chunk, &mut |text| {
             texts.push(text.into());
             Ok(())
         })?;
-        Ok((column.codes.clone(), (column.starts.clone(), column.levels.clone())))
+        let (starts, present) = (column.starts.clone(), column.levels.clone());
+        Ok(ListColumn { texts, codes: column.codes.clone(), starts, present })
     }
 }
-
-/// Of the lists in a column: where each row's begins, and the level of each entry.
-type Shape = (Vec<u32>, Vec<u32>);
 
 impl TextColumn {
     fn text(&self, row: usize) -> Option<Arc<str>> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use borehole_record::{Call, ContentKinds, Count, Facets, Invocation, ProfileMap, RequestId, Tag, Timestamp};
-use polars::prelude::{AnyValue, DataFrame, DataType};
+use polars::prelude::{AnyValue, DataType, TimeUnit};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::file::ROWS_MAX;
+use super::encodings;
+use super::file::PAGE_ROWS;
 use super::layout::COLUMNS;
 use super::{InvocationReader, InvocationRows, Wanted};
 use crate::Error;
@@ -209,7 +210,7 @@ fn sorted(invocations: &[Invocation], wanted: Wanted) -> Vec<(String, Invocation
         let small = (row.images, row.documents, row.http_status, row.input_kinds, row.output_kinds);
         let place = (name.clone(), row.offset);
         (
-            (row.timestamp, row.request_id.clone(), place, Arc::clone(&row.facets), counts),
+            (row.timestamp, place, row.request_id.clone(), Arc::clone(&row.facets), counts),
             (small, row.input_large, row.output_large, row.payload_lost),
         )
     };
@@ -233,6 +234,9 @@ fn named(rows: Vec<Invocation>, names: &[Box<str>]) -> Vec<(String, Invocation)>
 }
 
 proptest! {
+    // A row has dozens of columns: few cases are many values.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_rows_are_read_back_as_they_were(hours in vec(invocations(40), 1..4), request_ids: bool, objects: bool) {
         let wanted = Wanted { request_ids, objects };
@@ -283,4 +287,204 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn codes_and_levels_of_any_width_are_read_back(
+        width in 0..=32u32,
+        runs in vec((any::<u32>(), prop_oneof![1..4usize, 60..200usize]), 0..40),
+    ) {
+        let mask = (u64::from(u32::MAX) >> (32 - width)) as u32;
+        let codes: Vec<u32> = runs.iter().flat_map(|&(code, times)| std::iter::repeat_n(code & mask, times)).collect();
+        let mut bytes = Vec::new();
+        encodings::put_hybrid(&mut bytes, width, &codes);
+        let mut back = Vec::new();
+        encodings::take_hybrid(&bytes, width, codes.len(), mask, &mut back).expect("sound bytes");
+        prop_assert_eq!(&back, &codes);
+        if let Some(least) = codes.iter().max().and_then(|greatest| greatest.checked_sub(1)) {
+            let read = encodings::take_hybrid(&bytes, width, codes.len(), least, &mut Vec::new());
+            prop_assert!(read.is_err(), "a code beyond the dictionary");
+        }
+    }
+
+    #[test]
+    fn differences_of_any_integers_are_read_back(
+        integers in vec(prop_oneof![0..9i64, any::<i64>(), Just(i64::MIN), Just(i64::MAX)], 0..300),
+        whole_bytes: bool,
+        behind in vec(any::<u8>(), 0..9),
+    ) {
+        let mut bytes = Vec::new();
+        encodings::put_deltas(&mut bytes, &integers, whole_bytes);
+        bytes.extend_from_slice(&behind);
+        let mut back = Vec::new();
+        let rest = encodings::take_deltas(&bytes, integers.len(), &mut back).expect("sound bytes");
+        prop_assert_eq!((back, rest), (integers, &behind[..]));
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read_and_never_a_panic(bytes in vec(any::<u8>(), 0..200), width in 0..40u32, count in 0..300usize) {
+        let _ = encodings::take_hybrid(&bytes, width, count, u32::MAX, &mut Vec::new());
+        let _ = encodings::take_deltas(&bytes, count, &mut Vec::new());
+        // Behind a sound header there is more to go wrong.
+        let mut headed = vec![128, 1, 4];
+        encodings::put_varint(&mut headed, count as u64);
+        headed.extend_from_slice(&bytes);
+        let _ = encodings::take_deltas(&headed, count, &mut Vec::new());
+    }
+}
+
+#[test]
+fn rows_of_several_pages_and_all_kinds_of_gaps_are_read_back() {
+    let row = |index: usize| {
+        let tags =
+            (0..index % 4).map(|tag| -> Tag { (format!("k{tag}").into(), format!("v{}", index % 7).into()) });
+        let known =
+            |is_known: bool, count: usize| if is_known { Count::known(count as u64) } else { Count::UNKNOWN };
+        Invocation {
+            timestamp: Timestamp::from_seconds(index as i64 / 3),
+            request_id: RequestId::parse(&if index.is_multiple_of(5) {
+                String::new()
+            } else {
+                format!("id-{index}")
+            }),
+            facets: Arc::new(Facets { tags: tags.collect(), ..Facets::default() }),
+            input_tokens: known(!index.is_multiple_of(3), index * 7_919 % 100_003),
+            output_tokens: known(index > PAGE_ROWS, index),
+            max_tokens: known(index < PAGE_ROWS, 512),
+            object: index as u32 % 100,
+            offset: index as u64,
+            ..plain()
+        }
+    };
+    let invocations: Vec<Invocation> = (0..2 * PAGE_ROWS + 10).map(row).collect();
+    let (back, names) =
+        read(&mut InvocationReader::default(), &write(&invocations), ALL).expect("a sound file");
+    assert!(named(back, &names) == sorted(&invocations, ALL), "other rows");
+}
+
+#[test]
+fn no_rows_are_a_file_too() {
+    let (rows, names) = read(&mut InvocationReader::default(), &write(&[]), ALL).expect("a sound file");
+    assert_eq!((rows, names), (Vec::new(), Vec::new()));
+    assert_eq!(rows_of(&[]).frame(&name).expect("a table").height(), 0);
+}
+
+#[test]
+fn calls_strings_and_tags_are_shared_by_the_files_of_a_reader() {
+    let call = Call { model_id: "m".into(), account: Some("1".into()), ..Call::default() };
+    let facets = Facets {
+        call: Arc::new(call),
+        identity: Some("i".into()),
+        stop_reason: Some("s".into()),
+        tags: [("k".into(), "v".into())].into(),
+    };
+    let file = write(&[Invocation { facets: Arc::new(facets), ..plain() }]);
+    let mut reader = InvocationReader::default();
+    let mut facets = || Arc::clone(&read(&mut reader, &file, ALL).expect("a sound file").0[0].facets);
+    let (one, other) = (facets(), facets());
+    assert!(Arc::ptr_eq(&one.call, &other.call) && Arc::ptr_eq(&one.tags, &other.tags));
+    let text = |text: &Option<Arc<str>>| text.as_ref().map(Arc::as_ptr);
+    assert_eq!(
+        (text(&one.identity), text(&one.stop_reason)),
+        (text(&other.identity), text(&other.stop_reason))
+    );
+}
+
+#[test]
+fn files_of_another_version_are_refused() {
+    let file = write(&[plain()]);
+    let word = b"borehole.rows";
+    let at = file.windows(word.len()).position(|window| window == word).expect("the word of the version");
+    // Behind the word stand the type and the length of its value.
+    let mut other = file.clone();
+    assert_eq!(other[at + word.len() + 2], b'1');
+    other[at + word.len() + 2] = b'2';
+    let error = read(&mut InvocationReader::default(), &other, ALL).expect_err("another version");
+    assert_eq!(error.to_string(), "damaged: rows of another version");
+}
+
+#[test]
+fn other_engines_see_the_columns_and_what_is_derived_from_the_log() {
+    let profile = "arn:aws:bedrock:us-east-1:1:application-inference-profile/p";
+    let mut profiles = ProfileMap::default();
+    profiles.insert(profile, "us.anthropic.claude-x-v1:0");
+    let mut rows = InvocationRows::new(Arc::new(profiles));
+    let call = |model_id: &str| Arc::new(Call { model_id: model_id.into(), ..Call::default() });
+    rows.push(&Invocation {
+        facets: Arc::new(Facets {
+            call: call(profile),
+            identity: Some("arn:aws:sts::1:assumed-role/Builder/ci-42".into()),
+            tags: [("team".into(), "search".into()), ("team".into(), "\u{0}".into())].into(),
+            ..Facets::default()
+        }),
+        input_kinds: ContentKinds(0b11 | 1 << 12),
+        http_status: 0,
+        input_large: true,
+        ..plain()
+    });
+    rows.push(&Invocation {
+        timestamp: Timestamp { seconds: 1_710_115_200, nanos: 1_234_567 },
+        request_id: RequestId::Missing,
+        facets: Arc::new(Facets { call: call("global.anthropic.claude-y-v1:0"), ..Facets::default() }),
+        ..plain()
+    });
+    let frame = rows.frame(&name).expect("a table");
+    let fields = COLUMNS.iter().map(|column| column.path.split('.').next().unwrap_or_default());
+    let mut fields: Vec<&str> = fields.filter(|field| *field != "timestamp_nanos").collect();
+    fields.dedup();
+    assert_eq!(frame.get_column_names(), fields);
+    let timestamp = frame.column("timestamp").expect("a column").dtype();
+    assert!(matches!(timestamp, DataType::Datetime(TimeUnit::Microseconds, _)), "{timestamp}");
+
+    let cell =
+        |row: usize, column: &str| match frame.column(column).expect("a column").get(row).expect("a row") {
+            AnyValue::String(text) => text.to_owned(),
+            AnyValue::Null => "-".to_owned(),
+            other => other.to_string(),
+        };
+    let columns = [
+        "request_id",
+        "model",
+        "model_id",
+        "scope",
+        "role",
+        "session",
+        "status",
+        "input_kinds",
+        "input_location",
+        "payload_lost",
+    ];
+    let cells = |row: usize| columns.map(|column| cell(row, column));
+    let id = "0123abcd-4567-89ef-fedc-ba9876543210";
+    let first = [
+        id,
+        "anthropic.claude-x-v1:0",
+        profile,
+        "geo",
+        "Builder",
+        "ci-42",
+        "-",
+        "text,image,bit-12",
+        "large",
+        "false",
+    ];
+    assert_eq!(cells(0), first);
+    let second = [
+        "-",
+        "anthropic.claude-y-v1:0",
+        "global.anthropic.claude-y-v1:0",
+        "global",
+        "-",
+        "-",
+        "200",
+        "text",
+        "inline",
+        "false",
+    ];
+    assert_eq!(cells(1), second);
+    let AnyValue::List(tags) = frame.column("tags").expect("tags").get(0).expect("a row") else {
+        panic!("tags are a list");
+    };
+    assert_eq!((tags.len(), tags.dtype().to_string()), (2, "struct[2]".to_owned()));
 }

@@ -184,6 +184,17 @@ impl Kept {
         true
     }
 
+    /// Whether two places have other streams of the same source.
+    pub(crate) fn has_several_of_a_source(&self) -> bool {
+        let first = |family: &Family| family.volumes.first().map(|&volume| &self.scopes[volume as usize]);
+        let mut sources: Vec<&String> =
+            self.families.iter().filter_map(first).flat_map(|scope| &scope.sources).collect();
+        let all = sources.len();
+        sources.sort_unstable();
+        sources.dedup();
+        sources.len() < all
+    }
+
     /// What all of the places cover together, where that is one range: `None` where they hold everything.
     #[must_use]
     pub fn covered(&self) -> Option<(UtcHour, UtcHour)> {

@@ -398,7 +398,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         return Err(Unbalanced(imbalance).into());
     }
     if let Some(shelf) = shelf {
-        shelf.finish(plan.range)?;
+        shelf.finish(plan.range, UtcHour::of(now))?;
     }
     let complete = health.is_complete() && (!args.strict || references_are_whole(&health.references));
     let asked = places.counters();

@@ -85,6 +85,8 @@ fn parse_hours(text: &str) -> Result<(Option<UtcHour>, Option<UtcHour>), String>
 
 /// The section of what a dataset covers.
 const COVERED: &str = "covered";
+/// The section of what was listed when nothing could come to it any more.
+const SETTLED: &str = "settled";
 
 /// All hours.
 const ALL: (UtcHour, UtcHour) = (UtcHour(i64::MIN / 4), UtcHour(i64::MAX / 4));
@@ -94,6 +96,8 @@ struct Volume {
     dataset: Dataset,
     states: BTreeMap<Slot, State>,
     covered: Vec<(UtcHour, UtcHour)>,
+    /// Hours that were listed when they were past change.
+    settled: Vec<(UtcHour, UtcHour)>,
 }
 
 /// Everything that is kept, open.
@@ -204,6 +208,7 @@ impl Shelf {
             let Identity { sources, options } = dataset.identity().clone();
             let mut options = options;
             let streams = options.remove("streams").unwrap_or_default();
+            options.remove(SERVERS);
             let streams: Vec<String> =
                 streams.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
             match &first {
@@ -242,8 +247,10 @@ impl Shelf {
                 Err(damaged) => tell!("warning: {damaged}; it is read again"),
             }
         }
-        let covered =
-            states.get(&None).and_then(|state| decode_covered(state.section(COVERED)?)).unwrap_or_default();
+        let ranges = |name| {
+            states.get(&None).and_then(|state| decode_covered(state.section(name)?)).unwrap_or_default()
+        };
+        let (covered, settled) = (ranges(COVERED), ranges(SETTLED));
         let mut scope = scope;
         if self.stands {
             scope.covered.clone_from(&covered);
@@ -263,7 +270,7 @@ impl Shelf {
                 tell!("warning: {place}: what is kept of {} cannot be read", in_words(*slot));
             }
         }
-        self.volumes.push(Volume { dataset, states, covered });
+        self.volumes.push(Volume { dataset, states, covered, settled });
         Ok(())
     }
 
@@ -309,16 +316,8 @@ impl Shelf {
         if self.stands || relist == Relist::All {
             return None;
         }
-        let settled = UtcHour(now.0 - SETTLED_HOURS);
-        let (from, to) = self
-            .volumes
-            .first()?
-            .covered
-            .iter()
-            .copied()
-            .max_by_key(|(from, to)| to.0.min(settled.0) - from.0)?;
-        let to = to.min(settled);
-        (from < to).then_some((from, to))
+        // What was listed while objects could still come says nothing about them.
+        self.volumes.first()?.settled.iter().copied().max_by_key(|(from, to)| to.0.min(now.0) - from.0)
     }
 
     /// What is written beside the run.
@@ -343,17 +342,27 @@ impl Shelf {
         Ok(())
     }
 
-    /// Ends what was written; the whole range is covered now.
-    pub(crate) fn finish(self, range: Range) -> anyhow::Result<()> {
+    /// Ends what was written; the whole range is covered now, and what is past change by `now` is settled.
+    pub(crate) fn finish(self, range: Range, now: UtcHour) -> anyhow::Result<()> {
         if self.stands {
             return Ok(());
         }
+        let (from, to) = range.hours();
+        let past = (from, to.min(UtcHour(now.0 - SETTLED_HOURS)));
         for volume in self.volumes {
-            let mut covered = volume.covered.clone();
-            covered.push(range.hours());
-            let covered = united(covered);
-            if covered != volume.covered {
-                volume.dataset.update(dataset::Slot::None, vec![(COVERED, encode_covered(&covered))]);
+            let mut sections = Vec::new();
+            let mut add = |name, known: &Vec<(UtcHour, UtcHour)>, (from, to)| {
+                let mut ranges = known.clone();
+                ranges.extend((from < to).then_some((from, to)));
+                let ranges = united(ranges);
+                if ranges != *known {
+                    sections.push((name, encode_covered(&ranges)));
+                }
+            };
+            add(COVERED, &volume.covered, (from, to));
+            add(SETTLED, &volume.settled, past);
+            if !sections.is_empty() {
+                volume.dataset.update(dataset::Slot::None, sections);
             }
             volume.dataset.finish()?;
         }
@@ -436,6 +445,9 @@ fn kept_source(name: String) -> Source {
     }
 }
 
+/// The option that tells buckets of one name on different servers apart.
+const SERVERS: &str = "servers";
+
 /// What a dataset belongs to: its sources, and everything that changes rows or books.
 fn identity(args: &GatherArgs, sources: &[Source], resolve: Resolve, profiles: &ProfileMap) -> Identity {
     let mut options = BTreeMap::new();
@@ -455,6 +467,9 @@ fn identity(args: &GatherArgs, sources: &[Source], resolve: Resolve, profiles: &
     option("max-decoded-per-object", args.max_decoded_per_object.to_string());
     option("inference-profiles", fingerprint(profiles));
     option("rows", borehole_table::invocations::ROW_VERSION.to_string());
+    let servers = sources.iter().filter_map(|source| source.s3.as_ref()?.foreign_endpoint());
+    let servers: BTreeSet<&str> = servers.collect();
+    option(SERVERS, servers.into_iter().collect::<Vec<_>>().join(" "));
     Identity { sources: sources.iter().map(Source::identity).collect(), options }
 }
 

@@ -328,3 +328,137 @@ fn c11_what_lies_outside_the_layouts_of_a_bucket_is_skipped_unless_asked_for() {
     assert_eq!(json(&all)["totals"]["requests"], json(&on_disk)["totals"]["requests"], "{}", errors(&all));
     assert!(json(&all)["totals"]["requests"]["attempted"].as_u64() > Some(0));
 }
+
+// What is kept of buckets.
+
+/// Hours of a stream, counted from 2024-03-01T00, with an object of two calls each.
+fn put_hours(bucket: &Bucket, hours: std::ops::Range<u32>) {
+    for hour in hours {
+        let time = format!("2024-03-{:02}T{:02}", 1 + hour / 24, hour % 24);
+        let calls = [1, 2].map(|number| {
+            support::call(hour * 10 + number, &format!("{time}:{number:02}:00Z"), 100 + u64::from(hour), 7)
+        });
+        let folder = time.replace(['-', 'T'], "/");
+        bucket.put(&support::aws_key(&folder, "calls.json"), support::lines(&calls).as_bytes());
+    }
+}
+
+/// A run that keeps what it reads below `cache`.
+fn kept(server: &SeaweedFs, endpoint: &str, cache: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(BOREHOLE);
+    server.equip(&mut command, Identity::Reader, endpoint).env("XDG_CACHE_HOME", cache);
+    let output = command.args(arguments).output().expect("borehole runs");
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    output
+}
+
+fn attempted(output: &Output) -> u64 {
+    json(output)["totals"]["requests"]["attempted"].as_u64().expect("a count")
+}
+
+fn run_count(output: &Output, name: &str) -> u64 {
+    json(output)["run"][name].as_u64().expect("a count")
+}
+
+/// The places below a cache directory where something is kept.
+fn kept_places(cache: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(places) = std::fs::read_dir(cache.join("borehole")) else { return Vec::new() };
+    places.map(|place| place.expect("an entry").path()).collect()
+}
+
+#[test]
+fn what_is_read_of_a_bucket_is_kept_in_a_private_place_that_is_told_and_is_not_fetched_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(server) = SeaweedFs::shared() else { return };
+    let bucket = server.own_bucket("kept");
+    put_hours(&bucket, 0..30);
+    let proxy = Proxy::start(&server.endpoint(), Faults::default());
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let cache = folder.path().join("cache");
+    let source = bucket.url();
+    let now = ["--format", "json", "--all", "--now", "2024-03-02T08:00:00Z"];
+    let ask = |more: &[&str]| {
+        let words = [&["analyze", &source], &now[..], more].concat();
+        kept(server, &proxy.endpoint(), &cache, &words)
+    };
+    let none = ask(&["--no-dataset"]);
+    assert!(!cache.exists() && !errors(&none).contains("kept in"), "{}", errors(&none));
+    let first = ask(&[]);
+    assert_eq!(canonical(&first), canonical(&none));
+    assert_eq!((run_count(&first, "unchanged"), proxy.tally().gets_total()), (0, 60));
+    let places = kept_places(&cache);
+    let [place] = &places[..] else { panic!("one dataset: {places:?}") };
+    assert!(errors(&first).contains(&format!("kept in {}", place.display())), "{}", errors(&first));
+    for directory in [&cache.join("borehole"), place] {
+        let mode = std::fs::metadata(directory).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
+    }
+    let second = ask(&[]);
+    assert_eq!(canonical(&second), canonical(&none));
+    assert_eq!((run_count(&second, "unchanged"), run_count(&second, "bytes_fetched")), (30, 0));
+    assert_eq!(proxy.tally().gets_total(), 60, "nothing was fetched again");
+    let quiet = ask(&["-q"]);
+    assert!(errors(&quiet).is_empty(), "{}", errors(&quiet));
+    // The dataset alone needs no bucket.
+    let alone =
+        local(&["analyze", place.to_str().expect("a plain path"), "--format", "json", "--now", now[4]]);
+    assert_eq!(canonical(&alone), canonical(&none));
+    // Other reading options have a place of their own.
+    ask(&["--lenient-numbers"]);
+    assert_eq!(kept_places(&cache).len(), 2);
+}
+
+#[test]
+fn folders_are_listed_until_three_days_have_passed_and_not_again() {
+    let Some(server) = SeaweedFs::shared() else { return };
+    let bucket = server.own_bucket("settled");
+    put_hours(&bucket, 0..30);
+    let proxy = Proxy::start(&server.endpoint(), Faults::default());
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let source = bucket.url();
+    let ask = |now: &str, more: &[&str]| {
+        proxy.forget();
+        let words = [&["analyze", &source, "--format", "json", "--all", "--now", now], more].concat();
+        let output = kept(server, &proxy.endpoint(), folder.path(), &words);
+        let none = kept(server, &server.endpoint(), folder.path(), &[&words[..], &["--no-dataset"]].concat());
+        assert_eq!(canonical(&output), canonical(&none), "as of {now}");
+        output
+    };
+    let listed = |day: &str| {
+        let part = format!("/2024/03/{day}/");
+        proxy.seen().iter().filter(|seen| seen.kind == Kind::List && seen.name.contains(&part)).count()
+    };
+    assert_eq!(attempted(&ask("2024-03-02T08:00:00Z", &[])), 60);
+    assert!(listed("01") > 0);
+    // A first look at them says nothing of what came later: into a folder that was seen, and into new ones.
+    let late = support::lines(&[support::call(9_001, "2024-03-01T05:00:00Z", 1, 1)]);
+    bucket.put(&support::aws_key("2024/03/01/05", "late.json"), late.as_bytes());
+    put_hours(&bucket, 30..80);
+    assert_eq!(attempted(&ask("2024-03-09T00:00:00Z", &[])), 161);
+    assert!(listed("01") > 0 && listed("03") > 0);
+    assert_eq!(proxy.tally().gets_total(), 50 + 2, "what is new, and the folder that has more");
+    // Now all of it is past change.
+    let again = ask("2024-03-09T00:00:00Z", &[]);
+    assert_eq!((attempted(&again), proxy.tally().gets_total()), (161, 0));
+    assert_eq!(listed("01") + listed("02") + listed("03"), 0);
+    put_hours(&bucket, 170..172);
+    assert_eq!(attempted(&ask("2024-03-09T00:00:00Z", &[])), 165);
+    assert_eq!((listed("01"), proxy.tally().gets_total()), (0, 2));
+    let all = ask("2024-03-09T00:00:00Z", &["--relist", "all"]);
+    assert_eq!((attempted(&all), proxy.tally().gets_total()), (165, 0));
+    assert!(listed("01") > 0);
+}
+
+#[test]
+fn buckets_of_one_name_on_two_servers_are_kept_apart() {
+    let (Some(one), Some(other)) = (SeaweedFs::shared(), SeaweedFs::start_or_skip()) else { return };
+    let (here, there) = (one.bucket("twice-named"), other.bucket("twice-named"));
+    put_hours(&here, 0..6);
+    put_hours(&there, 3..5);
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    for (server, count) in [(one, 12), (&other, 4), (one, 12)] {
+        let words = ["analyze", "s3://twice-named", "--format", "json", "--all", "--now", "2024-03-09"];
+        let output = kept(server, &server.endpoint(), folder.path(), &words);
+        assert_eq!(attempted(&output), count);
+    }
+}

@@ -5,7 +5,9 @@
 //! that differs from a test that runs here.
 
 use std::any::type_name;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Set in the child; what the parent has to tell it.
 const CHILD: &str = "BOREHOLE_TESTBED_CHILD";
@@ -39,4 +41,12 @@ pub(crate) fn without_aws(command: &mut Command) -> &mut Command {
         }
     }
     command
+}
+
+/// A directory below another for what a command keeps: each has its own, which is not there yet, since what one keeps
+/// of a bucket is of no use to another test with a bucket of that name.
+pub(crate) fn own_cache(below: &Path) -> PathBuf {
+    static CACHES: AtomicU64 = AtomicU64::new(0);
+    let number = CACHES.fetch_add(1, Ordering::Relaxed);
+    below.join(format!("cache-{}-{number}", std::process::id()))
 }

@@ -69,6 +69,11 @@ impl Leash {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// The directory that is removed with it.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The last lines of what it said.
     pub(crate) fn last_words(&self) -> String {
         let said = fs::read(self.directory.join("log")).unwrap_or_default();

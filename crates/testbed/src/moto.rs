@@ -22,7 +22,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::bucket::{Bucket, Extras, client, wait_for};
-use crate::child::{self, without_aws};
+use crate::child::{self, own_cache, without_aws};
 use crate::install::{MOTO, install};
 use crate::leash::{Leash, free_ports};
 use crate::seaweedfs::environment;
@@ -39,7 +39,7 @@ const LOOKS: u32 = 3;
 
 /// A running moto server, for Glacier.
 pub struct Moto {
-    _leash: Leash,
+    leash: Leash,
     port: u16,
 }
 
@@ -109,7 +109,7 @@ impl Moto {
         if !leash.is_alive() {
             return Err(format!("it has ended\n{}", leash.last_words()));
         }
-        let moto = Moto { _leash: leash, port };
+        let moto = Moto { leash, port };
         moto.restores_take(LOOKS);
         Ok(moto)
     }
@@ -127,8 +127,10 @@ impl Moto {
         environment("moto", "moto", endpoint)
     }
 
-    /// Lets a command use this server, with nothing of the user's own AWS configuration.
+    /// Lets a command use this server, with nothing of the user's own AWS configuration, and a cache directory of its
+    /// own that is removed with the server.
     pub fn equip<'a>(&self, command: &'a mut Command, endpoint: &str) -> &'a mut Command {
+        command.env("XDG_CACHE_HOME", own_cache(self.leash.directory()));
         without_aws(command).envs(self.environment(endpoint))
     }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::bucket::{Bucket, REGION, client, wait_for};
-use crate::child::{self, without_aws};
+use crate::child::{self, own_cache, without_aws};
 use crate::install::{SEAWEEDFS, install};
 use crate::leash::{Leash, free_ports};
 use crate::skip::{Skip, or_skip};
@@ -227,8 +227,10 @@ impl SeaweedFs {
         variables
     }
 
-    /// Lets a command run as an identity, with nothing of the user's own AWS configuration.
+    /// Lets a command run as an identity, with nothing of the user's own AWS configuration, and a cache directory of
+    /// its own that is removed with the server.
     pub fn equip<'a>(&self, command: &'a mut Command, identity: Identity, endpoint: &str) -> &'a mut Command {
+        command.env("XDG_CACHE_HOME", own_cache(&self.configuration));
         without_aws(command).envs(self.environment(identity, endpoint))
     }
 

@@ -48,10 +48,12 @@ impl Run {
     }
 }
 
-/// The command, started in the repository, with nothing in its environment that a report could depend on.
+/// The command, started in the repository, with nothing in its environment that a report could depend on. What it keeps
+/// of buckets is kept below the build directory; servers give each command a place of its own.
 pub(crate) fn borehole() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_borehole"));
     command.current_dir(repository());
+    command.env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
     for name in ["NO_COLOR", "TERM", "COLUMNS", "RUST_LOG", "RUST_BACKTRACE", "LC_ALL", "LANG", "TZ"] {
         command.env_remove(name);
     }

@@ -575,6 +575,11 @@ impl Bucket {
         self.endpoint.as_deref().is_none_or(is_amazon)
     }
 
+    /// The endpoint, where it is not AWS itself.
+    pub(crate) fn foreign_endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref().filter(|url| !is_amazon(url))
+    }
+
     /// What a request says about who pays.
     pub(crate) fn request_payer(&self) -> Option<RequestPayer> {
         self.options.requester_pays.then_some(RequestPayer::Requester)

@@ -97,6 +97,12 @@ impl S3Store {
         self.shared.region()
     }
 
+    /// The server that it lies on, where that is not AWS: a bucket of that name may be there, too.
+    #[must_use]
+    pub fn foreign_endpoint(&self) -> Option<&str> {
+        self.shared.foreign_endpoint()
+    }
+
     /// How it is reached, as it was asked for.
     #[must_use]
     pub fn options(&self) -> &S3Options {

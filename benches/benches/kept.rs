@@ -165,8 +165,9 @@ impl Random {
     fn other(&mut self, invocation: &Invocation, hour: UtcHour) -> Invocation {
         let mut other = invocation.clone();
         other.timestamp.seconds = hour.start_seconds() + self.below(UtcHour::SECONDS as u64) as i64;
-        other.request_id =
-            RequestId::Uuid(u128::from(self.below(u64::MAX)) << 64 | u128::from(self.below(u64::MAX)));
+        other.request_id = RequestId::Uuid(
+            (u128::from(self.below(u64::MAX)) << 64 | u128::from(self.below(u64::MAX))).to_be_bytes(),
+        );
         for count in [
             &mut other.input_tokens,
             &mut other.output_tokens,

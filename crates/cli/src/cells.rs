@@ -225,17 +225,20 @@ impl<'a> Cells<'a> {
         self.table = Some(table);
     }
 
-    /// The figures and the attempts; what was not known before is kept for the next time.
+    /// The figures and the attempts; what was not known before is kept for the next time. `closings` are what hours
+    /// were made of, now that all is known.
     ///
     /// # Errors
     /// Where rows could not be made.
-    pub(crate) fn finish(self) -> anyhow::Result<Sums> {
+    pub(crate) fn finish(self, closings: BTreeMap<UtcHour, u128>) -> anyhow::Result<Sums> {
         let Cells { question, spans, totals, mut book, mut answers, known, failure, .. } = self;
         if let Some(failure) = failure {
             return Err(failure);
         }
         if let Some(answers) = &mut answers {
             answers.write();
+            answers.closings = closings;
+            answers.has_unknown = false;
         }
         let (figures, tally) = match known {
             Some(known) => known,

@@ -340,11 +340,16 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         listed => listed?,
     };
     if !args.keep.stream.is_empty() {
+        let known = plan.stream_names(&sources);
         plan = plan.only_streams(&sources, listing, &args.keep.stream)?;
+        for name in args.keep.stream.iter().filter(|name| !known.contains(name)) {
+            tell!("warning: the stream {} has nothing in these hours", crate::exit::escaped(name));
+        }
     }
     drop(shown);
     if (args.plan || !args.quiet) && sources.iter().any(|source| source.s3.is_some()) {
-        let read = shelf.as_ref().map(|shelf| kept::to_read(&plan, &sources, shelf.kept())).transpose()?;
+        let read =
+            shelf.as_ref().map(|shelf| kept::to_read(&plan, &sources, &options, shelf.kept())).transpose()?;
         estimate::tell(read.as_ref().unwrap_or(&plan), &sources, &places.counters());
     }
     if args.plan {
@@ -386,7 +391,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let Sums { figures, tally, book } = cells.finish()?;
+    let Sums { figures, tally, book } = cells.finish(scanned.closings)?;
     let ledger = scanned.ledger;
     let health = health(&ledger, &tally, &spans, &question, figures.models_folded);
     if let Some(imbalance) = health.unbalanced() {

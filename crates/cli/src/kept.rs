@@ -290,12 +290,13 @@ impl Shelf {
     /// The range that is asked: of places that hold less than everything it is what they hold, unless another was asked.
     pub(crate) fn range(&self, asked: Range) -> anyhow::Result<Range> {
         let mut range = asked;
-        if self.stands && asked == Range::default() {
-            if let Some((from, to)) = self.kept.covered() {
-                let moment = |hour: UtcHour| borehole_record::Timestamp::from_seconds(hour.start_seconds());
-                range.from = (from > ALL.0).then(|| moment(from));
-                range.to = (to < ALL.1).then(|| moment(to));
-            }
+        if self.stands
+            && asked == Range::default()
+            && let Some((from, to)) = self.kept.covered()
+        {
+            let moment = |hour: UtcHour| borehole_record::Timestamp::from_seconds(hour.start_seconds());
+            range.from = (from > ALL.0).then(|| moment(from));
+            range.to = (to < ALL.1).then(|| moment(to));
         }
         if self.stands {
             self.kept.check_range(range).map_err(borehole_scan::Error::Kept)?;

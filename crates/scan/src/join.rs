@@ -332,7 +332,7 @@ mod tests {
         }
         joiner.finish(&mut out);
         assert!(joiner.is_empty());
-        assert_eq!(out.iter().map(|joined| joined.joined as usize + 1).sum::<usize>(), documents.len());
+        assert_eq!(out.iter().map(|joined| joined.siblings.len() + 1).sum::<usize>(), documents.len());
         out.sort_by_key(|joined| (joined.folder, joined.object));
         out
     }
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn orphans_take_the_next_folder_s_and_lie_in_the_earlier() {
-        assert_eq!(summary(&[(10, Response, 1), (11, Metadata, 2)]), [(10, 2, Some(2))]);
+        assert_eq!(summary(&[(10, Response, 1), (11, Metadata, 2)]), [(10, 1, Some(2))]);
         assert_eq!(summary(&[(10, Request, 1), (12, Metadata, 2)]), [(10, 1, None), (12, 2, Some(2))]);
         let chain = [(10, Metadata, 1), (11, Metadata, 2), (12, Metadata, 3), (13, Metadata, 4)];
         assert_eq!(summary(&chain), [(10, 1, Some(1)), (12, 3, Some(3))]);

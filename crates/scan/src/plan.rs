@@ -193,6 +193,8 @@ pub struct Plan {
     pub(crate) payload_keys: BTreeMap<u32, FxHashSet<u64>>,
     /// The books of the listing.
     pub ledger: Ledger,
+    /// Whether payloads were listed, too.
+    pub(crate) lists_payloads: bool,
     /// What was set aside, by the folder hour it belongs to; only where the listing is kept.
     pub(crate) set_aside: BTreeMap<Slot, Vec<Entry>>,
     /// What earlier runs listed in the same folders, where this one does not look: it stays listed.
@@ -271,7 +273,8 @@ impl Plan {
         progress: &Progress,
     ) -> Result<Plan, Error> {
         let range = combined_range(sources, asked)?;
-        let mut plan = Plan { range, ..Plan::default() };
+        let lists_payloads = options.payloads && options.keep_listing;
+        let mut plan = Plan { range, lists_payloads, ..Plan::default() };
         plan.ledger.keep_lines = options.keep_lines;
         let mut sorting = Sorting::default();
         for (index, source) in sources.iter().enumerate() {
@@ -303,7 +306,11 @@ impl Plan {
         let mut left: BTreeSet<Box<[u8]>> = BTreeSet::new();
         let mut enter = |folder: &[u8]| match walk.step(folder) {
             Step::Enter => !remembered.is_some_and(|remembered| remembered.stands_for(index, folder)),
-            Step::Leave => false,
+            Step::Leave => {
+                // References may lead there whatever the range is.
+                left.extend(layout_of_folder(folder));
+                false
+            }
             Step::Payloads => {
                 // What stands before the layout may be a bucket's name, and references may lead there.
                 let any = [folder, b"/x.json"].concat();
@@ -438,7 +445,7 @@ impl Plan {
                 (Named { prefix, has_hours: true, ..Named::default() }, Role::Split { hour, kind })
             }
             // A bucket may hold anything beside the logs, and reading it costs money.
-            Key::Other if source.store.is_remote() && !source.is_file && !options.any_key => {
+            Key::Other if !reads_any_key(source, options) => {
                 self.ledger.objects_listed += 1;
                 self.ledger.bytes_listed += object.size.unwrap_or(0);
                 if options.keep_listing {
@@ -526,15 +533,32 @@ impl Plan {
         let names: Vec<String> = sources.iter().map(Source::identity).collect();
         let walks: Vec<Walk<'_>> = sources.iter().map(|source| self.walk(source, options)).collect();
         let mut folders = Folders { walks: &walks, last: None };
-        for (entries, warnings) in remembered.standing_listings() {
+        // Of places with other streams of the same sources each has what belongs to no stream.
+        let mut taken = remembered.kept.has_several_of_a_source().then(FxHashSet::default);
+        let mut warned: BTreeMap<&[String], Reasons> = BTreeMap::new();
+        for (volume, entries, warnings) in &remembered.listings {
             for Entry { source, listed } in entries {
-                if self.range == Range::default() || folders.lead_to(*source, key_of(listed)) {
-                    self.add(*source, &sources[*source as usize], options, listed.clone(), sorting);
+                let (from, key) = (&sources[*source as usize], key_of(listed));
+                if taken
+                    .as_mut()
+                    .is_some_and(|taken| !taken.insert((*source, xxhash_rust::xxh3::xxh3_128(key))))
+                {
+                    continue;
+                }
+                // What names no hour is kept as one, whatever part of it a listing would come across.
+                let is_loose = || reads_any_key(from, options) && matches!(Key::parse(key), Key::Other);
+                if self.range == Range::default() || folders.lead_to(*source, key) || is_loose() {
+                    self.add(*source, from, options, listed.clone(), sorting);
                 }
             }
+            let told = warned.entry(remembered.kept.sources(*volume)).or_default();
             for (warning, count) in warnings {
-                *self.ledger.tally.warnings.entry(warning).or_default() += count;
+                let most = told.entry(*warning).or_default();
+                *most = (*most).max(*count);
             }
+        }
+        for (warning, count) in warned.into_values().flatten() {
+            *self.ledger.tally.warnings.entry(warning).or_default() += count;
         }
         if remembered.stands {
             return Ok(());
@@ -599,11 +623,12 @@ impl Plan {
         self.streams.iter().map(name).collect()
     }
 
-    /// Leaves only these streams, by their names. What belongs to no stream goes with the first of all streams, so
-    /// that it is in one part only wherever the work is split. The listing must have been kept.
+    /// Leaves only these streams, by their names. What is set aside and belongs to no stream of this plan stays with
+    /// every part: which stream comes first depends on the hours of a part, and where parts are put together each
+    /// thing is taken once. The listing must have been kept.
     ///
     /// # Errors
-    /// Where no stream has such a name.
+    /// Where no stream has such a name. In a range a stream may have nothing.
     pub fn only_streams(
         self,
         sources: &[Source],
@@ -611,11 +636,11 @@ impl Plan {
         wanted: &[String],
     ) -> Result<Plan, Error> {
         let names = self.stream_names(sources);
-        if let Some(unknown) = wanted.iter().find(|&name| !names.contains(name)) {
+        let is_all = self.range == Range::default();
+        if let Some(unknown) = wanted.iter().find(|&name| is_all && !names.contains(name)) {
             return Err(Error::UnknownStream { name: unknown.clone(), known: names });
         }
         let is_wanted = |stream: u32| wanted.contains(&names[stream as usize]);
-        let takes_others = names.first().is_some_and(|first| wanted.contains(first));
         let root = |stream: &Stream| {
             let (account, region) = (stream.account.as_deref()?, stream.region.as_deref()?);
             let layout = format!("AWSLogs/{account}/BedrockModelInvocationLogs/{region}");
@@ -630,13 +655,19 @@ impl Plan {
         let belongs = |entry: &Entry| {
             let stream =
                 stream_root(key_of(&entry.listed)).and_then(|root| roots.get(&(entry.source, root.to_vec())));
-            stream.map_or(takes_others, |&stream| is_wanted(stream))
+            stream.is_none_or(|&stream| is_wanted(stream))
         };
-        let mut plan = Plan { range: self.range, ..Plan::default() };
+        let mut plan = Plan {
+            range: self.range,
+            lists_payloads: self.lists_payloads,
+            // References may lead to what belongs to other streams.
+            payload_prefixes: self.payload_prefixes,
+            layout_prefixes: self.layout_prefixes,
+            payload_keys: self.payload_keys,
+            ..Plan::default()
+        };
         plan.ledger.keep_lines = self.ledger.keep_lines;
-        if takes_others {
-            plan.ledger.tally.warnings = self.ledger.tally.warnings;
-        }
+        plan.ledger.tally.warnings = self.ledger.tally.warnings;
         let mut sorting = Sorting::default();
         let own = self.objects.into_iter().filter(|planned| is_wanted(planned.stream));
         let own = own.map(|planned| Entry { source: planned.source, listed: Listed::Object(planned.object) });
@@ -775,7 +806,7 @@ pub struct Remembered<'a> {
     pub trusted: Option<(UtcHour, UtcHour)>,
     /// What is known of streams whose hours are not listed again: source and key before the date.
     streams: BTreeSet<(u32, Vec<u8>)>,
-    listings: Vec<(Vec<Entry>, Reasons)>,
+    listings: Vec<(u32, Vec<Entry>, Reasons)>,
 }
 
 impl<'a> Remembered<'a> {
@@ -797,8 +828,8 @@ impl<'a> Remembered<'a> {
             Remembered { kept, keeper, stands, trusted, streams: BTreeSet::new(), listings: Vec::new() };
         if stands {
             for (slot, volume) in kept.listings() {
-                let listing = remembered.listing(volume, slot, &names)?;
-                remembered.listings.push(listing);
+                let (entries, warnings) = remembered.listing(volume, slot, &names)?;
+                remembered.listings.push((volume, entries, warnings));
             }
         } else if let Some((from, to)) = trusted {
             for (slot, volume) in kept.listings() {
@@ -815,14 +846,10 @@ impl<'a> Remembered<'a> {
                         known.push(entry);
                     }
                 }
-                remembered.listings.push((known, Reasons::new()));
+                remembered.listings.push((volume, known, Reasons::new()));
             }
         }
         Ok(remembered)
-    }
-
-    fn standing_listings(&self) -> impl Iterator<Item = &(Vec<Entry>, Reasons)> {
-        self.listings.iter()
     }
 
     /// Whether what is remembered stands for all below a folder.
@@ -882,6 +909,11 @@ fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> 
         }
     }
     (still == now.len()).then_some(gone)
+}
+
+/// Whether what lies outside both layouts is read. A bucket may hold anything.
+fn reads_any_key(source: &Source, options: ListOptions) -> bool {
+    !source.store.is_remote() || source.is_file || options.any_key
 }
 
 fn key_of(listed: &Listed) -> &[u8] {
@@ -1034,6 +1066,18 @@ fn layout_prefix<'a>(parsed: &Key<'a>, key: &'a [u8]) -> Option<&'a [u8]> {
         }
         _ => None,
     }
+}
+
+/// What stands before the layout's own part in the keys below a folder that surely belongs to one.
+fn layout_of_folder(folder: &[u8]) -> Option<Box<[u8]>> {
+    let key = match stream_root(&[folder, b"/"].concat()) {
+        Some(root) => [root, b"/2024/01/01/00/x.json"].concat(),
+        None => {
+            let (hour, _) = folder.split_at(folder.iter().rposition(|&byte| byte == b'/')?);
+            [hour, b"/model-invocations/00000000-0000-0000-0000-000000000000-invocation.json"].concat()
+        }
+    };
+    layout_prefix(&Key::parse(&key), &key).map(Box::from)
 }
 
 fn names(stream: &Stream) -> (Option<String>, Option<String>) {

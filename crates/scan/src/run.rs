@@ -161,7 +161,7 @@ pub fn scan_keeping<S: CellSink>(
 ) -> Result<Scanned, Error> {
     let ledger = plan.ledger.clone();
     let keeping = match kept {
-        Some(run) => Some(Keeping::new(run, plan, sources, ledger.tally.warnings.clone())?),
+        Some(run) => Some(Keeping::new(run, plan, sources, options, ledger.tally.warnings.clone())?),
         None => None,
     };
     let is_read = |planned: &&Planned| keeping.as_ref().is_none_or(|keeping| keeping.reads(planned));

@@ -16,15 +16,15 @@ pub(crate) mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 use borehole_record::{Invocation, UtcHour};
-use borehole_store::Listed;
+use borehole_store::{Listed, Object};
 
 pub use volumes::{Kept, KeptError, Scope};
 
-use crate::Error;
 use crate::ledger::Ledger;
 use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT, SLACK_HOURS};
 use crate::plan::{Plan, Planned, Range, Role};
 use crate::source::Source;
+use crate::{Error, ScanOptions};
 
 /// The hour that something is kept under; `None` for what lies in no hour's folder.
 pub type Slot = Option<UtcHour>;
@@ -81,17 +81,21 @@ pub(crate) struct KeptFolder {
     pub print: u128,
     /// Of what it came to: what was listed in it, its books and its strays.
     pub content: u128,
+    /// Of the payloads that were listed near it; `None` where payloads may lie elsewhere, too.
+    pub payloads: Option<u128>,
     pub books: Ledger,
 }
 
 impl KeptFolder {
-    /// Whether another attempt may come to more: something could not be read.
-    fn is_partial(&self) -> bool {
+    /// Whether another attempt may come to more: something could not be read. A payload that was missing still is,
+    /// where the payloads are the same (`payloads` are those that are listed now).
+    fn is_partial(&self, payloads: Option<u128>) -> bool {
         let references = &self.books.tally.references;
+        let same_payloads = payloads.is_some() && self.payloads == payloads;
         !self.books.objects_failed.is_empty()
-            || references.missing > 0
             || references.archived > 0
             || references.failed > 0
+            || references.missing > 0 && !same_payloads
     }
 
     fn holds(&self, hour: UtcHour) -> bool {
@@ -163,6 +167,7 @@ impl Reuse {
     pub(crate) fn decide(
         plan: &Plan,
         prints: &BTreeMap<Slot, u128>,
+        payloads: &dyn Fn(Slot) -> Option<u128>,
         kept: &Kept,
         may_read: bool,
     ) -> Result<Self, Error> {
@@ -179,7 +184,8 @@ impl Reuse {
             folders.peek().is_none()
                 || may_read
                     && (unlisted.contains(slot)
-                        || folders.any(|(_, folder)| folder.print != print || folder.is_partial()))
+                        || folders
+                            .any(|(_, folder)| folder.print != print || folder.is_partial(payloads(*slot))))
         };
         let all = prints;
         let counting = |slot: &Slot| slot.is_none_or(|hour| plan.range.counts_folder(hour));
@@ -253,9 +259,10 @@ impl Reuse {
 ///
 /// # Errors
 /// As a run that finds that something is missing.
-pub fn to_read(plan: &Plan, sources: &[Source], kept: &Kept) -> Result<Plan, Error> {
+pub fn to_read(plan: &Plan, sources: &[Source], options: &ScanOptions, kept: &Kept) -> Result<Plan, Error> {
     let names: Vec<String> = sources.iter().map(Source::identity).collect();
-    let reuse = Reuse::decide(plan, &prints(plan, &names), kept, true)?;
+    let payloads = PayloadPrints::new(plan, options);
+    let reuse = Reuse::decide(plan, &prints(plan, &names), &|slot| payloads.near(slot), kept, true)?;
     let mut plan = plan.clone();
     plan.objects.retain(|planned| reuse.reads(planned));
     Ok(plan)
@@ -268,6 +275,51 @@ fn neighbours(read: &BTreeSet<Slot>, prints: &BTreeMap<Slot, u128>) -> BTreeSet<
     };
     let all = read.iter().flatten().flat_map(near);
     all.filter(|slot| prints.contains_key(slot) && !read.contains(slot)).collect()
+}
+
+/// The prints of listed payloads, by the slot that they belong to.
+#[derive(Clone, Debug)]
+pub(crate) struct PayloadPrints(Option<BTreeMap<Slot, u128>>);
+
+impl PayloadPrints {
+    /// Of a plan. Where payloads may lie in places that are not listed with it, nothing is known.
+    pub(crate) fn new(plan: &Plan, options: &ScanOptions) -> Self {
+        if !plan.lists_payloads || !options.payload_roots.is_empty() {
+            return PayloadPrints(None);
+        }
+        let print = |(&slot, entries): (&Slot, &Vec<Entry>)| {
+            let mut bytes = Vec::new();
+            let mut objects: Vec<(u32, &Object)> = entries
+                .iter()
+                .filter_map(|entry| match &entry.listed {
+                    Listed::Object(object) => Some((entry.source, object)),
+                    Listed::Skipped { .. } | Listed::Failed { .. } => None,
+                })
+                .collect();
+            // A listing may come in any order.
+            objects.sort_unstable_by(|a, b| (a.0, &a.1.key).cmp(&(b.0, &b.1.key)));
+            for (source, object) in objects {
+                bytes.extend_from_slice(&source.to_le_bytes());
+                wire::encode_object(object, &mut bytes);
+            }
+            (slot, xxhash_rust::xxh3::xxh3_128(&bytes))
+        };
+        PayloadPrints(Some(plan.set_aside.iter().map(print).collect()))
+    }
+
+    /// Of the payloads near a folder: in the hours beside it, and under the days beside it, where the split layout
+    /// has them.
+    pub(crate) fn near(&self, slot: Slot) -> Option<u128> {
+        let prints = self.0.as_ref()?;
+        let hour = slot?;
+        let day = hour.0.div_euclid(24);
+        let hours =
+            (hour.0 - SLACK_HOURS..=hour.0 + SLACK_HOURS).chain((day - 1..=day + 1).map(|day| day * 24));
+        let bytes: Vec<u8> = hours
+            .flat_map(|hour| prints.get(&Some(UtcHour(hour))).copied().unwrap_or(0).to_le_bytes())
+            .collect();
+        Some(xxhash_rust::xxh3::xxh3_128(&bytes))
+    }
 }
 
 /// The prints of a plan's folders: of what is listed to be read in them, and of what their documents join with.

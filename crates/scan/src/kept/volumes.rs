@@ -184,6 +184,17 @@ impl Kept {
         true
     }
 
+    /// Whether two places have other streams of the same source.
+    pub(crate) fn has_several_of_a_source(&self) -> bool {
+        let first = |family: &Family| family.volumes.first().map(|&volume| &self.scopes[volume as usize]);
+        let mut sources: Vec<&String> =
+            self.families.iter().filter_map(first).flat_map(|scope| &scope.sources).collect();
+        let all = sources.len();
+        sources.sort_unstable();
+        sources.dedup();
+        sources.len() < all
+    }
+
     /// What all of the places cover together, where that is one range: `None` where they hold everything.
     #[must_use]
     pub fn covered(&self) -> Option<(UtcHour, UtcHour)> {
@@ -384,8 +395,12 @@ impl Kept {
 fn decode_folder(bytes: &[u8], titles: &[String]) -> Option<KeptFolder> {
     let mut input = Input(bytes);
     let (print, content) = (wire::decode_hash(&mut input)?, wire::decode_hash(&mut input)?);
+    let payloads = match input.byte()? {
+        0 => None,
+        _ => Some(wire::decode_hash(&mut input)?),
+    };
     let books = wire::decode_books(&mut input, titles)?;
-    input.0.is_empty().then_some(KeptFolder { print, content, books })
+    input.0.is_empty().then_some(KeptFolder { print, content, payloads, books })
 }
 
 fn decode_closing(bytes: &[u8]) -> Option<KeptHour> {

@@ -14,18 +14,18 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{Cell, CellSink, KeepHour, KeptRun, Scanning};
-use crate::Error;
 use crate::cells::footprint;
 use crate::kept::wire::{self, EntryRef};
 use crate::kept::{
-    self, CLOSING, DROPPED, FOLDER, KeptHour, KeptRows, LISTING, Reuse, STRAYS, Section, Slot, closing_hash,
-    made_of,
+    self, CLOSING, DROPPED, FOLDER, KeptHour, KeptRows, LISTING, PayloadPrints, Reuse, STRAYS, Section, Slot,
+    closing_hash, made_of,
 };
 use crate::ledger::{Ledger, Reasons};
 use crate::limits::CLOSING_HOURS;
 use crate::plan::{Plan, Planned};
 use crate::read::is_stray;
 use crate::source::Source;
+use crate::{Error, ScanOptions};
 
 /// What a run takes and leaves.
 pub(super) struct Keeping<'a> {
@@ -37,6 +37,8 @@ pub(super) struct Keeping<'a> {
     sources: &'a [Source],
     /// Names of the sources.
     names: Vec<String>,
+    /// Of the payloads that are listed with this run.
+    payloads: PayloadPrints,
     /// What the listing warned of.
     listing_warnings: Reasons,
     /// Of all folders of this run.
@@ -64,12 +66,14 @@ impl<'a> Keeping<'a> {
         run: KeptRun<'a>,
         plan: &'a Plan,
         sources: &'a [Source],
+        options: &ScanOptions,
         listing_warnings: Reasons,
     ) -> Result<Self, Error> {
         let names: Vec<String> = sources.iter().map(Source::identity).collect();
         let prints = kept::prints(plan, &names);
         let own_prints = kept::own_prints(plan, &names);
-        let reuse = Reuse::decide(plan, &prints, run.kept, !run.stands)?;
+        let payloads = PayloadPrints::new(plan, options);
+        let reuse = Reuse::decide(plan, &prints, &|slot| payloads.near(slot), run.kept, !run.stands)?;
         // From here on only folders that count.
         let mut prints = prints;
         prints.retain(|slot, _| slot.is_none_or(|hour| plan.range.counts_folder(hour)));
@@ -83,6 +87,7 @@ impl<'a> Keeping<'a> {
             sources,
             names,
             listing_warnings,
+            payloads,
             own_prints,
             streams,
             strays: BTreeMap::new(),
@@ -260,6 +265,13 @@ impl<'a> Keeping<'a> {
             let mut folder = Vec::with_capacity(packed.len() + 32);
             folder.extend_from_slice(&self.prints.get(&slot).copied().unwrap_or(0).to_le_bytes());
             folder.extend_from_slice(&content.to_le_bytes());
+            match self.payloads.near(slot) {
+                None => folder.push(0),
+                Some(print) => {
+                    folder.push(1);
+                    folder.extend_from_slice(&print.to_le_bytes());
+                }
+            }
             folder.extend_from_slice(&packed);
             self.contents.insert(slot, content);
             for &hour in own.tally.own_hours.keys() {

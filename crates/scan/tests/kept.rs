@@ -223,8 +223,11 @@ fn has_chain(world: &World) -> bool {
     folders.values().any(|folders| folders.len() > 2)
 }
 
+/// Whether a run asks for the world's range, and after how many writes it is killed.
+type Step = (bool, Option<u64>);
+
 /// A world that grows: which files come at which step.
-fn growing() -> impl Strategy<Value = (World, Vec<u8>, Vec<(bool, Option<u64>)>)> {
+fn growing() -> impl Strategy<Value = (World, Vec<u8>, Vec<Step>)> {
     let steps = proptest::collection::vec((any::<bool>(), proptest::option::of(0u64..12)), 1..4);
     (world(), proptest::collection::vec(0u8..4, 7), steps)
 }

@@ -288,7 +288,7 @@ fn j04_a_dataset_of_another_layout_is_refused_and_left_alone() {
     let place = Dump::new();
     let (dump, dataset) = (fixture("dumps/aws"), place.at("data"));
     ask(&[&dump], &["--dataset", &dataset]);
-    let manifest = Path::new(&dataset).join("borehole-dataset.json");
+    let manifest = Path::new(&dataset).join("_borehole-dataset.json");
     let text = fs::read_to_string(&manifest).expect("the manifest");
     fs::write(&manifest, text.replace("borehole.dataset/1", "borehole.dataset/9")).expect("a manifest");
     let before = content_of(place.path());
@@ -742,7 +742,7 @@ fn j03_a_damaged_manifest_is_refused_or_does_not_matter() {
     for round in 0..if demands_everything() { 30 } else { 8 } {
         let copy = sound.copy();
         let what = format!("seed {seed}, round {round}: {}", {
-            let manifest = copy.join("borehole-dataset.json");
+            let manifest = copy.join("_borehole-dataset.json");
             damage(&manifest, &mut random)
         });
         let words = ["analyze", &sound.dump, "--format", "json", "-q", "--now", NOW, "--dataset"];
@@ -797,7 +797,7 @@ fn j09_a_full_disk_is_exit_4_and_the_dataset_goes_on_where_there_is_space() {
             truncate -s "-${left}k" "$DISK/full"
             if ask >"$OUT/$left.json" 2>"$OUT/$left.err"; then code=0; else code=$?; fi
             echo "$code" >"$OUT/$left.code"
-            if [ -e "$DISK/data/borehole-dataset.json" ]; then
+            if [ -e "$DISK/data/_borehole-dataset.json" ]; then
                 if "$BOREHOLE" dataset verify "$DISK/data" >"$OUT/$left.verify" 2>&1; then code=0; else code=$?; fi
                 echo "$code" >"$OUT/$left.verified"
             fi

@@ -143,7 +143,7 @@ pub(crate) fn files_of(dataset: &Path) -> Vec<(Kind, PathBuf)> {
     let kind = |path: PathBuf| {
         let below = path.strip_prefix(dataset).expect("a file lies below");
         let kind = match below.to_str().expect("plain names") {
-            "borehole-dataset.json" => Kind::Manifest,
+            "_borehole-dataset.json" => Kind::Manifest,
             "_borehole/lock" => return None,
             // What is being written is no file of it yet.
             name if name.starts_with("_borehole/new/") => return None,

@@ -7,7 +7,7 @@
 //! sections and rows mean, the clock, and retries.
 //!
 //! ```text
-//! DIR/borehole-dataset.json                       what it belongs to
+//! DIR/_borehole-dataset.json                      what it belongs to
 //! DIR/stream=NAME/date=2024-03-11/hour=07/invocations.parquet
 //! DIR/_borehole/lock                              held while somebody writes
 //! DIR/_borehole/hours/2024-03-11/07               the state of an hour; hours/none is what belongs to no hour

@@ -10,9 +10,10 @@ use borehole_record::{UtcDay, UtcHour};
 
 use super::Slot;
 
-/// The manifest, beside the streams: who looks into the directory should see whose it is.
-pub(super) const MANIFEST: &str = "borehole-dataset.json";
-/// What is ours alone. Readers of Parquet directories skip names that begin with `_`.
+/// The manifest, beside the streams: who looks into the directory should see whose it is. Readers of Parquet
+/// directories (pyarrow, Spark, Athena) take every file for Parquet but those whose names begin with `_` or a dot.
+pub(super) const MANIFEST: &str = "_borehole-dataset.json";
+/// What is ours alone.
 pub(super) const ROOM: &str = "_borehole";
 /// The one name of rows, so that a new file replaces the old.
 pub(super) const ROWS: &str = "invocations.parquet";

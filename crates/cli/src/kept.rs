@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use borehole_record::{ProfileMap, UtcHour};
 use borehole_scan::kept::{Keeper, Kept, KeptRows, Scope, Section, Slot};
 use borehole_scan::{ListOptions, Range, Resolve, Source};
@@ -158,14 +157,21 @@ impl Shelf {
             let opened = opened.filter(|dataset| *dataset.identity() == identity);
             return opened.map(|dataset| Shelf::over(dataset, sources, Vec::new())).transpose();
         }
-        if chosen.dataset.is_none()
-            && let Some(parent) = directory.parent()
-        {
-            make_private(parent)?;
-        }
-        let dataset = match chosen.dataset_without_lock {
-            true => Dataset::open_without_lock(&directory, &identity)?,
-            false => Dataset::open(&directory, &identity)?,
+        let opened = if chosen.dataset_without_lock {
+            Dataset::open_without_lock(&directory, &identity)
+        } else if chosen.dataset.is_some() {
+            Dataset::open(&directory, &identity)
+        } else {
+            open_default(&directory, &identity)
+        };
+        let dataset = match opened {
+            Ok(dataset) => dataset,
+            // Nobody asked for it: a second run at the same time, or a home that cannot be written, is no reason to stop.
+            Err(error) if chosen.dataset.is_none() => {
+                tell!("warning: {error}; what is read is not kept");
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
         };
         Shelf::over(dataset, sources, Vec::new()).map(Some)
     }
@@ -500,11 +506,18 @@ fn default_directory(identity: &Identity) -> Option<PathBuf> {
     Some(cache.join("borehole").join(format!("{:016x}", identity.fingerprint() as u64)))
 }
 
-/// Makes a directory that only its owner may look into.
-fn make_private(directory: &Path) -> anyhow::Result<()> {
+/// Opens the dataset in the user's cache directory, which only its owner may look into.
+fn open_default(directory: &Path, identity: &Identity) -> Result<Dataset, DatasetError> {
     use std::os::unix::fs::DirBuilderExt;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(directory).with_context(|| directory.display().to_string())
+    if let Some(parent) = directory.parent() {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);
+        made.map_err(|cause| DatasetError::Io {
+            place: parent.to_owned(),
+            operation: "create",
+            cause: Arc::new(cause),
+        })?;
+    }
+    Dataset::open(directory, identity)
 }
 
 fn in_words(slot: Slot) -> String {

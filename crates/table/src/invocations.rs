@@ -5,8 +5,8 @@
 //! file depends on the set of its rows alone; what a row derives from others (base model, scope, role, session) is
 //! written for people and never read back. Absent: bodies and text of prompts, paths, checksums.
 //!
-//! Names, types and order of the columns are in [`layout`]; what is in a column, in [`encodings`]; pages and
-//! footer, in [`file`].
+//! Names, types and order of the columns are in `layout`; what is in a column, in `encodings`; pages and
+//! footer, in `file`.
 
 mod encodings;
 mod file;

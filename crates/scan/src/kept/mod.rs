@@ -1,6 +1,6 @@
 //! What earlier runs left: which folders need not be read again, and which hours need not be closed again.
 //!
-//! In: states of folders and hours as somebody keeps them ([`Keeper`]), and the plan of this run. Out: a [`Reuse`]:
+//! In: states of folders and hours as somebody keeps them ([`Keeper`]), and the plan of this run. Out: a `Reuse`:
 //! what is read, what is loaded, what stands. Always: by hashes of contents alone, so that it does not matter in
 //! which order states were written, or after which of them a run was killed; and an hour stands only if every folder
 //! that can touch it is what it was when the hour was closed. Absent: I/O.

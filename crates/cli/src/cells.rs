@@ -81,8 +81,6 @@ struct Answers<'a> {
     fingerprints: BTreeMap<UtcHour, Option<u128>>,
     /// What hours were made of.
     closings: BTreeMap<UtcHour, u128>,
-    /// An hour was closed of which that is not known.
-    has_unknown: bool,
     /// An hour was closed in this run.
     has_closed: bool,
     waiting: Vec<(UtcHour, u128, Vec<u8>)>,
@@ -198,7 +196,6 @@ impl<'a> Cells<'a> {
             spans,
             fingerprints: BTreeMap::new(),
             closings: BTreeMap::new(),
-            has_unknown: false,
             has_closed: false,
             waiting: Vec::new(),
         });
@@ -238,7 +235,6 @@ impl<'a> Cells<'a> {
         if let Some(answers) = &mut answers {
             answers.write();
             answers.closings = closings;
-            answers.has_unknown = false;
         }
         let (figures, tally) = match known {
             Some(known) => known,
@@ -306,9 +302,8 @@ impl<'a> CellSink for Cells<'a> {
         };
         if let Some(answers) = &mut self.answers {
             answers.has_closed = true;
-            match closing {
-                Some(closing) => answers.add(self.question, hour, closing, &sealed, &book),
-                None => answers.has_unknown = true,
+            if let Some(closing) = closing {
+                answers.add(self.question, hour, closing, &sealed, &book);
             }
         }
         self.book.close(book);
@@ -329,9 +324,7 @@ impl<'a> CellSink for Cells<'a> {
 
     fn standing(&mut self, hours: Vec<(UtcHour, u128)>) -> Vec<UtcHour> {
         let all = || hours.iter().map(|&(hour, _)| hour);
-        // Whoever wants the rows themselves has no use for sums.
-        let answers = self.answers.as_mut().filter(|_| self.table.is_none());
-        let Some(answers) = answers else { return all().collect() };
+        let Some(answers) = &mut self.answers else { return all().collect() };
         answers.closings.extend(hours.iter().copied());
         let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
         if !answers.has_closed
@@ -347,16 +340,12 @@ impl<'a> CellSink for Cells<'a> {
         }
         let known = answers.known(self.question, (first, UtcHour(last.0 + 1)));
         let mut asked: Vec<UtcHour> = Vec::new();
-        let sealed = unpack_all(&known);
-        let mut known: BTreeMap<UtcHour, (SealedHour, &[u8])> = known
-            .iter()
-            .zip(sealed)
-            .filter_map(|((hour, bytes), sealed)| Some((*hour, (sealed?, split(bytes)?.1))))
-            .collect();
         for hour in all() {
-            match known.remove(&hour) {
-                Some((sealed, book)) if self.book.close_bytes(hour, book).is_some() => {
-                    self.totals.insert(sealed)
+            let answer = known.get(&hour).and_then(|bytes| split(bytes));
+            let sealed = answer.and_then(|(sealed, _)| SealedHour::from_bytes(sealed));
+            match sealed.zip(answer) {
+                Some((sealed, (_, book))) if self.book.close_bytes(hour, book).is_some() => {
+                    self.totals.insert(sealed);
                 }
                 _ => asked.push(hour),
             }
@@ -436,9 +425,6 @@ impl Answers<'_> {
 
     /// What the whole answer depends on; `None` where it is of no use another time.
     fn whole_content(&mut self, question: &Question) -> Option<u128> {
-        if self.has_unknown {
-            return None;
-        }
         let mut bytes = question.figures_fingerprint(self.spans).to_le_bytes().to_vec();
         let mut fingerprints = question.fingerprints();
         for (&hour, &closing) in &self.closings {
@@ -481,17 +467,17 @@ impl Answers<'_> {
     }
 
     /// The answers that hold for hours that stand, by hour.
-    fn known(&mut self, question: &Question, range: (UtcHour, UtcHour)) -> Vec<(UtcHour, Vec<u8>)> {
+    fn known(&mut self, question: &Question, range: (UtcHour, UtcHour)) -> BTreeMap<UtcHour, Vec<u8>> {
         let mut fingerprints = question.fingerprints();
         for &hour in self.closings.keys() {
             self.fingerprints.entry(hour).or_insert_with(|| fingerprints.of(hour));
         }
         let answers = self.dataset.answers(self.name, Some(range));
-        let mut known = Vec::with_capacity(answers.len());
+        let mut known = BTreeMap::new();
         for (hour, content, bytes) in answers {
             let closing = self.closings.get(&hour).copied();
             if closing.and_then(|closing| self.content(question, hour, closing)) == Some(content) {
-                known.push((hour, bytes));
+                known.insert(hour, bytes);
             }
         }
         known
@@ -520,22 +506,4 @@ fn fingerprint_of_names(spans: &[CoverageSpan]) -> u128 {
 fn split(answer: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = answer.split_first_chunk::<8>()?;
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
-}
-
-/// The sums of answers, by several threads.
-fn unpack_all(answers: &[(UtcHour, Vec<u8>)]) -> Vec<Option<SealedHour>> {
-    let unpack = |(_, bytes): &(UtcHour, Vec<u8>)| SealedHour::from_bytes(split(bytes)?.0);
-    let part = answers.len().div_ceil(crate::args::cores().max(1)).max(1);
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = answers
-            .chunks(part)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(unpack).collect::<Vec<_>>()))
-            .collect();
-        // A thread that panicked knew nothing: those hours are asked of the rows.
-        let unpacked = parts
-            .into_iter()
-            .zip(answers.chunks(part))
-            .map(|(part, chunk)| part.join().unwrap_or_else(|_| chunk.iter().map(|_| None).collect()));
-        unpacked.flatten().collect()
-    })
 }

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use borehole_record::{ProfileMap, UtcHour};
 use borehole_scan::kept::{Keeper, Kept, KeptRows, Scope, Section, Slot};
 use borehole_scan::{ListOptions, Range, Resolve, Source};
-use borehole_store::{Error, Listed, Object, ReadFailure, Receipt, Store};
 use borehole_table::dataset::{self, Dataset, DatasetError, Identity, State};
 use borehole_table::invocations::{InvocationReader, Wanted};
 use clap::Args;
 
 use crate::exit::UsageError;
 use crate::gather::GatherArgs;
+use crate::places::EmptyStore;
 
 /// Where results of reading are kept.
 #[derive(Clone, Debug, Default, Args)]
@@ -86,9 +86,6 @@ fn parse_hours(text: &str) -> Result<(Option<UtcHour>, Option<UtcHour>), String>
 const COVERED: &str = "covered";
 /// The section of what was listed when nothing could come to it any more.
 const SETTLED: &str = "settled";
-
-/// All hours.
-const ALL: (UtcHour, UtcHour) = (UtcHour(i64::MIN / 4), UtcHour(i64::MAX / 4));
 
 /// One open place.
 struct Volume {
@@ -181,7 +178,7 @@ impl Shelf {
             sources: sources.iter().map(Source::identity).collect(),
             titles: sources.iter().map(|source| source.name.clone()).collect(),
             streams,
-            covered: vec![ALL],
+            covered: vec![Range::default().hours()],
         };
         let mut shelf = Shelf { volumes: Vec::new(), kept: Kept::default(), stands: false };
         shelf.add(dataset, scope)?;
@@ -263,9 +260,7 @@ impl Shelf {
         }
         let volume = self.kept.add_volume(&place, scope).map_err(borehole_scan::Error::Kept)?;
         for (slot, state) in &states {
-            let rows_are_there =
-                || state.rows().iter().all(|file| dataset.rows_are_there(slot_of(*slot), file));
-            let has_rows = rows_are_there();
+            let has_rows = state.rows().iter().all(|file| dataset.rows_are_there(slot_of(*slot), file));
             if !has_rows {
                 tell!("warning: {place}: rows of {} are gone", in_words(*slot));
             }
@@ -308,8 +303,9 @@ impl Shelf {
             && let Some((from, to)) = self.kept.covered()
         {
             let moment = |hour: UtcHour| borehole_record::Timestamp::from_seconds(hour.start_seconds());
-            range.from = (from > ALL.0).then(|| moment(from));
-            range.to = (to < ALL.1).then(|| moment(to));
+            let (first, end) = Range::default().hours();
+            range.from = (from > first).then(|| moment(from));
+            range.to = (to < end).then(|| moment(to));
         }
         if self.stands {
             self.kept.check_range(range).map_err(borehole_scan::Error::Kept)?;
@@ -411,38 +407,11 @@ impl Keeper for Shelf {
 }
 
 /// A source that was read before: nothing can be read from it now.
-struct KeptStore {
-    is_remote: bool,
-}
-
-impl Store for KeptStore {
-    fn list(
-        &self,
-        _prefix: &[u8],
-        _enter: &mut dyn FnMut(&[u8]) -> bool,
-        _found: &mut dyn FnMut(Listed),
-    ) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn read(&self, _object: &Object, _take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
-        Err(ReadFailure::Vanished)
-    }
-
-    fn head(&self, _key: &[u8]) -> Result<Option<Object>, ReadFailure> {
-        Ok(None)
-    }
-
-    fn is_remote(&self) -> bool {
-        self.is_remote
-    }
-}
-
 fn kept_source(name: String) -> Source {
     let is_remote = name.starts_with("s3://");
     Source {
         name,
-        store: Arc::new(KeptStore { is_remote }),
+        store: Arc::new(EmptyStore { is_remote }),
         root: None,
         s3: None,
         prefix: Vec::new(),

@@ -21,7 +21,7 @@ use crate::args::Format;
 use crate::columns::{Align, aligned, counted, size, thousands};
 use crate::exit::{Exit, escaped};
 use crate::json_text::json_text;
-use crate::places::{Places, S3Args};
+use crate::places::{EmptyStore, Places, S3Args};
 use crate::range::{self, RangeArgs};
 use crate::{output, progress};
 
@@ -519,7 +519,10 @@ impl Holdings {
 
 /// The sources with nothing in them: what a plan of them tells is the range.
 fn silent(sources: &[Source]) -> Vec<Source> {
-    sources.iter().map(|source| Source { store: Arc::new(Silent), ..source.clone() }).collect()
+    sources
+        .iter()
+        .map(|source| Source { store: Arc::new(EmptyStore { is_remote: false }), ..source.clone() })
+        .collect()
 }
 
 fn aws_stream(source: usize, prefix: &[u8], account: &str, region: &str) -> Stream {
@@ -690,27 +693,5 @@ impl Store for Counting {
 
     fn stopped(&self) -> Option<Error> {
         self.inner.stopped()
-    }
-}
-
-/// A store with nothing in it.
-struct Silent;
-
-impl Store for Silent {
-    fn list(
-        &self,
-        _prefix: &[u8],
-        _enter: &mut dyn FnMut(&[u8]) -> bool,
-        _found: &mut dyn FnMut(Listed),
-    ) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn read(&self, _object: &Object, _take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
-        Err(ReadFailure::Stopped)
-    }
-
-    fn head(&self, _key: &[u8]) -> Result<Option<Object>, ReadFailure> {
-        Ok(None)
     }
 }

@@ -19,6 +19,35 @@ use clap::Args;
 use crate::config::{self, Config};
 use crate::exit::{UsageError, escaped};
 
+/// A store with nothing in it: in the place of one that is not asked.
+pub(crate) struct EmptyStore {
+    /// Whether the one that it stands for is reached over a network.
+    pub is_remote: bool,
+}
+
+impl Store for EmptyStore {
+    fn list(
+        &self,
+        _prefix: &[u8],
+        _enter: &mut dyn FnMut(&[u8]) -> bool,
+        _found: &mut dyn FnMut(Listed),
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn read(&self, _object: &Object, _take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure> {
+        Err(ReadFailure::Stopped)
+    }
+
+    fn head(&self, _key: &[u8]) -> Result<Option<Object>, ReadFailure> {
+        Ok(None)
+    }
+
+    fn is_remote(&self) -> bool {
+        self.is_remote
+    }
+}
+
 /// How to reach S3; the same on every command that reads.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "S3")]

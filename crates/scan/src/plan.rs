@@ -577,7 +577,8 @@ impl Plan {
                 self.beyond.entry(slot).or_default().extend(entries);
             }
         }
-        let prints = kept::prints(self, &names);
+        let prints = kept::joined_prints(self, &kept::own_prints(self, &names));
+        let mut by_slot = self.numbers_by_slot();
         for (slot, volume) in remembered.kept.slots() {
             if slot.is_some_and(|hour| !self.is_near(hour, CLOSING_HOURS_SPLIT)) {
                 continue;
@@ -588,17 +589,34 @@ impl Plan {
                 continue;
             }
             let (listing, _) = remembered.listing(volume, slot, &names)?;
-            let Some(mut vanished) = vanished(self, slot, listing) else { continue };
+            let here = by_slot.get(&slot).map_or(&[][..], Vec::as_slice);
+            let Some(mut vanished) = vanished(self, slot, here, listing) else { continue };
             vanished.retain(|entry| self.looks_at(entry, &mut folders));
             let before = self.objects.len();
             for Entry { source, listed } in vanished {
                 self.add(source, &sources[source as usize], options, listed, sorting);
             }
-            for _ in before..self.objects.len() {
+            for (planned, number) in self.objects.iter().zip(0..).skip(before) {
+                by_slot.entry(planned.role.hour()).or_default().push(number);
                 self.ledger.tally.warn("retained");
             }
         }
         Ok(())
+    }
+
+    /// The numbers of the objects of each folder, ascending.
+    pub(crate) fn numbers_by_slot(&self) -> BTreeMap<Slot, Vec<u32>> {
+        let mut numbers: BTreeMap<Slot, Vec<u32>> = BTreeMap::new();
+        for (planned, number) in self.objects.iter().zip(0..) {
+            numbers.entry(planned.role.hour()).or_default().push(number);
+        }
+        numbers
+    }
+
+    /// The source and the key of an object, by its number.
+    pub(crate) fn place_of(&self, number: u32) -> (u32, &[u8]) {
+        let planned = &self.objects[number as usize];
+        (planned.source, &planned.object.key)
     }
 
     /// The names of the streams: what the directories of a dataset are called, each its own.
@@ -876,12 +894,12 @@ impl<'a> Remembered<'a> {
     }
 }
 
-/// The objects of a folder's listing that are not there any more; `None` where others have come or changed.
-fn vanished(plan: &Plan, slot: Slot, listing: Vec<Entry>) -> Option<Vec<Entry>> {
-    let now: BTreeMap<(&[u8], u32), &Object> = plan
-        .objects
+/// The objects of a folder's listing that are not there any more; `None` where others have come or changed. `here` are
+/// the numbers of those that are.
+fn vanished(plan: &Plan, slot: Slot, here: &[u32], listing: Vec<Entry>) -> Option<Vec<Entry>> {
+    let now: BTreeMap<(&[u8], u32), &Object> = here
         .iter()
-        .filter(|planned| planned.role.hour() == slot)
+        .map(|&number| &plan.objects[number as usize])
         .map(|planned| ((&*planned.object.key, planned.source), &planned.object))
         .collect();
     let aside: BTreeSet<(&[u8], u32)> = plan

@@ -11,7 +11,7 @@ use crate::dense::Dense;
 use crate::histogram::BUCKETS;
 use crate::names::{NameId, Renaming};
 use crate::packed::{Checker, Packer, Unpacker};
-use crate::sums::{SPREAD_NAMES, TOTAL_MAX};
+use crate::sums::SPREAD_NAMES;
 
 /// Which distribution of a group: one of [`SPREAD_NAMES`], or one of an inference Region.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -361,26 +361,6 @@ impl Buckets {
     /// Bytes on the heap.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
-    }
-
-    /// Writes all counts as one list.
-    pub(crate) fn pack(&self, scratch: &mut Scratch, packer: &mut Packer) {
-        if self.bytes.len() == self.settled {
-            packer.bytes(if self.settled == 0 { EMPTY_LIST } else { &self.bytes });
-            return;
-        }
-        let mut settled = self.clone();
-        settled.settle(EMPTY_LIST, EMPTY_LIST, scratch);
-        packer.bytes(&settled.bytes);
-    }
-
-    /// Reads one list, of Regions among so many names, where [`Buckets::pack`] can have written it.
-    pub(crate) fn read(checker: &mut Checker<'_>, names: usize) -> Option<Buckets> {
-        let before = checker.rest();
-        check(checker, names, TOTAL_MAX)?;
-        let list = &before[..before.len() - checker.rest().len()];
-        let bytes = if list == EMPTY_LIST { Vec::new() } else { list.to_vec() };
-        Some(Buckets { settled: bytes.len(), bytes })
     }
 
     /// The sections of all lists.

@@ -67,15 +67,6 @@ impl Names {
         Renaming { ids: Some(texts.iter().map(intern).collect()) }
     }
 
-    /// A table of these texts, by id; `None` where one is there twice.
-    pub(crate) fn from_texts(texts: &[Arc<str>]) -> Option<Names> {
-        let mut names = Names::default();
-        texts.iter().for_each(|text| {
-            names.intern(text);
-        });
-        (names.len() == texts.len()).then_some(names)
-    }
-
     /// The texts, by id.
     pub(crate) fn texts(&self) -> &[Arc<str>] {
         &self.texts
@@ -164,16 +155,6 @@ pub(crate) struct Renaming {
 impl Renaming {
     /// To the same table.
     pub(crate) const NONE: Renaming = Renaming { ids: None };
-
-    /// To these ids, by the id in the one table.
-    pub(crate) fn to(ids: Box<[NameId]>) -> Renaming {
-        Renaming { ids: Some(ids) }
-    }
-
-    /// By the id in the one table; none where it is the same table.
-    pub(crate) fn ids(&self) -> &[NameId] {
-        self.ids.as_deref().unwrap_or_default()
-    }
 
     /// The id in the other table; the absent value stays absent.
     pub(crate) fn of(&self, id: NameId) -> NameId {

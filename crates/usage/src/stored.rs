@@ -1,7 +1,8 @@
-//! Sealed hours, totals and figures as bytes, to be kept from one run to the next.
+//! Sealed hours and figures as bytes, to be kept from one run to the next.
 //!
-//! In: what this version of the program sums up. Out: bytes, and the same again. Always: what comes back was walked over to the last integer, so that nothing that is done with it later can panic, whoever
-//! wrote the bytes: numbers are in the ranges that later sums rely on, names are in their tables, places ascend.
+//! In: what this version of the program sums up. Out: bytes, and the same again. Always: what comes back was walked
+//! over to the last integer, so that nothing that is done with it later can panic, whoever wrote the bytes: numbers are
+//! in the ranges that later sums rely on, names are in their tables, places ascend.
 //! Absent: a checksum, which is for whoever keeps the bytes. A flipped bit that makes another sound number cannot be
 //! noticed here.
 
@@ -21,7 +22,6 @@ use crate::sums::{COUNT_MAX, Sums, TOTAL_MAX};
 use crate::unknowns::PackedUnknowns;
 
 mod figures;
-mod totals;
 
 /// First byte of all: another one for every other way to sum up or to write.
 pub(crate) const VERSION: u8 = 1;
@@ -30,7 +30,6 @@ pub(crate) const VERSION: u8 = 1;
 #[derive(Clone, Copy)]
 enum Kind {
     Hour = 1,
-    Totals = 2,
     Figures = 3,
     Tally = 4,
 }

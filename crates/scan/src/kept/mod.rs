@@ -23,6 +23,7 @@ pub use volumes::{Kept, KeptError, Scope};
 use crate::ledger::Ledger;
 use crate::limits::{CLOSING_HOURS, CLOSING_HOURS_SPLIT, SLACK_HOURS};
 use crate::plan::{Plan, Planned, Range, Role};
+use crate::read::is_stray;
 use crate::source::Source;
 use crate::{Error, ScanOptions};
 
@@ -104,7 +105,7 @@ impl KeptFolder {
 
     /// Hours of its records that lie further from it than a folder's records may.
     fn stray_hours(&self, slot: Slot) -> impl Iterator<Item = UtcHour> + '_ {
-        let far = move |hour: UtcHour| slot.is_some_and(|folder| is_far(hour, folder));
+        let far = move |hour: UtcHour| slot.is_some_and(|folder| is_stray(hour, folder));
         self.books.tally.own_hours.keys().copied().filter(move |&hour| far(hour))
     }
 }
@@ -138,11 +139,6 @@ pub(crate) fn made_of(
     let slots = far.flat_map(|(_, slots)| slots.iter().copied()).chain([None]);
     made.extend(slots.filter_map(|slot| Some((slot, *contents.get(&slot)?))));
     made
-}
-
-/// Whether a record lies further from its folder than a folder's records may.
-fn is_far(own: UtcHour, folder: UtcHour) -> bool {
-    own.0.abs_diff(folder.0) > SLACK_HOURS.unsigned_abs()
 }
 
 /// What a run takes from earlier ones.
@@ -220,16 +216,16 @@ impl Reuse {
     /// What stands and what is loaded where these folders are read.
     fn around(range: Range, prints: &BTreeMap<Slot, u128>, kept: &Kept, read: BTreeSet<Slot>) -> Reuse {
         let (from, to) = range.hours();
-        let stays = |slot: &Slot| prints.contains_key(slot) && !read.contains(slot);
-        let contents = kept.contents(&stays);
-        let strays = kept.strays(&stays);
+        let (contents, strays, own_hours) = {
+            let stays = stays(prints, &read);
+            (kept.contents(&stays), kept.strays(&stays), kept.own_hours(&stays))
+        };
         // Hours that a folder that is read may hold records of, or that these decide about.
         let mut open: BTreeSet<UtcHour> = BTreeSet::new();
         for hour in read.iter().flatten() {
             open.extend((hour.0 - CLOSING_HOURS..=hour.0 + CLOSING_HOURS).map(UtcHour));
         }
         let mut standing = BTreeMap::new();
-        let own_hours = kept.own_hours(&stays);
         let all_hours: BTreeSet<UtcHour> = own_hours.iter().flatten().copied().collect();
         for &hour in &all_hours {
             if hour < from || hour >= to || open.contains(&hour) {
@@ -250,9 +246,17 @@ impl Reuse {
 
     /// Folders whose kept records are needed and not there.
     fn not_loadable(&self, prints: &BTreeMap<Slot, u128>, kept: &Kept) -> BTreeSet<Slot> {
-        let stays = |slot: &Slot| prints.contains_key(slot) && !self.read.contains(slot);
+        let stays = stays(prints, &self.read);
         self.load.iter().flat_map(|&hour| kept.not_loadable(hour, &stays)).collect()
     }
+}
+
+/// Which folders of a run are not read: what is kept of them counts. `prints` are those of the folders that count.
+pub(crate) fn stays<'a>(
+    prints: &'a BTreeMap<Slot, u128>,
+    read: &'a BTreeSet<Slot>,
+) -> impl Fn(&Slot) -> bool + use<'a> {
+    |slot| prints.contains_key(slot) && !read.contains(slot)
 }
 
 /// The part of a plan that a run reads, given what is kept: for telling beforehand what it takes.
@@ -262,7 +266,8 @@ impl Reuse {
 pub fn to_read(plan: &Plan, sources: &[Source], options: &ScanOptions, kept: &Kept) -> Result<Plan, Error> {
     let names: Vec<String> = sources.iter().map(Source::identity).collect();
     let payloads = PayloadPrints::new(plan, options);
-    let reuse = Reuse::decide(plan, &prints(plan, &names), &|slot| payloads.near(slot), kept, true)?;
+    let prints = joined_prints(plan, &own_prints(plan, &names));
+    let reuse = Reuse::decide(plan, &prints, &|slot| payloads.near(slot), kept, true)?;
     let mut plan = plan.clone();
     plan.objects.retain(|planned| reuse.reads(planned));
     Ok(plan)
@@ -322,9 +327,8 @@ impl PayloadPrints {
     }
 }
 
-/// The prints of a plan's folders: of what is listed to be read in them, and of what their documents join with.
-pub(crate) fn prints(plan: &Plan, names: &[String]) -> BTreeMap<Slot, u128> {
-    let own = own_prints(plan, names);
+/// The prints of a plan's folders: of what is listed to be read in them (`own`), and of what their documents join with.
+pub(crate) fn joined_prints(plan: &Plan, own: &BTreeMap<Slot, u128>) -> BTreeMap<Slot, u128> {
     let has_split: BTreeSet<UtcHour> = plan
         .objects
         .iter()
@@ -332,7 +336,7 @@ pub(crate) fn prints(plan: &Plan, names: &[String]) -> BTreeMap<Slot, u128> {
         .filter_map(|planned| planned.role.hour())
         .collect();
     if has_split.is_empty() {
-        return own;
+        return own.clone();
     }
     let joined = |(&slot, &print): (&Slot, &u128)| {
         let Some(hour) = slot else { return (slot, print) };

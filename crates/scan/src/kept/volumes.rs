@@ -9,9 +9,10 @@ use std::fmt;
 
 use borehole_record::UtcHour;
 
-use super::{CLOSING, FOLDER, KeptFolder, KeptHour, LISTING, Slot, closing_hash, is_far, wire};
+use super::{CLOSING, FOLDER, KeptFolder, KeptHour, LISTING, Slot, closing_hash, wire};
 use crate::limits::SLACK_HOURS;
 use crate::plan::Range;
+use crate::read::is_stray;
 use crate::spill::Input;
 
 /// What one place claims to hold.
@@ -41,7 +42,7 @@ impl Scope {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeptError {
     /// Two hold the same.
-    #[error("{first} and {second} both hold hours of the same streams{}", From(*.from))]
+    #[error("{first} and {second} both hold hours of the same streams{}", FromHour(*.from))]
     Overlap {
         /// A place.
         first: String,
@@ -61,7 +62,7 @@ pub enum KeptError {
         second: String,
     },
     /// None holds this.
-    #[error("no dataset or part holds the hours{}{}{of}", From(*.from), To(*.to))]
+    #[error("no dataset or part holds the hours{}{}{of}", FromHour(*.from), ToHour(*.to))]
     Gap {
         /// First hour.
         from: UtcHour,
@@ -73,18 +74,18 @@ pub enum KeptError {
 }
 
 /// Where hours begin, for people: nothing where they have no beginning.
-struct From(UtcHour);
+struct FromHour(UtcHour);
 
-impl fmt::Display for From {
+impl fmt::Display for FromHour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 > Range::default().hours().0 { write!(f, " from {}", self.0) } else { Ok(()) }
     }
 }
 
 /// Where hours end, likewise.
-struct To(UtcHour);
+struct ToHour(UtcHour);
 
-impl fmt::Display for To {
+impl fmt::Display for ToHour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 < Range::default().hours().1 { write!(f, " to {}", self.0) } else { Ok(()) }
     }
@@ -365,8 +366,8 @@ impl Kept {
     pub(crate) fn strays_into(&self, volume: u32, hour: UtcHour) -> Vec<(Slot, u32, u128)> {
         let Some(family) = self.family_of(volume) else { return Vec::new() };
         let into = |(&slot, (volume, folder)): (&Slot, &(u32, KeptFolder))| {
-            let is_stray = slot.is_some_and(|name| is_far(hour, name)) && folder.holds(hour);
-            is_stray.then_some((slot, *volume, folder.content))
+            let holds_strays = slot.is_some_and(|name| is_stray(hour, name)) && folder.holds(hour);
+            holds_strays.then_some((slot, *volume, folder.content))
         };
         family.folders.iter().filter_map(into).collect()
     }

@@ -34,6 +34,8 @@ pub(super) struct Keeping<'a> {
     /// What each hour was made of, as far as it is known.
     pub(super) closings: BTreeMap<UtcHour, u128>,
     plan: &'a Plan,
+    /// Numbers of the objects of each folder.
+    by_slot: BTreeMap<Slot, Vec<u32>>,
     sources: &'a [Source],
     /// Names of the sources.
     names: Vec<String>,
@@ -70,19 +72,21 @@ impl<'a> Keeping<'a> {
         listing_warnings: Reasons,
     ) -> Result<Self, Error> {
         let names: Vec<String> = sources.iter().map(Source::identity).collect();
-        let prints = kept::prints(plan, &names);
         let own_prints = kept::own_prints(plan, &names);
+        let prints = kept::joined_prints(plan, &own_prints);
         let payloads = PayloadPrints::new(plan, options);
         let reuse = Reuse::decide(plan, &prints, &|slot| payloads.near(slot), run.kept, !run.stands)?;
         // From here on only folders that count.
         let mut prints = prints;
         prints.retain(|slot, _| slot.is_none_or(|hour| plan.range.counts_folder(hour)));
         let streams = plan.stream_names(sources).into_iter().zip(0..).collect();
-        let stays = |slot: &Slot| prints.contains_key(slot) && !reuse.read.contains(slot);
+        let stays = kept::stays(&prints, &reuse.read);
         let (contents, stray_slots) = (run.kept.contents(&stays), run.kept.strays(&stays));
+        drop(stays);
         Ok(Keeping {
             run,
             closings: BTreeMap::new(),
+            by_slot: plan.numbers_by_slot(),
             plan,
             sources,
             names,
@@ -118,9 +122,14 @@ impl<'a> Keeping<'a> {
         }
     }
 
+    /// Whether a folder of this run is not read: what is kept of it counts.
+    fn stays(&self, slot: Slot) -> bool {
+        kept::stays(&self.prints, &self.reuse.read)(&slot)
+    }
+
     /// Adds the books of the folders that are not read.
     pub(super) fn kept_books(&self, ledger: &mut Ledger) {
-        for &slot in self.prints.keys().filter(|slot| !self.reuse.read.contains(slot)) {
+        for &slot in self.prints.keys().filter(|&&slot| self.stays(slot)) {
             for (_, folder) in self.run.kept.folders(slot) {
                 ledger.merge(folder.books.clone());
             }
@@ -150,17 +159,14 @@ impl<'a> Keeping<'a> {
             if let Some((volume, closing)) = closing {
                 let counts = |number: u32| {
                     let slot = self.plan.objects[number as usize].role.hour();
-                    self.prints.contains_key(&slot)
-                        && !self.reuse.read.contains(&slot)
-                        && kept.is_current(volume, slot, closing)
+                    self.stays(slot) && kept.is_current(volume, slot, closing)
                 };
-                let mut give = |mut row: Invocation, numbers: &[Option<u32>]| {
-                    // What lies in no folder of this run is none of its business.
-                    let Some(Some(number)) = numbers.get(row.object as usize) else { return };
-                    if counts(*number) {
-                        row.object = *number;
-                        take(row);
-                    }
+                // What lies in no folder of this run is none of its business.
+                let mut give = |row: Invocation, numbers: &[Option<u32>]| {
+                    renumbered(row, numbers)
+                        .filter(|row| counts(row.object))
+                        .into_iter()
+                        .for_each(&mut *take);
                 };
                 let is_whole = self.run.keeper.rows(volume, hour, &mut |file: KeptRows<'_>| {
                     let numbers = self.numbers(file.stream, file.objects);
@@ -181,19 +187,14 @@ impl<'a> Keeping<'a> {
                 })
             };
             for (slot, volume, content) in kept.strays_into(first, hour) {
-                let is_of_run = self.prints.contains_key(&slot) && !self.reuse.read.contains(&slot);
-                if !is_of_run || has(slot, content) {
+                if !self.stays(slot) || has(slot, content) {
                     continue;
                 }
                 let bytes = self.run.keeper.section(volume, slot, STRAYS);
                 let named = bytes.and_then(|bytes| self.named_rows(volume, &bytes));
                 let (rows, numbers) = named.ok_or(Error::KeptDamaged { slot })?;
-                for mut row in rows.into_iter().filter(|row| UtcHour::of(row.timestamp) == hour) {
-                    if let Some(Some(number)) = numbers.get(row.object as usize) {
-                        row.object = *number;
-                        take(row);
-                    }
-                }
+                let own = rows.into_iter().filter(|row| UtcHour::of(row.timestamp) == hour);
+                own.filter_map(|row| renumbered(row, &numbers)).for_each(&mut *take);
             }
         }
         Ok(())
@@ -219,13 +220,10 @@ impl<'a> Keeping<'a> {
         let mut is_known = true;
         let is_whole = self.run.keeper.rows(volume, hour, &mut |file: KeptRows<'_>| {
             let numbers = self.numbers(file.stream, file.objects);
-            for mut row in file.rows {
-                match numbers.get(row.object as usize) {
-                    Some(Some(number)) => {
-                        row.object = *number;
-                        take(row);
-                    }
-                    _ => is_known = false,
+            for row in file.rows {
+                match renumbered(row, &numbers) {
+                    Some(row) => take(row),
+                    None => is_known = false,
                 }
             }
         });
@@ -250,12 +248,8 @@ impl<'a> Keeping<'a> {
             if let Some(mut rows) = self.strays.remove(&slot) {
                 // What an object handed over before it failed.
                 rows.retain(|row| !failed.contains(&row.object));
-                let objects = &self.plan.objects;
-                let name = |number: u32| {
-                    let planned = &objects[number as usize];
-                    (planned.source, &*planned.object.key)
-                };
-                wire::encode_rows(&rows, &name, &mut strays);
+                let plan = self.plan;
+                wire::encode_rows(&rows, &|number| plan.place_of(number), &mut strays);
             }
             let mut hasher = Xxh3::new();
             hasher.update(&self.own_prints.get(&slot).copied().unwrap_or(0).to_le_bytes());
@@ -288,10 +282,11 @@ impl<'a> Keeping<'a> {
 
     /// What was listed in a folder.
     fn listing(&self, slot: Slot, warns: bool) -> Vec<u8> {
-        let objects = self.plan.objects.iter().filter(|planned| planned.role.hour() == slot);
+        let plan = self.plan;
+        let numbers = self.by_slot.get(&slot).into_iter().flatten();
+        let objects = numbers.map(|&number| &plan.objects[number as usize]);
         let mut entries: Vec<(u32, EntryRef<'_>)> =
             objects.map(|planned| (planned.source, EntryRef::Object(&planned.object))).collect();
-        let plan = self.plan;
         let aside =
             [&plan.set_aside, &plan.beyond].into_iter().filter_map(|aside| aside.get(&slot)).flatten();
         entries.extend(aside.map(|entry| (entry.source, EntryRef::from(&entry.listed))));
@@ -318,6 +313,12 @@ impl<'a> Keeping<'a> {
     fn made_of(&self, hour: UtcHour) -> BTreeMap<Slot, u128> {
         made_of(hour, &self.contents, &self.stray_slots)
     }
+}
+
+/// A kept row with the number that its object has in this run; `None` where it has none.
+fn renumbered(row: Invocation, numbers: &[Option<u32>]) -> Option<Invocation> {
+    let object = (*numbers.get(row.object as usize)?)?;
+    Some(Invocation { object, ..row })
 }
 
 fn encode_closing(duplicates: u64, made: &BTreeMap<Slot, u128>) -> Vec<u8> {
@@ -381,12 +382,8 @@ impl<S: CellSink> Scanning<'_, S> {
         }
         let mut packed = Vec::new();
         if !dropped.is_empty() {
-            let objects = &self.plan.objects;
-            let name = |number: u32| {
-                let planned = &objects[number as usize];
-                (planned.source, &*planned.object.key)
-            };
-            wire::encode_rows(dropped, &name, &mut packed);
+            let plan = self.plan;
+            wire::encode_rows(dropped, &|number| plan.place_of(number), &mut packed);
         }
         let mut sections = keeping.done.remove(&Some(hour)).unwrap_or_default();
         sections.push((CLOSING, encode_closing(duplicates, &made)));

@@ -146,6 +146,10 @@ pub(crate) struct CountingArgs {
 pub(crate) struct Wanted {
     /// The dimensions of the groups.
     pub by: Vec<Dimension>,
+    /// The dimensions to rank the values of.
+    pub rank: Vec<Dimension>,
+    /// Whether a page is to be made that can be asked again.
+    pub cube: bool,
     /// The series of the groups.
     pub series: Option<Grain>,
     /// Most groups.
@@ -171,6 +175,8 @@ impl Default for Wanted {
     fn default() -> Self {
         Wanted {
             by: Question::default().by,
+            rank: Vec::new(),
+            cube: false,
             series: None,
             top: None,
             list: None,
@@ -361,6 +367,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     let charges_at = args.counting.rules_at.or(wanted.rules_of_today.then_some(now));
     let question = Question {
         by: wanted.by,
+        rank: wanted.rank,
+        cube: wanted.cube,
         series: wanted.series,
         top: wanted.top,
         list: wanted.list.map(|(kind, _)| kind),

@@ -95,6 +95,7 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
         models_folded,
         unruled_models,
         unresolved_profiles,
+        rankings: Vec::new(),
     }
 }
 

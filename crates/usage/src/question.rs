@@ -70,6 +70,12 @@ impl Dimension {
         })
     }
 
+    /// Whether its values can be ranked: each record has exactly one (or none), and it is no time.
+    #[must_use]
+    pub fn can_rank(&self) -> bool {
+        !self.is_time() && *self != Dimension::ContentKind
+    }
+
     /// Whether its values are times, so that groups are ordered by key.
     pub(crate) fn is_time(&self) -> bool {
         matches!(self, Dimension::Hour | Dimension::Day | Dimension::Minute)
@@ -255,6 +261,10 @@ impl FilterReason {
 pub struct Question {
     /// The dimensions of the groups, in order; empty asks for the totals alone.
     pub by: Vec<Dimension>,
+    /// The dimensions to rank the values of, in order; those that cannot be ranked are passed over.
+    pub rank: Vec<Dimension>,
+    /// Keep what [`crate::Totals::cube`] needs.
+    pub cube: bool,
     /// The series to give with the per-minute figures.
     pub series: Option<Grain>,
     /// Most groups to give; `None` gives all.
@@ -286,6 +296,8 @@ impl Default for Question {
     fn default() -> Self {
         Question {
             by: vec![Dimension::Account, Dimension::Region, Dimension::Model, Dimension::Scope],
+            rank: Vec::new(),
+            cube: false,
             series: None,
             top: None,
             list: None,

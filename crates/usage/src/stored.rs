@@ -24,7 +24,7 @@ use crate::unknowns::PackedUnknowns;
 mod figures;
 
 /// First byte of all: another one for every other way to sum up or to write.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// What bytes are of: their second one.
 #[derive(Clone, Copy)]

@@ -317,6 +317,8 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
             let (filter, (charges, charges_at, profiles)) = rest;
             Question {
                 by,
+                rank: Vec::new(),
+                cube: false,
                 series,
                 top,
                 list,

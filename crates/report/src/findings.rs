@@ -14,6 +14,7 @@ use crate::text::cells::{Ink, Line, flow};
 use crate::text::numbers::{counted, percent, short, short_decimal, thousands};
 use crate::text::script::Script;
 use crate::text::stamp;
+use crate::text::words::share;
 
 /// Findings about one quota.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -462,7 +463,7 @@ impl Page<'_> {
         let head = if who.callers == 1 {
             Line::plain(format!("{caller}, the only caller"))
         } else {
-            let (peak, all) = (share(who.share_in_worst_minutes), share(who.share));
+            let (peak, all) = (share(Some(who.share_in_worst_minutes)), share(Some(who.share)));
             let line = Line::plain(format!("{caller}: {peak} of {minutes}, {all} in all"));
             if who.noisy_neighbour { line.and(Ink::Yellow, " (noisy neighbour)") } else { line }
         };
@@ -521,7 +522,7 @@ impl Page<'_> {
                     vec![head(format!("cap max_tokens at {max_tokens}{by}"))]
                 };
                 if let Some(frees) = fix.frees_share {
-                    items.push(Line::plain(format!("frees {} of what is reserved", share(frees))));
+                    items.push(Line::plain(format!("frees {} of what is reserved", share(Some(frees)))));
                 }
                 let (cut, answers) = (fix.cut_answers.unwrap_or(0), fix.answers.unwrap_or(0));
                 let cut = if cut == 0 { "none".to_owned() } else { percent(cut, answers) };
@@ -529,7 +530,7 @@ impl Page<'_> {
                 items
             }
             "spread_bursts" => {
-                let part = fix.busiest_second_share.map(share).unwrap_or_default();
+                let part = share(fix.busiest_second_share);
                 let minute = fix.minute.as_deref().map(|minute| self.moment(minute)).unwrap_or_default();
                 vec![
                     head("spread bursts".to_owned()),
@@ -539,7 +540,7 @@ impl Page<'_> {
             "cache_prompts" => {
                 let prompt = fix.average_prompt_tokens.map(short_decimal).unwrap_or_default();
                 let caller = self.caller("identity", fix.caller.as_deref());
-                let input = fix.input_share.map(share).unwrap_or_default();
+                let input = share(fix.input_share);
                 vec![
                     head("cache prompts, if they repeat".to_owned()),
                     Line::plain("nothing is read from a cache"),
@@ -658,13 +659,6 @@ impl Page<'_> {
     fn measure_words(&self, measure: &str) -> String {
         self.text(&measure.replace('_', " "))
     }
-}
-
-/// A part of a whole as a percentage.
-fn share(part: Decimal) -> String {
-    const WHOLE: u64 = 1_000_000;
-    let units = u64::try_from(part.units()).unwrap_or(u64::MAX);
-    percent(units.saturating_mul(WHOLE).saturating_add(u64::from(part.micros())), WHOLE)
 }
 
 #[cfg(test)]

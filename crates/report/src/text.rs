@@ -148,10 +148,10 @@ impl Page<'_> {
             Some(groups) => table::render(groups, totals, &self.words.names, self.style.width),
         };
         if omitted > 0 {
-            let hint = if report.groups_omitted == 0 { "; JSON has them all" } else { "; --top shows more" };
+            let hint = words::where_more_groups_are(report);
             lines.push(Line::inked(
                 Ink::Dim,
-                format!("+{} in the total{hint}", counted(omitted, "more group")),
+                format!("+{} in the total; {hint}", counted(omitted, "more group")),
             ));
         }
         lines.extend(Line::inked(Ink::Dim, self.words.legend(shown)).wrapped(self.style.width));
@@ -163,6 +163,7 @@ impl Page<'_> {
         let mut lines = self.all_labelled(self.words.peaks());
         lines.extend(self.group_peaks());
         lines.extend(self.all_labelled(self.words.figures()));
+        lines.extend(self.all_labelled(self.words.ranked_all()));
         lines
     }
 

@@ -111,6 +111,14 @@ pub(crate) fn caller<'a>(identity: &'a str, account: Option<&str>) -> &'a str {
     }
 }
 
+/// The account that an ARN names.
+pub(crate) fn account_of(identity: &str) -> Option<&str> {
+    match identity.splitn(6, ':').collect::<Vec<&str>>()[..] {
+        ["arn", _, _, _, owner, _] if !owner.is_empty() => Some(owner),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,6 +35,23 @@ impl Script {
         }
     }
 
+    /// A string of the logs that is copied rather than read, as it stands alone in a paragraph: a place, an id.
+    pub(crate) fn code(self, foreign: &str) -> String {
+        match self {
+            Script::Terminal => escape(foreign),
+            // Nothing is obeyed between backticks, and nothing there is looked at for links and mentions.
+            Script::Markdown => format!("`{}`", escape(foreign).replace('`', "\\x60")),
+        }
+    }
+
+    /// Our own words; of what Markdown obeys they hold underscores only.
+    pub(crate) fn own(self, words: &str) -> String {
+        match self {
+            Script::Terminal => words.to_owned(),
+            Script::Markdown => words.replace('_', "\\_"),
+        }
+    }
+
     /// A command to be copied: of our own words, and of names that a shell would take as one word each.
     pub(crate) fn command(self, command: &str) -> String {
         match self {
@@ -101,6 +118,12 @@ mod tests {
                 assert_eq!(part.chars().filter(char::is_ascii_punctuation).count(), 2 * backslashes, "{cut}");
             }
         }
+    }
+
+    #[test]
+    fn i04_nothing_leaves_a_span_of_code() {
+        assert_eq!(Script::Markdown.code("s3://a/b"), "`s3://a/b`");
+        assert_eq!(Script::Markdown.code("`` a\n\n# ``"), "`\\x60\\x60 a\\x0a\\x0a# \\x60\\x60`");
     }
 
     #[test]

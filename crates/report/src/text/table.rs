@@ -11,7 +11,7 @@ use super::script::Script;
 use crate::model::{Group, Key};
 
 /// An absent value: there is nothing that could have one.
-const ABSENT: &str = "–";
+pub(crate) const ABSENT: &str = "–";
 /// Quota tokens of requests of which none is known.
 pub(super) const UNKNOWN: &str = "?";
 /// Stands before quota tokens that are known of a part of the requests only: at least so many.

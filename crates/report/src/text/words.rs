@@ -12,8 +12,9 @@ use super::numbers::{bytes, counted, duration, percent, short, short_beside, sho
 use super::script::Script;
 use super::stamp;
 use super::table;
+use crate::decimal::Decimal;
 use crate::findings::{self, Spelling};
-use crate::model::{Counts, Coverage, Distribution, Group, PerMinute, Range, Report};
+use crate::model::{Counts, Coverage, Distribution, Group, PerMinute, Range, Rank, Ranking, Report};
 
 /// A name from the log (error code, stop reason, Region) inside a sentence takes at most this.
 const NAME_CELLS_MAX: usize = 40;
@@ -29,6 +30,10 @@ pub(crate) const GAPPED_MAX: usize = 3;
 const REASONS_MAX: usize = 4;
 /// Groups whose peak minute is printed.
 const PEAKS_MAX: usize = 3;
+/// Values of a ranked dimension that are named.
+const RANKS_MAX: usize = 5;
+/// Cells of such a value: a role's ARN is shorter.
+const RANKED_CELLS_MAX: usize = 80;
 /// Cells of the bar of a whole, in a line of bands.
 const BAND_CELLS: u64 = 10;
 
@@ -83,7 +88,7 @@ impl<'a> Words<'a> {
 
     /// The sources, `, ` between them.
     pub(crate) fn sources(&self) -> String {
-        let sources = self.report.run.sources.iter().map(|source| self.script.text(source));
+        let sources = self.report.run.sources.iter().map(|source| self.script.code(source));
         sources.collect::<Vec<String>>().join(", ")
     }
 
@@ -563,7 +568,7 @@ impl<'a> Words<'a> {
             let line = Line::inked(Ink::Yellow, text);
             let who = self.unknown_names(code);
             notes.push(match warning_words(code) {
-                Some(words) => line.and(Ink::Plain, format!(" ({words}{who})")),
+                Some(words) => line.and(Ink::Plain, format!(" ({}{who})", self.script.own(words))),
                 None => line,
             });
         }
@@ -614,6 +619,57 @@ impl<'a> Words<'a> {
         (!notes.is_empty()).then_some(Labelled { label: "NOTES", items: notes })
     }
 
+    /// Who and what the load comes from, dimension by dimension: the values with the most.
+    pub(crate) fn ranked_all(&self) -> Vec<Labelled> {
+        let mut all = Vec::new();
+        for ranking in self.report.rankings.iter().filter(|ranking| !ranking.rows.is_empty()) {
+            let label = if all.is_empty() { "LOAD" } else { "" };
+            let by = format!("by {}:", table::heading(&ranking.dimension, self.script));
+            let mut items: Vec<Line> = ranking
+                .rows
+                .iter()
+                .take(RANKS_MAX)
+                .map(|row| {
+                    let value = self.ranked(ranking, row);
+                    let text = format!("{value} {}", share(row.share));
+                    match row.share_in_peak {
+                        None => Line::plain(text),
+                        peak => Line::plain(format!("{text} ({} of the peak minute)", share(peak))),
+                    }
+                })
+                .collect();
+            if let Some(first) = items.first_mut() {
+                *first = Line::plain(format!("{by} {}", first.text()));
+            }
+            let rest = (ranking.rows.len() as u64).saturating_sub(RANKS_MAX as u64);
+            let rest = rest.saturating_add(ranking.omitted);
+            if rest > 0 {
+                items.push(Line::inked(Ink::Dim, format!("+{} more", thousands(u128::from(rest)))));
+            }
+            all.push(Labelled { label, items });
+        }
+        all
+    }
+
+    /// One value of a ranked dimension; a caller without its account where all of them are of one.
+    pub(crate) fn ranked(&self, ranking: &Ranking, row: &Rank) -> String {
+        let value = row.value.as_deref();
+        if ranking.dimension == "identity"
+            && let Some(identity) = value
+            && let owner @ Some(account) = listing::account_of(identity)
+        {
+            let caller = listing::caller(identity, owner);
+            let others = ranking.rows.iter().filter_map(|row| listing::account_of(row.value.as_deref()?));
+            let text = if others.into_iter().all(|other| other == account) {
+                caller.to_owned()
+            } else {
+                format!("{account} {caller}")
+            };
+            return self.script.name(&text, RANKED_CELLS_MAX);
+        }
+        table::key_text(&ranking.dimension, value, &self.names, self.script, RANKED_CELLS_MAX)
+    }
+
     /// `11-18 09:01`.
     pub(crate) fn moment(&self, text: &str) -> String {
         stamp::moment(text, self.with_year, self.script)
@@ -643,6 +699,23 @@ impl<'a> Words<'a> {
             .map(|(what, count)| Line::plain(format!("{} {}", self.name(what), short(u128::from(count)))))
             .collect()
     }
+}
+
+/// Where the groups are that a page does not show.
+pub(crate) fn where_more_groups_are(report: &Report) -> &'static str {
+    if report.groups_omitted == 0 { "JSON has them all" } else { "--top shows more" }
+}
+
+/// A part of a whole, 0…1, as a percentage; `–` where it is not known.
+pub(crate) fn share(part: Option<Decimal>) -> String {
+    const WHOLE: u64 = 1_000_000;
+    part.map_or_else(
+        || table::ABSENT.to_owned(),
+        |part| {
+            let units = u64::try_from(part.units()).unwrap_or(u64::MAX);
+            percent(units.saturating_mul(WHOLE).saturating_add(u64::from(part.micros())), WHOLE)
+        },
+    )
 }
 
 /// `; known for 71 %` where the figure is of a part of the requests.

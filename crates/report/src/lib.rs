@@ -6,11 +6,13 @@
 
 pub mod decimal;
 pub mod findings;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod model;
 pub mod quota;
 pub mod reconciliation;
+pub mod reread;
 pub mod text;
 pub mod ticket;
 

@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Analyze(Box<Analyze>),
+    Report(crate::report::ReportArgs),
     Ticket(Box<crate::ticket::Ticket>),
     Quota(Box<crate::quota::Quota>),
     Export(Box<crate::export::Export>),
@@ -76,21 +77,14 @@ pub(crate) struct Analyze {
     /// Keep times before 2023 and after tomorrow in series and peaks
     #[arg(long, help_heading = "Report")]
     pub include_outliers: bool,
-    /// What to write to stdout [default: text, or nothing with -o]
-    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Option<Format>,
-    /// Write a report file; its extension (json, txt; csv, parquet, ndjson for the groups as a table) says the format; repeatable
-    #[arg(short = 'o', long = "output", value_name = "FILE", help_heading = "Output")]
-    pub outputs: Vec<PathBuf>,
     /// Write key, offset and reason of every loss, one JSON object a line
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub rejects: Option<PathBuf>,
-    /// Replace existing output files
-    #[arg(long, help_heading = "Output")]
-    pub force: bool,
     /// Say after the report how each of its figures is computed
     #[arg(long, help_heading = "Report")]
     pub explain: bool,
+    #[command(flatten)]
+    pub output: crate::render::OutputArgs,
 }
 
 /// Makes a seeded synthetic dump with its own exact tally in DIR/truth.json.

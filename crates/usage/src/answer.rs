@@ -13,16 +13,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::buckets::{BucketCount, Scratch, SpreadId};
 use crate::coverage::{CoverageId, CoverageSpan, HourRange, MinuteRange, intersect};
 use crate::figures::{
-    Burst, CrossRegion, DayFigures, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads, Ratio,
-    TokenSums, UtcSlot,
+    Burst, CrossRegion, DayFigures, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads,
+    RANKS_MAX, Rank, Ranking, Ratio, TokenSums, UtcSlot,
 };
 use crate::histogram::{Histogram, nearest_rank};
 use crate::kept::{KeptCell, KeptHour};
 use crate::listing::Listing;
 use crate::names::{NameId, Names};
 use crate::question::{Dimension, Grain, Question};
+use crate::ranks::{RankSums, RanksOverHours};
 use crate::series::{Load, Peaks, SealedSeries, Timeline};
-use crate::sums::{SPREAD_NAMES, Sums};
+use crate::sums::{Counters, SPREAD_NAMES, Sums};
 use crate::totals::Totals;
 use crate::unknowns::Unknowns;
 
@@ -50,6 +51,7 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
     hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns, &kept.renaming));
     let (unruled_models, unresolved_profiles) = unknowns.by_name(totals.names());
 
+    let rankings = rankings(&hours, question, &everything.sums.counters, totals.names());
     let names = Texts { names: totals.names() };
     let models_folded = fold_models(&mut groups, question, &names);
     let by_key_alone = question.by.iter().any(Dimension::is_time);
@@ -95,8 +97,50 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
         models_folded,
         unruled_models,
         unresolved_profiles,
-        rankings: Vec::new(),
+        rankings,
     }
+}
+
+/// The rankings of everything, each cut off after the values that anybody reads.
+fn rankings(
+    hours: &[(UtcHour, &KeptHour)],
+    question: &Question,
+    counters: &Counters,
+    names: &Names,
+) -> Vec<Ranking> {
+    let dimensions: Vec<&Dimension> = question.ranked().collect();
+    if dimensions.is_empty() {
+        return Vec::new();
+    }
+    let is_settled = counters.settled_known > 0;
+    let load = if is_settled { counters.settled } else { counters.input + counters.output };
+    let hours = hours.iter().map(|&(_, hour)| hour);
+    let RanksOverHours { values, peak } = RanksOverHours::of(hours, dimensions.len(), is_settled, names);
+    let rank = |&(name, sums): &(NameId, RankSums), peak: Option<(u64, &FxHashMap<NameId, u64>)>| Rank {
+        value: names.text(name).map(|text| text.to_string()),
+        attempted: sums.attempted,
+        throttled: sums.throttled,
+        input: sums.input,
+        output: sums.output,
+        settled: sums.settled,
+        share: Ratio::new(sums.load(is_settled), load),
+        share_in_peak: peak.and_then(|(load, values)| {
+            let own = values.get(&name).copied().unwrap_or(0);
+            Ratio::new(u128::from(own), u128::from(load))
+        }),
+    };
+    let mut rankings = Vec::with_capacity(dimensions.len());
+    for (position, (dimension, values)) in dimensions.into_iter().zip(values).enumerate() {
+        let in_peak = peak.as_ref().and_then(|peak| {
+            let values = peak.values.get(position)?.iter().copied().collect::<FxHashMap<NameId, u64>>();
+            Some((peak.load, values))
+        });
+        let in_peak = in_peak.as_ref().map(|(load, values)| (*load, values));
+        let rows: Vec<Rank> = values.iter().take(RANKS_MAX).map(|value| rank(value, in_peak)).collect();
+        let omitted = (values.len() - rows.len()) as u64;
+        rankings.push(Ranking { dimension: dimension.name().into_owned(), rows, omitted });
+    }
+    rankings
 }
 
 /// The name of the folded models where no record has it. A table cannot reach this id.

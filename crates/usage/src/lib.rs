@@ -40,6 +40,7 @@ mod kept;
 mod listing;
 mod names;
 pub mod packed;
+mod ranks;
 mod reading;
 mod series;
 mod stored;

@@ -53,7 +53,7 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 32] = [
+const PACKAGES: [(&str, &[&str]); 33] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -83,6 +83,8 @@ const PACKAGES: [(&str, &[&str]); 32] = [
     ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
     ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
     ("serde_json", &["borehole-quota", "borehole-report", "borehole-table", "borehole-synth", "borehole"]),
+    // The hashes by which a page names its own scripts and style.
+    ("sha2", &["borehole-report"]),
     ("simd-json", &["borehole-record"]),
     ("simdutf8", &["borehole-record"]),
     ("tempfile", &["borehole-scan", "borehole-table", "borehole", "borehole-testbed"]),

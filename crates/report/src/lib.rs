@@ -6,6 +6,7 @@
 
 pub mod decimal;
 pub mod findings;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod model;

@@ -82,7 +82,17 @@ const PACKAGES: [(&str, &[&str]); 32] = [
     ),
     ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
     ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
-    ("serde_json", &["borehole-quota", "borehole-report", "borehole-table", "borehole-synth", "borehole"]),
+    (
+        "serde_json",
+        &[
+            "borehole-quota",
+            "borehole-report",
+            "borehole-table",
+            "borehole-synth",
+            "borehole",
+            "borehole-testbed",
+        ],
+    ),
     ("simd-json", &["borehole-record"]),
     ("simdutf8", &["borehole-record"]),
     ("tempfile", &["borehole-scan", "borehole-table", "borehole", "borehole-testbed"]),

@@ -26,6 +26,8 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     }
     let wanted = Wanted {
         by: args.by.clone(),
+        rank: Vec::new(),
+        cube: false,
         series: args.series,
         top: args.top,
         list: args.list.map(|kind| (kind, args.list_max)),

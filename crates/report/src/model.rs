@@ -47,6 +47,18 @@ pub struct Report {
     /// Which quota throttled, who is behind the worst minutes, what helps; from the hours that fared worst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Findings>,
+    /// Who and what the load comes from: one for each dimension of `--rank`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rankings: Vec<Ranking>,
+    /// The quotas that the operator gave beside the logs, of the keys of this report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied_quotas: Vec<AppliedQuota>,
+    /// The data that a page recomputes its figures from (`docs/cube.md`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cube: Option<Cube>,
+    /// Why there is no cube where one was asked for, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cube_left_out: Option<String>,
     /// The requests of `--list`; `None` where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Vec<Request>>,
@@ -560,6 +572,73 @@ pub struct Request {
     pub output_bytes: Option<u64>,
 }
 
+/// The values of one dimension, most load first: settled quota tokens if any are known in the totals, else raw tokens
+/// (input + output).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ranking {
+    /// The word of `--rank`.
+    pub dimension: String,
+    /// The values; of equal load the one with more attempts first, then by value.
+    pub rows: Vec<Rank>,
+    /// Values beyond the 200 with the most load; what they amount to is in no row.
+    pub omitted: u64,
+}
+
+/// One value of a ranked dimension.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rank {
+    /// `None` (in JSON `null`) where records have no value.
+    pub value: Option<String>,
+    /// Counted records.
+    pub attempted: u64,
+    /// Those with errorCode ThrottlingException.
+    pub throttled: u64,
+    /// Uncached input tokens of successful requests.
+    pub input: u128,
+    /// Output tokens of successful requests.
+    pub output: u128,
+    /// Settled quota tokens of successful requests, where known.
+    pub settled: u128,
+    /// Of the load of all requests, 0…1; `None` where that is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Decimal>,
+    /// Of the load of the largest minute, the earliest of equal ones, 0…1; `None` where that is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_in_peak: Option<Decimal>,
+}
+
+/// A quota as it is applied to one account and Region.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AppliedQuota {
+    /// 12 digits; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The source Region; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Base model.
+    pub model: String,
+    /// Which of the model's quotas it is: on-demand, geo, global and the like.
+    pub scope: String,
+    /// `None` where no such quota is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+    /// `None` where no such quota is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u64>,
+}
+
+/// The packed data of a page; `docs/cube.md` says what is in it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cube {
+    /// How `data` is written: `deflate-raw+base64`.
+    pub encoding: String,
+    /// Hours of a slot; 0 where one slot is the whole run.
+    pub slot_hours: u64,
+    /// The data as text.
+    pub data: String,
+}
+
 /// Counts by name; in JSON an object. Names from the logs are untrusted.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[serde(transparent)]
@@ -686,6 +765,7 @@ impl Report {
         let groups = figures.groups.iter().map(|group| strings.group(group)).collect();
         let unruled_models = strings.counts(&figures.unruled_models);
         let unresolved_profiles = strings.counts(&figures.unresolved_profiles);
+        let rankings = figures.rankings.iter().map(|ranking| strings.ranking(ranking)).collect();
         let requests = figures
             .listing
             .as_ref()
@@ -701,6 +781,10 @@ impl Report {
             unruled_models,
             unresolved_profiles,
             findings: None,
+            rankings,
+            applied_quotas: Vec::new(),
+            cube: None,
+            cube_left_out: None,
             requests,
             truncated_strings: strings.truncated,
             run,
@@ -719,14 +803,14 @@ impl Report {
 
 /// Copies figures into the model and bounds every string from the logs on the way.
 #[derive(Default)]
-struct Strings {
+pub(crate) struct Strings {
     /// Strings that were cut.
     truncated: u64,
 }
 
 impl Strings {
     /// The string, or its first 256 characters and a hash of the whole, so that two long ones stay apart.
-    fn bounded(&mut self, text: &str) -> String {
+    pub(crate) fn bounded(&mut self, text: &str) -> String {
         match text.char_indices().nth(STRING_CHARS_MAX) {
             None => text.to_owned(),
             Some((end, _)) => {
@@ -910,6 +994,27 @@ impl Strings {
             warnings: own_counts(&health.warnings),
             counts_lost: health.counts_lost,
             salvaged: health.salvaged,
+        }
+    }
+
+    fn ranking(&mut self, ranking: &figures::Ranking) -> Ranking {
+        Ranking {
+            dimension: self.bounded(&ranking.dimension),
+            rows: ranking
+                .rows
+                .iter()
+                .map(|row| Rank {
+                    value: self.optional(row.value.as_ref()),
+                    attempted: row.attempted,
+                    throttled: row.throttled,
+                    input: row.input,
+                    output: row.output,
+                    settled: row.settled,
+                    share: row.share.map(Decimal::from),
+                    share_in_peak: row.share_in_peak.map(Decimal::from),
+                })
+                .collect(),
+            omitted: ranking.omitted,
         }
     }
 

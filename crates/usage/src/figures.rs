@@ -48,6 +48,45 @@ pub struct Figures {
     pub unruled_models: BTreeMap<String, u64>,
     /// `profile_unresolved`: counted records by application profile that no map resolves; bounded likewise.
     pub unresolved_profiles: BTreeMap<String, u64>,
+    /// One for each dimension of `--rank`, in the order asked.
+    pub rankings: Vec<Ranking>,
+}
+
+/// The values of one dimension, most load first. The load is settled quota tokens where any are known in the totals,
+/// else raw tokens (input + output).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ranking {
+    /// The name of the dimension.
+    pub dimension: String,
+    /// At most [`RANKS_MAX`]; of equal load the value with more attempts first, then by value.
+    pub rows: Vec<Rank>,
+    /// Values cut off. What they amount to is in no row.
+    pub omitted: u64,
+}
+
+/// Most values of a ranking: more than anybody reads, few enough that a page with a dozen of them stays small.
+pub const RANKS_MAX: usize = 200;
+
+/// One value of a ranked dimension.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rank {
+    /// `None` where the records have no value.
+    pub value: Option<String>,
+    /// Counted records.
+    pub attempted: u64,
+    /// Counted records with errorCode ThrottlingException.
+    pub throttled: u64,
+    /// Uncached input tokens of successful requests.
+    pub input: u128,
+    /// Output tokens of successful requests.
+    pub output: u128,
+    /// Settled quota tokens of successful requests, where known.
+    pub settled: u128,
+    /// Of the load of everything; `None` where that is 0.
+    pub share: Option<Ratio>,
+    /// Of the load of the largest minute (the earliest of equal ones); `None` where that is 0. Records of a time that
+    /// is left out of series are in no minute.
+    pub share_in_peak: Option<Ratio>,
 }
 
 /// The figures of one group, or of the totals (without key).

@@ -147,6 +147,8 @@ fn fingerprint_base(question: &Question) -> u128 {
     // All fields are named, so that a new one is not forgotten.
     let Question {
         by,
+        rank,
+        cube,
         series: _,
         top: _,
         list,
@@ -165,6 +167,9 @@ fn fingerprint_base(question: &Question) -> u128 {
     packer.count(u64::from(VERSION));
     packer.count(by.len() as u64);
     by.iter().for_each(|dimension| packer.text(&dimension.name()));
+    packer.count(rank.len() as u64);
+    rank.iter().for_each(|dimension| packer.text(&dimension.name()));
+    packer.count(u64::from(*cube));
     packer.count(match list {
         None => 0,
         Some(ListKind::HighToken) => 1,

@@ -70,6 +70,12 @@ impl Dimension {
         })
     }
 
+    /// Whether its values can be ranked: each record has exactly one (or none), and it is no time.
+    #[must_use]
+    pub fn can_rank(&self) -> bool {
+        !self.is_time() && *self != Dimension::ContentKind
+    }
+
     /// Whether its values are times, so that groups are ordered by key.
     pub(crate) fn is_time(&self) -> bool {
         matches!(self, Dimension::Hour | Dimension::Day | Dimension::Minute)
@@ -255,6 +261,10 @@ impl FilterReason {
 pub struct Question {
     /// The dimensions of the groups, in order; empty asks for the totals alone.
     pub by: Vec<Dimension>,
+    /// The dimensions to rank the values of, in order; those that cannot be ranked are passed over.
+    pub rank: Vec<Dimension>,
+    /// Keep what [`crate::Totals::cube`] needs.
+    pub cube: bool,
     /// The series to give with the per-minute figures.
     pub series: Option<Grain>,
     /// Most groups to give; `None` gives all.
@@ -286,6 +296,8 @@ impl Default for Question {
     fn default() -> Self {
         Question {
             by: vec![Dimension::Account, Dimension::Region, Dimension::Model, Dimension::Scope],
+            rank: Vec::new(),
+            cube: false,
             series: None,
             top: None,
             list: None,
@@ -312,6 +324,11 @@ const FIRST_PLAUSIBLE_SECOND: i64 = 1_672_531_200;
 const FUTURE_SECONDS_MAX: i64 = 86_400;
 
 impl Question {
+    /// The dimensions that are ranked.
+    pub(crate) fn ranked(&self) -> impl Iterator<Item = &Dimension> {
+        self.rank.iter().filter(|dimension| dimension.can_rank())
+    }
+
     /// Whether a record of this time is outside the asked range.
     pub(crate) fn is_out_of_range(&self, time: Timestamp) -> bool {
         self.from.is_some_and(|from| time < from) || self.to.is_some_and(|to| time >= to)
@@ -342,6 +359,16 @@ mod tests {
         }
         for word in ["tag:", "Model", "", "tag", "week"] {
             assert!(word.parse::<Dimension>().is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn times_and_kinds_of_content_cannot_be_ranked() {
+        for word in "account error tag:team session inference-region".split(' ') {
+            assert!(word.parse::<Dimension>().expect(word).can_rank(), "{word}");
+        }
+        for word in "hour day minute content-kind".split(' ') {
+            assert!(!word.parse::<Dimension>().expect(word).can_rank(), "{word}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::figures::{
     Burst, CrossRegion, DayFigures, Distribution, ErrorTokens, Figures, Group, HighToken, MinuteFigures,
-    Payloads, Ratio, TokenSums, UtcSlot,
+    Payloads, Rank, Ranking, Ratio, TokenSums, UtcSlot,
 };
 use crate::packed::{Checker, Packer};
 use crate::sums::{SPREAD_NAMES, TOTAL_MAX};
@@ -34,6 +34,7 @@ impl Figures {
             models_folded,
             unruled_models,
             unresolved_profiles,
+            rankings,
         } = self;
         let mut packer = begin(Kind::Figures);
         for end in [from, to] {
@@ -49,6 +50,8 @@ impl Figures {
         packer.count(*models_folded);
         pack_texts(unruled_models, &mut packer);
         pack_texts(unresolved_profiles, &mut packer);
+        packer.count(rankings.len() as u64);
+        rankings.iter().for_each(|ranking| pack_ranking(ranking, &mut packer));
         packer.finish().into_vec()
     }
 
@@ -67,6 +70,7 @@ impl Figures {
             models_folded: checker.count_to(TOTAL_MAX)?,
             unruled_models: read_texts(checker)?,
             unresolved_profiles: read_texts(checker)?,
+            rankings: read_list(checker, read_ranking)?,
         };
         checker.is_empty().then_some(figures)
     }
@@ -199,6 +203,37 @@ fn read_group(checker: &mut Checker<'_>) -> Option<Group> {
         stop_reasons,
         payloads: Payloads { large_input, large_output, large_either, large_bytes, content },
         cross_region: read_map(checker, region)?,
+    })
+}
+
+fn pack_ranking(ranking: &Ranking, packer: &mut Packer) {
+    let Ranking { dimension, rows, omitted } = ranking;
+    packer.text(dimension);
+    packer.count(rows.len() as u64);
+    for Rank { value, attempted, throttled, input, output, settled, share, share_in_peak } in rows {
+        pack_optional(value.as_ref(), packer, |value, packer| packer.text(value));
+        [attempted, throttled].into_iter().for_each(|&count| packer.count(count));
+        [input, output, settled].into_iter().for_each(|&sum| packer.sum(sum));
+        [share, share_in_peak]
+            .into_iter()
+            .for_each(|share| pack_optional(share.as_ref(), packer, pack_ratio));
+    }
+    packer.count(*omitted);
+}
+
+fn read_ranking(checker: &mut Checker<'_>) -> Option<Ranking> {
+    let rank = |checker: &mut Checker<'_>| {
+        let value = read_optional(checker, read_text)?;
+        let [attempted, throttled] = read_counts(checker)?;
+        let [input, output, settled] = read_sums(checker)?;
+        let share = read_optional(checker, read_ratio)?;
+        let share_in_peak = read_optional(checker, read_ratio)?;
+        Some(Rank { value, attempted, throttled, input, output, settled, share, share_in_peak })
+    };
+    Some(Ranking {
+        dimension: read_text(checker)?,
+        rows: read_list(checker, rank)?,
+        omitted: checker.count_to(TOTAL_MAX)?,
     })
 }
 

@@ -382,14 +382,14 @@ pub(crate) struct Spelling<'a> {
 /// WHY, WHO and FIX in lines of at most `cells`; none where there is no attempt.
 pub(crate) fn lines(findings: &Findings, spelling: &Spelling<'_>, cells: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (label, items) in labelled(findings, spelling) {
+    for (label, items) in parts(findings, spelling) {
         lines.extend(flow(&Line::inked(Ink::Bold, label), INDENT, &items, cells, LINES_MAX));
     }
     lines.into_iter().map(|line| line.fitted(cells)).collect()
 }
 
 /// The same, not laid out: each label with what stands behind it.
-pub(crate) fn labelled(findings: &Findings, spelling: &Spelling<'_>) -> Vec<(&'static str, Vec<Line>)> {
+pub(crate) fn parts(findings: &Findings, spelling: &Spelling<'_>) -> Vec<(&'static str, Vec<Line>)> {
     let Some(key) = &findings.key else { return Vec::new() };
     let page = Page { findings, key, spelling };
     let mut all = vec![("WHY", page.why()), ("WHO", page.who()), ("FIX", page.fix())];

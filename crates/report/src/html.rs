@@ -52,7 +52,8 @@ pub fn render(report: &Report) -> String {
         let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
         // A report of another origin may hold anything; what is no base64 is left to the engine to refuse.
         let data = if cube.data.bytes().all(is_base64) { &cube.data } else { "not base64" };
-        format!("<script type=\"text/plain\" id=\"cube\">{data}</script>")
+        let hours = cube.slot_hours;
+        format!("<script type=\"text/plain\" id=\"cube\" data-slot-hours=\"{hours}\">{data}</script>")
     });
     let scripts: Vec<String> =
         scripts.into_iter().map(|script| format!("<script>{script}</script>")).collect();
@@ -99,7 +100,7 @@ fn fill(template: &str, values: &[(&str, String)]) -> String {
 }
 
 /// Text for markup, between tags or between double quotes: the only way by which a string gets there.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -181,7 +182,7 @@ fn lean(source: &str) -> String {
 }
 
 /// `'sha256-…'`, as a content security policy names a text that may be used.
-fn hash_source(text: &str) -> String {
+pub(crate) fn hash_source(text: &str) -> String {
     format!("'sha256-{}'", base64(&Sha256::digest(text.as_bytes())))
 }
 

@@ -13,6 +13,7 @@ pub mod markdown;
 pub mod model;
 pub mod quota;
 pub mod reconciliation;
+pub mod reread;
 pub mod text;
 pub mod ticket;
 

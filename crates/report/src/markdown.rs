@@ -258,5 +258,5 @@ fn items(items: &[Line]) -> String {
 }
 
 fn plain(line: &Line) -> String {
-    line.text()
+    line.to_text()
 }

@@ -159,10 +159,10 @@ fn the_cube_stands_in_the_page_once_and_only_where_there_is_one() {
     let mut report = report();
     assert!(!html::render(&report).contains("id=\"cube\""));
     let data = "AAECAwQ+/w==".to_owned();
-    report.cube = Some(Cube { encoding: "deflate-raw+base64".to_owned(), slot_hours: 1, data: data.clone() });
+    report.cube = Some(Cube { encoding: "deflate-raw+base64".to_owned(), slot_hours: 6, data: data.clone() });
     let page = html::render(&report);
     assert_eq!(page.matches(&data).count(), 1);
-    assert!(page.contains(&format!("<script type=\"text/plain\" id=\"cube\">{data}</script>")));
+    assert!(page.contains(&format!("<script type=\"text/plain\" id=\"cube\" data-slot-hours=\"6\">{data}</script>")));
 }
 
 #[test]

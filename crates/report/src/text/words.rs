@@ -406,7 +406,8 @@ impl<'a> Words<'a> {
         if part == 0 || whole == 0 {
             return String::new();
         }
-        let cells = (part * u128::from(cells) / whole).max(1) as usize;
+        // A report of another origin may have parts that are larger than their whole.
+        let cells = (part.min(whole) * u128::from(cells) / whole).max(1) as usize;
         if self.unicode_bars { "▇".repeat(cells) } else { "#".repeat(cells) }
     }
 
@@ -500,7 +501,7 @@ impl<'a> Words<'a> {
     /// Which quota throttled, who is behind the worst minutes, and what helps.
     pub(crate) fn findings(&self) -> Vec<Labelled> {
         let Some(findings) = &self.report.findings else { return Vec::new() };
-        let labelled = self.spelled(|spelling| findings::labelled(findings, spelling));
+        let labelled = self.spelled(|spelling| findings::parts(findings, spelling));
         labelled.into_iter().map(|(label, items)| Labelled { label, items }).collect()
     }
 
@@ -639,7 +640,7 @@ impl<'a> Words<'a> {
                 })
                 .collect();
             if let Some(first) = items.first_mut() {
-                *first = Line::plain(format!("{by} {}", first.text()));
+                *first = Line::plain(format!("{by} {}", first.to_text()));
             }
             let rest = (ranking.rows.len() as u64).saturating_sub(RANKS_MAX as u64);
             let rest = rest.saturating_add(ranking.omitted);

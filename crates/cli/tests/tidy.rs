@@ -61,10 +61,12 @@ const PACKAGES: [(&str, &[&str]); 33] = [
     ("aws-smithy-http-client", &["borehole-store", "borehole-testbed"]),
     ("aws-smithy-runtime-api", &["borehole-store"]),
     ("aws-smithy-types", &["borehole-store"]),
+    // The data of a page is text.
+    ("base64", &["borehole-report"]),
     ("chrono", &["borehole-record"]),
     ("clap", &["borehole"]),
     ("criterion", &[]),
-    ("flate2", &["borehole-record", "borehole-synth"]),
+    ("flate2", &["borehole-record", "borehole-synth", "borehole-report"]),
     ("hdrhistogram", &["borehole-usage"]),
     ("indicatif", &["borehole"]),
     // For ETags: of what is fetched, and of what was downloaded before.
@@ -82,7 +84,17 @@ const PACKAGES: [(&str, &[&str]); 33] = [
     ),
     ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
     ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
-    ("serde_json", &["borehole-quota", "borehole-report", "borehole-table", "borehole-synth", "borehole"]),
+    (
+        "serde_json",
+        &[
+            "borehole-quota",
+            "borehole-report",
+            "borehole-table",
+            "borehole-synth",
+            "borehole",
+            "borehole-testbed",
+        ],
+    ),
     // The hashes by which a page names its own scripts and style.
     ("sha2", &["borehole-report"]),
     ("simd-json", &["borehole-record"]),

@@ -19,7 +19,7 @@ const WORST_HOURS: usize = 3;
 /// Runs the command.
 pub(crate) fn run(args: &Analyze) -> Outcome {
     let outputs = args.output.check()?;
-    for path in &args.rejects {
+    if let Some(path) = &args.rejects {
         output::check_file(path, args.output.force)?;
     }
     let wanted = Wanted {

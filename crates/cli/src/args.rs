@@ -23,6 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Analyze(Box<Analyze>),
     Report(crate::report::ReportArgs),
+    Compare(Box<crate::compare::CompareArgs>),
     Ticket(Box<crate::ticket::Ticket>),
     Quota(Box<crate::quota::Quota>),
     Export(Box<crate::export::Export>),

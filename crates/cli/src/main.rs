@@ -13,6 +13,7 @@ mod args;
 mod bodies;
 mod cells;
 mod columns;
+mod compare;
 mod config;
 mod dataset;
 mod doctor;
@@ -60,6 +61,7 @@ fn main() -> std::process::ExitCode {
     let result = std::panic::catch_unwind(|| match &arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
         Command::Report(report) => report::run(report),
+        Command::Compare(compare) => compare::run(compare),
         Command::Ls(ls) => ls::run(ls),
         Command::Find(find) => find::run(find),
         Command::Export(export) => export::run(export),

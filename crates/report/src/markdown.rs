@@ -249,7 +249,7 @@ fn list(all: impl IntoIterator<Item = Labelled>) -> String {
 }
 
 /// `item · item`; what is beyond the first few is counted.
-fn items(items: &[Line]) -> String {
+pub(crate) fn items(items: &[Line]) -> String {
     let mut texts: Vec<String> = items.iter().take(ITEMS_MAX).map(plain).collect();
     if items.len() > ITEMS_MAX {
         texts.push(format!("+{} more", thousands((items.len() - ITEMS_MAX) as u128)));
@@ -258,5 +258,5 @@ fn items(items: &[Line]) -> String {
 }
 
 fn plain(line: &Line) -> String {
-    line.to_text()
+    line.text()
 }

@@ -13,12 +13,12 @@ pub(crate) struct ModelNames(BTreeMap<String, String>);
 impl ModelNames {
     /// Looks at every model that the report names.
     pub(crate) fn of(report: &Report) -> Self {
-        ModelNames::of_all([report])
+        ModelNames::of_models(models_of(report))
     }
 
-    /// Looks at every model that any of the reports names.
-    pub(crate) fn of_all<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Self {
-        let models: BTreeSet<&str> = reports.into_iter().flat_map(models_of).collect();
+    /// Looks at these models.
+    pub(crate) fn of_models<'a>(models: impl Iterator<Item = &'a str>) -> Self {
+        let models: BTreeSet<&str> = models.collect();
         let mut models_by_short: BTreeMap<&str, usize> = BTreeMap::new();
         for model in &models {
             *models_by_short.entry(shortened(model)).or_default() += 1;

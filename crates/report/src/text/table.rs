@@ -15,7 +15,7 @@ pub(crate) const ABSENT: &str = "–";
 /// Quota tokens of requests of which none is known.
 pub(super) const UNKNOWN: &str = "?";
 /// Stands before quota tokens that are known of a part of the requests only: at least so many.
-pub(super) const AT_LEAST: &str = "≥";
+pub(crate) const AT_LEAST: &str = "≥";
 /// Key columns shrink to this, so that both ends of a value still say something.
 const KEY_CELLS_MIN: usize = 8;
 /// Key columns that are useless when cut keep up to this: `ap-southeast-2`, `2024-03-11T07:00:00Z`.
@@ -58,6 +58,32 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Rows of other numbers than those of a report, each a key and its texts; the totals come last.
+    pub(crate) fn of_keys(
+        dimensions: &'a [String],
+        rows: impl Iterator<Item = (Option<&'a Key>, Vec<String>)>,
+        names: &ModelNames,
+        script: Script,
+    ) -> Self {
+        let row = |(key, numbers): (Option<&Key>, Vec<String>)| match key {
+            Some(_) => Row {
+                ink: Ink::Plain,
+                is_total: false,
+                keys: key_texts(key, dimensions.len(), names, script),
+                numbers,
+            },
+            None => {
+                let keys = vec![String::new(); dimensions.len()];
+                Row { ink: Ink::Bold, is_total: true, keys, numbers }
+            }
+        };
+        Rows {
+            dimensions: dimensions.iter().map(String::as_str).collect(),
+            headings: dimensions.iter().map(|dimension| heading(dimension, script)).collect(),
+            rows: rows.map(row).collect(),
+        }
+    }
+
     /// `totals` gets the last row.
     pub(crate) fn new(
         groups: &'a [Group],
@@ -96,8 +122,13 @@ pub(super) fn render(
     names: &ModelNames,
     cells: usize,
 ) -> Vec<Line> {
-    let Rows { mut dimensions, mut headings, mut rows } = Rows::new(groups, totals, names, Script::Terminal);
-    let numbers = NumberColumns::of(&rows);
+    lay_out(Rows::new(groups, totals, names, Script::Terminal), &NUMBERS, cells)
+}
+
+/// Lines of at most so many cells; `numbers` are the headings of the number columns.
+pub(crate) fn lay_out(table: Rows<'_>, numbers: &[(&str, &str)], cells: usize) -> Vec<Line> {
+    let Rows { mut dimensions, mut headings, mut rows } = table;
+    let numbers = NumberColumns::of(&rows, numbers);
     let room = cells.saturating_sub(numbers.width() + 2);
     let mut lines = Vec::new();
     if natural_widths(&rows, &headings).iter().sum::<usize>() + headings.len() > room + 1 {
@@ -152,7 +183,12 @@ fn natural_widths(rows: &[Row], headings: &[String]) -> Vec<usize> {
     headings.iter().enumerate().map(widest).collect()
 }
 
-fn side_by_side(rows: &[Row], headings: &[String], widths: &[usize], numbers: &NumberColumns) -> Vec<Line> {
+fn side_by_side(
+    rows: &[Row],
+    headings: &[String],
+    widths: &[usize],
+    numbers: &NumberColumns<'_>,
+) -> Vec<Line> {
     let keys_width = widths.iter().sum::<usize>() + widths.len().saturating_sub(1);
     let keys = |texts: &[String]| {
         let padded: Vec<String> = texts
@@ -173,7 +209,7 @@ fn side_by_side(rows: &[Row], headings: &[String], widths: &[usize], numbers: &N
 }
 
 /// The key above the numbers: too many or too long dimensions for one.
-fn stacked(rows: &[Row], headings: &[String], numbers: &NumberColumns, cells: usize) -> Vec<Line> {
+fn stacked(rows: &[Row], headings: &[String], numbers: &NumberColumns<'_>, cells: usize) -> Vec<Line> {
     let indent = " ".repeat(cells.saturating_sub(numbers.width()));
     let joined = |ink: Ink, texts: &[String]| {
         let texts = texts.iter().filter(|text| !text.is_empty());
@@ -192,48 +228,50 @@ fn stacked(rows: &[Row], headings: &[String], numbers: &NumberColumns, cells: us
 }
 
 /// Widths of the number columns, and how they stand together.
-struct NumberColumns {
+struct NumberColumns<'a> {
+    headings: &'a [(&'a str, &'a str)],
     widths: Vec<usize>,
 }
 
-impl NumberColumns {
-    fn of(rows: &[Row]) -> Self {
+impl<'a> NumberColumns<'a> {
+    fn of(rows: &[Row], headings: &'a [(&'a str, &'a str)]) -> Self {
         let widest = |at: usize, own: &str| {
             rows.iter().map(|row| width(&row.numbers[at])).max().unwrap_or(0).max(width(own))
         };
         let mut widths: Vec<usize> =
-            NUMBERS.iter().enumerate().map(|(at, (_, own))| widest(at, own)).collect();
+            headings.iter().enumerate().map(|(at, (_, own))| widest(at, own)).collect();
         // A heading needs its own width, too, where the columns below it are narrow.
-        for (at, (over, _)) in NUMBERS.iter().enumerate() {
-            let below: Vec<usize> = (0..NUMBERS.len()).filter(|&column| NUMBERS[column].0 == *over).collect();
+        for (at, (over, _)) in headings.iter().enumerate() {
+            let below: Vec<usize> =
+                (0..headings.len()).filter(|&column| headings[column].0 == *over).collect();
             let room = below.iter().map(|&column| widths[column]).sum::<usize>() + below.len() - 1;
             if below.first() == Some(&at) {
                 widths[at] += width(over).saturating_sub(room);
             }
         }
-        NumberColumns { widths }
+        NumberColumns { headings, widths }
     }
 
     /// Spaces before a column: two where a new heading begins, one inside it.
-    fn gap(at: usize) -> usize {
+    fn gap(&self, at: usize) -> usize {
         match at {
             0 => 0,
-            _ if NUMBERS[at].0 == NUMBERS[at - 1].0 => 1,
+            _ if self.headings[at].0 == self.headings[at - 1].0 => 1,
             _ => 2,
         }
     }
 
     fn width(&self) -> usize {
-        self.widths.iter().enumerate().map(|(at, column)| column + Self::gap(at)).sum()
+        self.widths.iter().enumerate().map(|(at, column)| column + self.gap(at)).sum()
     }
 
     /// The headings over the columns, each at the right end of its columns.
     fn upper(&self) -> String {
         let mut line = String::new();
         let mut end = 0;
-        for (at, (over, _)) in NUMBERS.iter().enumerate() {
-            end += Self::gap(at) + self.widths[at];
-            let is_last = NUMBERS.get(at + 1).is_none_or(|(next, _)| next != over);
+        for (at, (over, _)) in self.headings.iter().enumerate() {
+            end += self.gap(at) + self.widths[at];
+            let is_last = self.headings.get(at + 1).is_none_or(|(next, _)| next != over);
             if is_last {
                 line.push_str(&pad_start(over, end.saturating_sub(width(&line))));
             }
@@ -242,13 +280,13 @@ impl NumberColumns {
     }
 
     fn lower(&self) -> String {
-        self.row(&NUMBERS.map(|(_, own)| own.to_owned()))
+        self.row(&self.headings.iter().map(|(_, own)| (*own).to_owned()).collect::<Vec<String>>())
     }
 
     fn row(&self, texts: &[String]) -> String {
         let mut line = String::new();
         for (at, text) in texts.iter().enumerate() {
-            line.push_str(&" ".repeat(Self::gap(at)));
+            line.push_str(&" ".repeat(self.gap(at)));
             line.push_str(&pad_start(text, self.widths[at]));
         }
         line

@@ -14,7 +14,7 @@ use super::stamp;
 use super::table;
 use crate::decimal::Decimal;
 use crate::findings::{self, Spelling};
-use crate::model::{Counts, Coverage, Distribution, Group, PerMinute, Range, Rank, Ranking, Report};
+use crate::model::{Counts, Coverage, Distribution, Group, Health, PerMinute, Range, Rank, Ranking, Report};
 
 /// A name from the log (error code, stop reason, Region) inside a sentence takes at most this.
 const NAME_CELLS_MAX: usize = 40;
@@ -134,50 +134,7 @@ impl<'a> Words<'a> {
 
     /// What the totals lack, with reasons.
     pub(crate) fn losses(&self) -> Vec<Line> {
-        let health = &self.report.health;
-        let mut losses = Vec::new();
-        let mut lost = |count: u64, noun: &str, reasons: &Counts| {
-            if count > 0 {
-                losses
-                    .push(Line::inked(Ink::Red, counted(count, noun)).and(Ink::Plain, self.because(reasons)));
-            }
-        };
-        lost(health.objects.failed.sum(), "object", &health.objects.failed);
-        lost(health.documents.rejected.sum(), "document", &health.documents.rejected);
-        lost(health.records.rejected.sum(), "record", &health.records.rejected);
-        if health.counts_lost > 0 {
-            let requests = format!("tokens of {}", counted(health.counts_lost, "request"));
-            losses.push(Line::inked(Ink::Red, requests).and(Ink::Plain, " (payload not read)"));
-        }
-        losses.extend(self.unread_payloads());
-        if health.salvaged > 0 {
-            let salvaged =
-                format!("{} counted up to the fault (--salvage)", counted(health.salvaged, "object"));
-            losses.push(Line::plain(salvaged));
-        }
-        losses
-    }
-
-    /// References that were followed in vain, or not followed.
-    fn unread_payloads(&self) -> Option<Line> {
-        let references = &self.report.health.references;
-        let reasons = [
-            ("missing", references.missing),
-            ("archived", references.archived),
-            ("refused", references.refused.sum()),
-            ("failed", references.failed),
-        ];
-        let reasons = reasons
-            .into_iter()
-            .filter(|&(_, count)| count > 0)
-            .map(|(reason, count)| (reason.to_owned(), count));
-        let reasons = Counts(reasons.collect());
-        let unread = reasons.sum();
-        (unread > 0).then(|| {
-            let of = thousands(u128::from(references.seen));
-            let text = format!("{} of {of} payloads not read", thousands(u128::from(unread)));
-            Line::plain(format!("{text}{}", self.because(&reasons)))
-        })
+        losses(&self.report.health, self.script)
     }
 
     /// One item per account × Region; those with gaps first, so that they are never the ones cut off.
@@ -593,7 +550,7 @@ impl<'a> Words<'a> {
         }
         // An incomplete report names them among its losses.
         if self.report.complete {
-            notes.extend(self.unread_payloads());
+            notes.extend(unread_payloads(&self.report.health, self.script));
         }
         let on_errors = &self.report.totals.tokens_on_errors;
         if on_errors.input > 0 || on_errors.output > 0 {
@@ -640,7 +597,7 @@ impl<'a> Words<'a> {
                 })
                 .collect();
             if let Some(first) = items.first_mut() {
-                *first = Line::plain(format!("{by} {}", first.to_text()));
+                *first = Line::plain(format!("{by} {}", first.text()));
             }
             let rest = (ranking.rows.len() as u64).saturating_sub(RANKS_MAX as u64);
             let rest = rest.saturating_add(ranking.omitted);
@@ -681,17 +638,8 @@ impl<'a> Words<'a> {
         self.script.name(text, NAME_CELLS_MAX)
     }
 
-    /// ` (gz_crc 4, permission 1)`, most first; empty where there is no reason.
     fn because(&self, reasons: &Counts) -> String {
-        let by_count = reasons.by_count();
-        let shown = by_count.iter().take(REASONS_MAX);
-        let mut named: Vec<String> = shown
-            .map(|(reason, count)| format!("{} {}", self.name(reason), thousands(u128::from(*count))))
-            .collect();
-        if by_count.len() > REASONS_MAX {
-            named.push(format!("+{} more", by_count.len() - REASONS_MAX));
-        }
-        if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) }
+        because(reasons, self.script)
     }
 
     fn counts_of(&self, counts: &Counts) -> Vec<Line> {
@@ -700,6 +648,65 @@ impl<'a> Words<'a> {
             .map(|(what, count)| Line::plain(format!("{} {}", self.name(what), short(u128::from(count)))))
             .collect()
     }
+}
+
+/// What the totals lack, with reasons.
+pub(crate) fn losses(health: &Health, script: Script) -> Vec<Line> {
+    let mut losses = Vec::new();
+    let mut lost = |count: u64, noun: &str, reasons: &Counts| {
+        if count > 0 {
+            losses
+                .push(Line::inked(Ink::Red, counted(count, noun)).and(Ink::Plain, because(reasons, script)));
+        }
+    };
+    lost(health.objects.failed.sum(), "object", &health.objects.failed);
+    lost(health.documents.rejected.sum(), "document", &health.documents.rejected);
+    lost(health.records.rejected.sum(), "record", &health.records.rejected);
+    if health.counts_lost > 0 {
+        let requests = format!("tokens of {}", counted(health.counts_lost, "request"));
+        losses.push(Line::inked(Ink::Red, requests).and(Ink::Plain, " (payload not read)"));
+    }
+    losses.extend(unread_payloads(health, script));
+    if health.salvaged > 0 {
+        let salvaged = format!("{} counted up to the fault (--salvage)", counted(health.salvaged, "object"));
+        losses.push(Line::plain(salvaged));
+    }
+    losses
+}
+
+/// References that were followed in vain, or not followed.
+fn unread_payloads(health: &Health, script: Script) -> Option<Line> {
+    let references = &health.references;
+    let reasons = [
+        ("missing", references.missing),
+        ("archived", references.archived),
+        ("refused", references.refused.sum()),
+        ("failed", references.failed),
+    ];
+    let reasons =
+        reasons.into_iter().filter(|&(_, count)| count > 0).map(|(reason, count)| (reason.to_owned(), count));
+    let reasons = Counts(reasons.collect());
+    let unread = reasons.sum();
+    (unread > 0).then(|| {
+        let of = thousands(u128::from(references.seen));
+        let text = format!("{} of {of} payloads not read", thousands(u128::from(unread)));
+        Line::plain(format!("{text}{}", because(&reasons, script)))
+    })
+}
+
+/// ` (gz_crc 4, permission 1)`, most first; empty where there is no reason.
+fn because(reasons: &Counts, script: Script) -> String {
+    let by_count = reasons.by_count();
+    let shown = by_count.iter().take(REASONS_MAX);
+    let mut named: Vec<String> = shown
+        .map(|(reason, count)| {
+            format!("{} {}", script.name(reason, NAME_CELLS_MAX), thousands(u128::from(*count)))
+        })
+        .collect();
+    if by_count.len() > REASONS_MAX {
+        named.push(format!("+{} more", by_count.len() - REASONS_MAX));
+    }
+    if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) }
 }
 
 /// Where the groups are that a page does not show.

@@ -189,7 +189,7 @@ impl Page<'_> {
             let shown = &ranking.rows[..ranking.rows.len().min(ROWS_MAX)];
             let largest = largest_load(shown.iter().map(|row| &row.load));
             for row in shown {
-                let value = escape(&self.words.ranked(&ranking.dimension, row));
+                let value = escape(&self.words.ranked(ranking, row));
                 markup.push_str(&format!("<tr><td class=\"word\">{value}</td>"));
                 markup.push_str(&number(&words::rate_after(&row.attempted)));
                 markup.push_str(&change_cell(row.presence, &words::rate_change(&row.attempted)));

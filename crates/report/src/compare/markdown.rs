@@ -116,7 +116,7 @@ fn rankings(comparison: &Comparison, words: &Words<'_>) -> Vec<String> {
         ];
         let rows = shown.iter().map(|row| {
             vec![
-                words.ranked(&ranking.dimension, row),
+                words.ranked(ranking, row),
                 words::rate_after(&row.attempted),
                 words::presence(row.presence)
                     .map_or_else(|| words::rate_change(&row.attempted), str::to_owned),

@@ -31,8 +31,12 @@ const IN_TABLE: [&str; 6] = [
 ];
 /// Values of a ranked dimension that are shown.
 const RANKS_MAX: usize = 8;
-/// Cells of such a value, and of a label of a figure.
-const VALUE_CELLS_MAX: usize = 44;
+/// Cells of the numbers and the picture beside such a value.
+const RANK_CELLS: usize = 61;
+/// Cells of such a value where lines are too short for both.
+const VALUE_CELLS_MIN: usize = 20;
+/// Cells of a label of a figure.
+const LABEL_CELLS_MAX: usize = 44;
 
 /// Renders the comparison; every line ends in `\n`.
 #[must_use]
@@ -99,7 +103,7 @@ impl Page<'_> {
             return vec![Line::inked(Ink::Bold, "No request was counted on either side.")];
         }
         let indented = |figure: &Figure| {
-            if figure.is_rate { "  per hour".to_owned() } else { cut_middle(&figure.label, VALUE_CELLS_MAX) }
+            if figure.is_rate { "  per hour".to_owned() } else { cut_middle(&figure.label, LABEL_CELLS_MAX) }
         };
         let labels: Vec<String> = figures.iter().map(indented).collect();
         let widest = |texts: &mut dyn Iterator<Item = &String>, least: &str| {
@@ -139,20 +143,17 @@ impl Page<'_> {
             (requests, "after"),
             (requests, "change"),
             ("thrott.", "change"),
-            ("quota TPM peak", "after"),
-            ("quota TPM peak", "change"),
+            ("TPM peak", "change"),
             (load.as_str(), "change"),
             (load.as_str(), middle_heading(self.style.unicode_bars)),
         ];
         let row = |group: &GroupChange| {
             let figures = &group.figures;
-            let peak = &figures.quota_tokens_per_minute.peak;
             vec![
                 words::rate_after(&figures.attempted),
                 words::change_of(group, words::rate_change(&figures.attempted)),
                 words::points_change(&figures.throttled_share),
-                words::after(peak),
-                words::count_change(peak),
+                words::count_change(&figures.quota_tokens_per_minute.peak),
                 words::signed(group.load_change),
                 self.picture(group.load_change, largest),
             ]
@@ -199,9 +200,10 @@ impl Page<'_> {
         for ranking in self.comparison.rankings.iter().filter(|ranking| !ranking.rows.is_empty()) {
             let shown = &ranking.rows[..ranking.rows.len().min(RANKS_MAX)];
             let largest = words::largest_change(ranking.rows.iter().map(|row| row.load_change));
+            let value_cells_max = self.style.width.saturating_sub(RANK_CELLS).max(VALUE_CELLS_MIN);
             let values: Vec<String> = shown
                 .iter()
-                .map(|row| cut_middle(&self.words.ranked(&ranking.dimension, row), VALUE_CELLS_MAX))
+                .map(|row| cut_middle(&self.words.ranked(ranking, row), value_cells_max))
                 .collect();
             let heading = format!("by {}", table::heading(&ranking.dimension, Script::Terminal));
             let column = values.iter().map(|value| width(value)).max().unwrap_or(0).max(width(&heading));

@@ -5,7 +5,8 @@
 //! layout.
 
 use super::{
-    Comparison, Count, Figures, GroupChange, Level, Measure, Presence, RankChange, Side, Signed, micros,
+    Comparison, Count, Figures, GroupChange, Level, Measure, Presence, RankChange, RankingChange, Side,
+    Signed, micros,
 };
 use crate::decimal::Decimal;
 use crate::model::Key;
@@ -150,17 +151,16 @@ impl<'a> Words<'a> {
         &self.names
     }
 
-    /// One value of a ranked dimension.
-    pub(super) fn ranked(&self, dimension: &str, row: &RankChange) -> String {
+    /// One value of a ranked dimension; a caller without its account where all of them are of one.
+    pub(super) fn ranked(&self, ranking: &RankingChange, row: &RankChange) -> String {
         let value = row.value.as_deref();
-        if dimension == "identity"
+        if ranking.dimension == "identity"
             && let Some(identity) = value
-            && let owner @ Some(account) = listing::account_of(identity)
         {
-            let text = format!("{account} {}", listing::caller(identity, owner));
-            return self.script.name(&text, NAME_CELLS_MAX);
+            let others = ranking.rows.iter().filter_map(|row| row.value.as_deref());
+            return self.script.name(&listing::caller_among(identity, others), NAME_CELLS_MAX);
         }
-        table::key_text(dimension, value, &self.names, self.script, NAME_CELLS_MAX)
+        table::key_text(&ranking.dimension, value, &self.names, self.script, NAME_CELLS_MAX)
     }
 
     /// The figures of a group or of everything, one after the other; those that neither side knows are left out.

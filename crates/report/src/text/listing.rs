@@ -119,6 +119,18 @@ pub(crate) fn account_of(identity: &str) -> Option<&str> {
     }
 }
 
+/// The caller among others: with its account only where theirs differ.
+pub(crate) fn caller_among<'a>(identity: &str, mut others: impl Iterator<Item = &'a str>) -> String {
+    let owner = account_of(identity);
+    let short = caller(identity, owner);
+    match owner {
+        Some(account) if !others.all(|other| account_of(other).is_none_or(|other| other == account)) => {
+            format!("{account} {short}")
+        }
+        _ => short.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -614,16 +614,9 @@ impl<'a> Words<'a> {
         let value = row.value.as_deref();
         if ranking.dimension == "identity"
             && let Some(identity) = value
-            && let owner @ Some(account) = listing::account_of(identity)
         {
-            let caller = listing::caller(identity, owner);
-            let others = ranking.rows.iter().filter_map(|row| listing::account_of(row.value.as_deref()?));
-            let text = if others.into_iter().all(|other| other == account) {
-                caller.to_owned()
-            } else {
-                format!("{account} {caller}")
-            };
-            return self.script.name(&text, RANKED_CELLS_MAX);
+            let others = ranking.rows.iter().filter_map(|row| row.value.as_deref());
+            return self.script.name(&listing::caller_among(identity, others), RANKED_CELLS_MAX);
         }
         table::key_text(&ranking.dimension, value, &self.names, self.script, RANKED_CELLS_MAX)
     }

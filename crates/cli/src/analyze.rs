@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use borehole_quota::Keep;
+use borehole_quota::applied::AppliedQuotas;
 use borehole_quota::attribution::{Findings, KnownQuotas};
+use borehole_quota::rules::Limit;
+use borehole_quota::{Keep, QuotaKey};
 use borehole_record::{Timestamp, UtcDay};
+use borehole_report::model::AppliedQuota;
 use borehole_report::text::TextStyle;
 use borehole_report::{Report, json, text};
 use borehole_table::columns;
 
 use crate::args::{Analyze, Format};
 use crate::exit::UsageError;
-use crate::gather::{Run, Wanted, gather};
+use crate::gather::{Gathered, Run, Wanted, applied_quotas, gather};
 use crate::{Outcome, export, output};
 
 /// Hours of a quota whose attempts are kept, by either kind of badness: enough for what the report says of
@@ -24,6 +27,7 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     for path in args.outputs.iter().chain(&args.rejects) {
         output::check_file(path, args.force)?;
     }
+    let applied = applied_quotas(&args.service_quotas)?;
     let wanted = Wanted {
         by: args.by.clone(),
         rank: Vec::new(),
@@ -49,15 +53,43 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let found = Findings::with_known(
         &gathered.book,
         |key, second| rules.charge(&key.model, day(second)),
-        |key| KnownQuotas {
-            has_requests_per_minute: rules.model(&key.model, last_day).rpm_applies.map(|row| row.value),
-            ..KnownQuotas::default()
+        |key| {
+            let value = |limit| applied.find(key, limit, rules).map(|quota| quota.value_for(key.scope));
+            KnownQuotas {
+                tokens_per_minute: value(Limit::TokensPerMinute),
+                requests_per_minute: value(Limit::RequestsPerMinute),
+                tokens_per_day: value(Limit::TokensPerDay),
+                has_requests_per_minute: rules.model(&key.model, last_day).rpm_applies.map(|row| row.value),
+            }
         },
     );
     let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
-        .with_findings(&found);
+        .with_findings(&found)
+        .with_applied_quotas(quotas_in_use(&gathered, &applied));
     publish(args, &report, &outputs)?;
     gathered.finish(&args.gather, args.rejects.as_deref())
+}
+
+/// The applied quotas of what was called.
+fn quotas_in_use(gathered: &Gathered, applied: &AppliedQuotas) -> Vec<AppliedQuota> {
+    let quota = |key: &QuotaKey| {
+        let value = |limit| applied.find(key, limit, &gathered.rules).map(|quota| quota.value_for(key.scope));
+        let (tokens_per_minute, requests_per_minute) =
+            (value(Limit::TokensPerMinute), value(Limit::RequestsPerMinute));
+        tokens_per_minute.or(requests_per_minute)?;
+        Some(AppliedQuota {
+            account: key.account.as_deref().map(str::to_owned),
+            region: key.region.as_deref().map(str::to_owned),
+            model: key.model.to_string(),
+            scope: key.scope.as_str().to_owned(),
+            tokens_per_minute,
+            requests_per_minute,
+        })
+    };
+    if applied.is_empty() {
+        return Vec::new();
+    }
+    gathered.book.keys().filter_map(|(key, _)| quota(key)).collect()
 }
 
 /// What an output file is to be.

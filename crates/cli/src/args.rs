@@ -91,6 +91,10 @@ pub(crate) struct Analyze {
     /// Say after the report how each of its figures is computed
     #[arg(long, help_heading = "Report")]
     pub explain: bool,
+    /// Applied quotas, to show beside what was used: the JSON of `aws service-quotas list-service-quotas
+    /// --service-code bedrock`, a file or a directory of them; repeatable
+    #[arg(long, value_name = "FILE|DIR", help_heading = "Counting")]
+    pub service_quotas: Vec<PathBuf>,
 }
 
 /// Makes a seeded synthetic dump with its own exact tally in DIR/truth.json.

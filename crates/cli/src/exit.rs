@@ -85,6 +85,9 @@ fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
                 "give the part that holds them, too, or ask for the hours that are there with --from and --to",
             ),
         ),
+        Some(Error::Kept(KeptError::Hourless { .. })) => {
+            (Exit::Usage, Some("split the work by --stream, or read such files in a run of their own"))
+        }
         Some(Error::Kept(_)) => (Exit::Usage, Some("each hour of a stream may be in one of them only")),
         Some(Error::NotKept { .. } | Error::KeptDamaged { .. }) => (
             Exit::NoAnswer,

@@ -12,7 +12,7 @@ use borehole_table::columns;
 use crate::args::{Analyze, Format};
 use crate::exit::UsageError;
 use crate::gather::{Run, Wanted, gather};
-use crate::{Outcome, export, output};
+use crate::{Outcome, export, fail_if, output};
 
 /// Hours of a quota whose attempts are kept, by either kind of badness: enough for what the report says of
 /// throttles and their callers.
@@ -55,7 +55,8 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
         .with_findings(&found);
     publish(args, &report, &outputs)?;
-    gathered.finish(&args.gather, args.rejects.as_deref())
+    let exit = gathered.finish(&args.gather, args.rejects.as_deref())?;
+    Ok(fail_if::judge(&args.fail_if, &report, exit))
 }
 
 /// What an output file is to be.

@@ -15,7 +15,7 @@ use borehole_table::columns;
 use crate::args::{Analyze, Format};
 use crate::exit::UsageError;
 use crate::gather::{Gathered, Run, Wanted, applied_quotas, gather};
-use crate::{Outcome, export, output};
+use crate::{Outcome, export, fail_if, output};
 
 /// Hours of a quota whose attempts are kept, by either kind of badness: enough for what the report says of
 /// throttles and their callers.
@@ -67,7 +67,8 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         .with_findings(&found)
         .with_applied_quotas(quotas_in_use(&gathered, &applied));
     publish(args, &report, &outputs)?;
-    gathered.finish(&args.gather, args.rejects.as_deref())
+    let exit = gathered.finish(&args.gather, args.rejects.as_deref())?;
+    Ok(fail_if::judge(&args.fail_if, &report, exit))
 }
 
 /// The applied quotas of what was called.

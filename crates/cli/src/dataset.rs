@@ -19,7 +19,12 @@ use crate::output;
 
 /// What a kept dataset holds, whether it is sound, and what in it may go.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  # What borehole analyze dump/ --dataset kept/ has made
+  borehole dataset info kept/"
+)]
 pub(crate) struct DatasetArgs {
     #[command(subcommand)]
     command: DatasetCommand,
@@ -37,7 +42,11 @@ enum DatasetCommand {
 /// Exit codes: 0 printed, 2 it is no dataset, 4 it cannot be read.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  borehole dataset info kept/\n  borehole dataset info week-10.part --format json"
+    after_help = "Examples:
+  # What it belongs to, and which hours it holds
+  borehole dataset info kept/
+  # The same of a part, for another program
+  borehole dataset info week-10.part --format json"
 )]
 struct InfoArgs {
     /// A directory that --dataset made, or a file that --part made
@@ -56,7 +65,11 @@ struct InfoArgs {
 /// Exit codes: 0 sound, 2 it is no dataset, 3 something is damaged, 4 it cannot be read.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  borehole dataset verify kept/\n  borehole dataset verify kept/ --quick --format json"
+    after_help = "Examples:
+  # Read and check every file
+  borehole dataset verify kept/
+  # Check only that they are there
+  borehole dataset verify kept/ --quick --format json"
 )]
 struct VerifyArgs {
     /// A directory that --dataset made, or a file that --part made
@@ -74,7 +87,9 @@ struct VerifyArgs {
 ///
 /// Exit codes: 0 done, 2 it is no dataset, 4 it is in use, or something cannot be removed.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  borehole dataset vacuum kept/")]
+#[command(after_help = "Examples:
+  # Free the space that nothing needs any more
+  borehole dataset vacuum kept/")]
 struct VacuumArgs {
     /// A directory that --dataset made
     #[arg(value_name = "DIR")]

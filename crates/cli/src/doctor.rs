@@ -25,7 +25,7 @@ use crate::estimate::day;
 use crate::exit::{Exit, UsageError, escaped};
 use crate::glimpse::{self, Glimpse};
 use crate::logging::Logging;
-use crate::places::{Places, S3Args};
+use crate::places::{Places, S3Args, no_source};
 use crate::policy::{self, Holds};
 use crate::prices;
 
@@ -41,11 +41,17 @@ const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;
 /// record to try it on, 4 something that reading needs is missing.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  borehole doctor s3://bedrock-logs --large-data s3://bedrock-large-data\n  borehole doctor s3://bedrock-logs --profile audit --format json\n  aws bedrock get-model-invocation-logging-configuration | borehole doctor --logging-config -"
+    after_help = "Examples:
+  # Can both buckets be read, and what is missing if not
+  borehole doctor s3://bedrock-logs --large-data s3://bedrock-large-data
+  # As somebody else, for another program
+  borehole doctor s3://bedrock-logs --profile audit --format json
+  # The buckets that Bedrock is told to log to
+  aws bedrock get-model-invocation-logging-configuration | borehole doctor --logging-config -"
 )]
 pub(crate) struct Doctor {
     /// Where the logs are
-    #[arg(required_unless_present = "logging_config", value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 
     /// Where offloaded payloads are: a directory or s3://BUCKET[/PREFIX]; repeatable
@@ -68,6 +74,9 @@ pub(crate) struct Doctor {
 
 /// Runs the command.
 pub(crate) fn run(args: &Doctor) -> Outcome {
+    if args.sources.is_empty() && args.logging_config.is_none() {
+        return Err(no_source());
+    }
     let now = args.now.unwrap_or_else(crate::now);
     let mut visit = Visit { now, callers: Vec::new(), reports: Vec::new(), buckets: BTreeSet::new() };
     let logging = args.logging_config.as_ref().map(read_logging).transpose()?;

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     NoAnswer = 4,
     /// Nothing matched.
     Nothing = 5,
+    /// A `--fail-if` condition holds, or cannot be told.
+    Condition = 6,
 }
 
 impl From<Exit> for ExitCode {

@@ -29,7 +29,7 @@ use crate::cells::{Cells, Sums};
 use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::export::rows::RowTable;
 use crate::kept::Shelf;
-use crate::places::Places;
+use crate::places::{Places, no_source};
 use crate::{Outcome, estimate, output, progress, rejects};
 
 /// What is read, and how.
@@ -267,13 +267,7 @@ pub(crate) enum Run {
 /// Reads the sources.
 pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
     if args.sources.is_empty() {
-        return Err(UsageError {
-            message: "no SOURCE was given".to_owned(),
-            hint: Some(
-                "a directory, a file, s3://BUCKET[/PREFIX], - for standard input, or a name of borehole.toml",
-            ),
-        }
-        .into());
+        return Err(no_source());
     }
     let started = Instant::now();
     loop {

@@ -41,7 +41,13 @@ const FAILURES_SHOWN: usize = 10;
 /// 4 no answer, 5 nothing is archived there.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  borehole restore s3://bedrock-logs/2024/03/11\n  borehole restore s3://bedrock-logs/2024/03/11 --days 3 --yes\n  borehole restore s3://bedrock-logs --from 2024-03-01 --to 2024-03-08 --large-data s3://bedrock-large-data --status"
+    after_help = "Examples:
+  # What lies in an archive tier, and what a restore costs; nothing is asked for
+  borehole restore s3://bedrock-logs/2024/03/11
+  # Ask for it, for three days
+  borehole restore s3://bedrock-logs/2024/03/11 --days 3 --yes
+  # How far it is
+  borehole restore s3://bedrock-logs --from 2024-03-01 --to 2024-03-08 --large-data s3://bedrock-large-data --status"
 )]
 pub(crate) struct Restore {
     /// Where the logs are: s3://BUCKET/PREFIX/DATE or a name of borehole.toml

@@ -53,7 +53,7 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 32] = [
+const PACKAGES: [(&str, &[&str]); 34] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -63,6 +63,8 @@ const PACKAGES: [(&str, &[&str]); 32] = [
     ("aws-smithy-types", &["borehole-store"]),
     ("chrono", &["borehole-record"]),
     ("clap", &["borehole"]),
+    ("clap_complete", &["borehole"]),
+    ("clap_mangen", &["borehole"]),
     ("criterion", &[]),
     ("flate2", &["borehole-record", "borehole-synth"]),
     ("hdrhistogram", &["borehole-usage"]),

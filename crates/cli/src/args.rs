@@ -124,8 +124,7 @@ pub(crate) fn command() -> clap::Command {
 /// Exit codes: 0 complete, 2 wrong arguments, 3 the report was written but is incomplete, 4 no answer,
 /// 5 nothing matched, 6 a --fail-if condition holds or cannot be told.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   # A downloaded dump, on the screen
   borehole analyze dump/
   # One day of a bucket, with the payloads that lie in another
@@ -141,8 +140,7 @@ pub(crate) fn command() -> clap::Command {
   # For cron: exit code 6 where more than 0.5 % were throttled, or anything is missing
   borehole analyze dump/ -q --fail-if 'throttled>0.5%' --fail-if incomplete
   # Records from anywhere
-  zcat export.gz | borehole analyze -"
-)]
+  zcat export.gz | borehole analyze -")]
 pub(crate) struct Analyze {
     #[command(flatten)]
     pub gather: crate::gather::GatherArgs,
@@ -200,13 +198,11 @@ pub(crate) struct Analyze {
 ///
 /// Exit codes: 0 written, 2 wrong arguments, 4 it cannot be written.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   # A day with 50,000 requests
   borehole synth /tmp/day --requests 50000
   # The split layout, the same every time
-  borehole synth /tmp/split --layout split --requests 2000 --seed 7 --from 2024-03-11 --to 2024-03-12"
-)]
+  borehole synth /tmp/split --layout split --requests 2000 --seed 7 --from 2024-03-11 --to 2024-03-12")]
 pub(crate) struct Synth {
     /// A directory that is empty or does not exist
     #[arg(value_name = "DIR")]
@@ -311,19 +307,22 @@ pub(crate) fn parse_span(text: &str) -> Result<i64, String> {
     count.checked_mul(seconds).filter(|&span| span > 0 && span < 1 << 40).ok_or_else(wrong)
 }
 
-/// Bytes of a size like `256MiB`; a plain number is bytes.
+/// Bytes of a size like `256MiB` or `250MB`; a plain number is bytes.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong = || "expected bytes, or a number with KiB, MiB or GiB".to_owned();
+    let wrong = || "expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let count: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    let shift = match &text[digits..] {
-        "" | "B" => 0,
-        "K" | "KiB" | "k" => 10,
-        "M" | "MiB" => 20,
-        "G" | "GiB" => 30,
+    let unit = match &text[digits..] {
+        "" | "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "K" | "KiB" | "k" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
         _ => return Err(wrong()),
     };
-    count.checked_mul(1 << shift).ok_or_else(wrong)
+    count.checked_mul(unit).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -388,7 +387,8 @@ mod tests {
         for (name, known) in commands() {
             let after = known.get_after_help().map(ToString::to_string).unwrap_or_default();
             let lines: Vec<&str> = after.lines().filter_map(|line| line.strip_prefix("  ")).collect();
-            let (notes, examples): (Vec<&str>, Vec<&str>) = lines.iter().partition(|line| line.starts_with("# "));
+            let (notes, examples): (Vec<&str>, Vec<&str>) =
+                lines.iter().partition(|line| line.starts_with("# "));
             assert!(after.starts_with("Examples:\n") && !examples.is_empty(), "{name} has no examples");
             assert!(!notes.is_empty() && notes.len() <= examples.len(), "{name}: {after}");
             for example in examples.iter().map(|example| example.replace("source <(borehole", "borehole")) {

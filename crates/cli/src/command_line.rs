@@ -100,9 +100,11 @@ fn means_analyze(typed: &[OsString], command: &Command) -> bool {
 /// The values of `--config` and `--no-config` among words that nobody has taken apart yet.
 fn config_options(typed: &[OsString]) -> (Option<PathBuf>, bool) {
     let mut file = None;
-    let words: Vec<&str> = typed.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
+    let words: Vec<&str> =
+        typed.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
     for (at, word) in words.iter().enumerate() {
-        let value = if *word == "--config" { words.get(at + 1).copied() } else { word.strip_prefix("--config=") };
+        let value =
+            if *word == "--config" { words.get(at + 1).copied() } else { word.strip_prefix("--config=") };
         file = value.map(PathBuf::from).or(file);
     }
     (file, words.contains(&"--no-config"))
@@ -143,11 +145,12 @@ fn complete(
     let sources = if added.is_empty() { &sources } else { added };
     let options = command.find_subcommand(name);
     for setting in config.settings() {
-        let option = options
-            .and_then(|options| options.get_arguments().find(|known| known.get_long() == Some(setting.option)));
+        let option = options.and_then(|options| {
+            options.get_arguments().find(|known| known.get_long() == Some(setting.option))
+        });
         let Some(option) = option else { continue };
-        let is_typed = chosen.value_source(option.get_id().as_str())
-            == Some(clap::parser::ValueSource::CommandLine);
+        let is_typed =
+            chosen.value_source(option.get_id().as_str()) == Some(clap::parser::ValueSource::CommandLine);
         let is_of_others = OF_ANALYZE.contains(&setting.option) && name != "analyze";
         let is_of_buckets = OF_BUCKETS.contains(&setting.option);
         let reads_paths = !sources.iter().all(|source| is_url_or_name(source)) && added.is_empty();

@@ -278,7 +278,8 @@ impl Config {
                 return Err(wrong(&self.file, Some("defaults.source"), text));
             }
             if !is_url(source) && is_name(name) && self.named(name).is_none() && name == source {
-                let text = "names a source that is not in this file; a directory is written with a /, as in ./dump";
+                let text =
+                    "names a source that is not in this file; a directory is written with a /, as in ./dump";
                 return Err(wrong(&self.file, Some("defaults.source"), text));
             }
         }
@@ -338,7 +339,8 @@ impl Config {
 
     /// What stands in for options, in the order of the file's description; not the sources.
     pub(crate) fn settings(&self) -> Vec<Setting> {
-        let Defaults { source: _, last, large_data, dataset, by, top, rank, threads, memory } = &self.defaults;
+        let Defaults { source: _, last, large_data, dataset, by, top, rank, threads, memory } =
+            &self.defaults;
         let once = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let number = |value: &Option<u64>| value.iter().map(u64::to_string).collect::<Vec<_>>();
         // Options that take several values take them with commas between.
@@ -357,7 +359,11 @@ impl Config {
             ("defaults.memory", "memory", once(memory)),
             ("rules.file", "rules", once(&self.rules.file)),
             ("quotas.service_quotas", "service-quotas", self.quotas.service_quotas.list().to_vec()),
-            ("quotas.inference_profiles", "inference-profiles", self.quotas.inference_profiles.list().to_vec()),
+            (
+                "quotas.inference_profiles",
+                "inference-profiles",
+                self.quotas.inference_profiles.list().to_vec(),
+            ),
             ("ticket.file", "ticket-toml", once(&self.ticket.file)),
         ];
         let given = all.into_iter().filter(|(_, _, values)| !values.is_empty());
@@ -558,7 +564,10 @@ mod tests {
                 "[defaults]\nsource = \"SECRET\"\n",
                 "borehole.toml: defaults.source: names a source that is not in this file",
             ),
-            ("[defaults]\nsource = \"https://SECRET\"\n", "borehole.toml: defaults.source: expected a source"),
+            (
+                "[defaults]\nsource = \"https://SECRET\"\n",
+                "borehole.toml: defaults.source: expected a source",
+            ),
             ("[defaults]\ntop = \"SECRET\"\n", "borehole.toml line 2: defaults.top: expected u64"),
             ("[defaults]\nlst = \"SECRET\"\n", "borehole.toml line 2: defaults: unknown field `lst`"),
             ("[rules]\nfiles = \"SECRET\"\n", "borehole.toml line 2: rules: unknown field `files`"),
@@ -586,8 +595,11 @@ mod tests {
         let at = |name: &str| folder.join(name).display().to_string();
         assert_eq!(config.default_sources(), ["prod", &at("./dump"), "prod/2024/03"]);
         assert_eq!(config.default_directories(), [folder.join("./dump")]);
-        let settings: Vec<(&str, &str, Vec<String>)> =
-            config.settings().into_iter().map(|setting| (setting.key, setting.option, setting.values)).collect();
+        let settings: Vec<(&str, &str, Vec<String>)> = config
+            .settings()
+            .into_iter()
+            .map(|setting| (setting.key, setting.option, setting.values))
+            .collect();
         let one = |value: &str| vec![value.to_owned()];
         let expected = [
             ("defaults.last", "last", one("14d")),

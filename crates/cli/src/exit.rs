@@ -46,6 +46,33 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// An error whose next step somebody knows better than this file.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    error: anyhow::Error,
+    hints: Vec<String>,
+}
+
+impl Hinted {
+    /// The error with these hints; as it is where there is none.
+    pub(crate) fn over(error: anyhow::Error, hints: Vec<String>) -> anyhow::Error {
+        if hints.is_empty() { error } else { Hinted { error, hints }.into() }
+    }
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// An error without the hints that somebody gave it.
+pub(crate) fn unhinted(error: &anyhow::Error) -> &anyhow::Error {
+    error.downcast_ref::<Hinted>().map_or(error, |hinted| &hinted.error)
+}
+
 /// The books did not balance: nothing is published.
 #[derive(Debug)]
 pub(crate) struct Unbalanced(pub String);
@@ -60,6 +87,14 @@ impl std::error::Error for Unbalanced {}
 
 /// Tells the error on stderr, and which exit code it is.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
+    if let Some(Hinted { error, hints }) = error.downcast_ref::<Hinted>() {
+        let (exit, _) = classify(error);
+        tell!("error: {}", escaped(&format!("{error:#}")));
+        for hint in hints {
+            tell!("hint: {}", escaped(hint));
+        }
+        return exit;
+    }
     let (exit, hint) = classify(error);
     tell!("error: {}", escaped(&format!("{error:#}")));
     if let Some(hint) = hint {
@@ -116,6 +151,9 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let lines: Vec<String> = text.lines().map(escaped).collect();
     if error.use_stderr() {
         tell!("{}", lines.join("\n"));
+        if error.kind() == clap::error::ErrorKind::InvalidSubcommand {
+            tell!("hint: it is no command, no path that is there, and no name of borehole.toml");
+        }
     } else {
         // Whoever closes the pipe has read enough.
         let _ = crate::output::to_stdout(&format!("{}\n", lines.join("\n")));

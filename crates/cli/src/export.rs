@@ -37,8 +37,7 @@ const NO_HOURS: usize = 0;
 /// Exit codes: 0 complete, 2 wrong arguments, 3 the table was written but is incomplete, 4 no answer,
 /// 5 nothing matched.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   # Every counted request, a row each
   borehole export dump/ -o invocations.parquet
   # One model on one day
@@ -46,8 +45,7 @@ const NO_HOURS: usize = 0;
   # A row for each caller and model
   borehole export dump/ --what groups --by identity,model -o callers.csv
   # Minutes, for another program
-  borehole export dump/ --what minutes --format ndjson -o -"
-)]
+  borehole export dump/ --what minutes --format ndjson -o -")]
 pub(crate) struct Export {
     #[command(flatten)]
     pub gather: GatherArgs,

@@ -50,12 +50,8 @@ enum Operator {
 
 impl Operator {
     /// The longer spelling first: `>` begins `>=`.
-    const SPELT: [(&str, Operator); 4] = [
-        (">=", Operator::AtLeast),
-        ("<=", Operator::AtMost),
-        (">", Operator::Above),
-        ("<", Operator::Below),
-    ];
+    const SPELT: [(&str, Operator); 4] =
+        [(">=", Operator::AtLeast), ("<=", Operator::AtMost), (">", Operator::Above), ("<", Operator::Below)];
 
     fn holds(self, order: Ordering) -> bool {
         match self {
@@ -148,7 +144,9 @@ impl Unit {
     fn expected(self) -> &'static str {
         match self {
             Unit::Share => "expected a share with its %, as in 0.5%",
-            Unit::Count => "expected a number, with k, M or B for thousands, millions or billions, as in 3.5M",
+            Unit::Count => {
+                "expected a number, with k, M or B for thousands, millions or billions, as in 3.5M"
+            }
             Unit::Duration => "expected a time in ms or s, as in 30s",
             Unit::Hours => "expected hours, as in 3 or 3h",
             Unit::Truth => "expected nothing more",
@@ -165,11 +163,9 @@ impl Figure {
             | Figure::HighTokenPrompt
             | Figure::CacheReadShare
             | Figure::UnknownTokens => Unit::Share,
-            Figure::PeakTpm
-            | Figure::SteadyTpm
-            | Figure::PeakRpm
-            | Figure::SteadyRpm
-            | Figure::Requests => Unit::Count,
+            Figure::PeakTpm | Figure::SteadyTpm | Figure::PeakRpm | Figure::SteadyRpm | Figure::Requests => {
+                Unit::Count
+            }
             Figure::Latency(_) | Figure::FirstByte(_) => Unit::Duration,
             Figure::Gaps => Unit::Hours,
             Figure::Incomplete => Unit::Truth,
@@ -349,8 +345,11 @@ fn measure(figure: Figure, report: &Report, group: &Group) -> Measured {
             share(attempted.saturating_sub(successful).into(), attempted.into(), attempted, "requests", "")
         }
         Figure::HighToken | Figure::HighTokenPrompt => {
-            let high =
-                if figure == Figure::HighToken { &group.high_token.by_input } else { &group.high_token.by_prompt };
+            let high = if figure == Figure::HighToken {
+                &group.high_token.by_input
+            } else {
+                &group.high_token.by_prompt
+            };
             let why = "no request has a known input count";
             share(high.requests.into(), tokens.input_known.into(), successful, "requests", why)
         }
@@ -363,7 +362,8 @@ fn measure(figure: Figure, report: &Report, group: &Group) -> Measured {
         }
         Figure::PeakTpm | Figure::SteadyTpm => {
             let settled = group.quota_tokens_per_minute.as_ref();
-            let value = settled.map(|minute| if figure == Figure::PeakTpm { minute.peak } else { minute.p50 });
+            let value =
+                settled.map(|minute| if figure == Figure::PeakTpm { minute.peak } else { minute.p50 });
             match value {
                 Some(value) => {
                     Measured::count(value, "quota tokens").known_of(tokens.settled_known, successful)
@@ -372,7 +372,9 @@ fn measure(figure: Figure, report: &Report, group: &Group) -> Measured {
                 None => Measured::Unknown("the quota tokens of no request are known"),
             }
         }
-        Figure::PeakRpm => rate(group.requests_per_minute.as_ref().map(|minute: &PerMinute| minute.peak), attempted),
+        Figure::PeakRpm => {
+            rate(group.requests_per_minute.as_ref().map(|minute: &PerMinute| minute.peak), attempted)
+        }
         Figure::SteadyRpm => rate(group.requests_per_minute.as_ref().map(|minute| minute.p50), attempted),
         Figure::Latency(percentile) => {
             duration(group.distributions.latency_ms.as_ref(), percentile, successful, "no latency is known")
@@ -673,7 +675,9 @@ mod tests {
     #[test]
     fn a_figure_that_is_not_known_fails_loudly_unless_it_is_about_nothing() {
         let mut report = report();
-        let Verdict::Untold(lines) = verdict("first_byte_p99>1s", &report) else { panic!("it cannot be told") };
+        let Verdict::Untold(lines) = verdict("first_byte_p99>1s", &report) else {
+            panic!("it cannot be told")
+        };
         assert_eq!(lines, ["the time to the first byte is known of no request"]);
         report.totals.quota_tokens_per_minute = None;
         report.totals.tokens.input_known = 0;
@@ -727,9 +731,13 @@ mod tests {
         ] {
             assert_eq!(verdict(condition, &report), Verdict::Holds(vec![words.to_owned()]), "{condition}");
         }
-        for (part, whole, text) in
-            [(1, 3, "33.33 %"), (1, 100_000, "<0.01 %"), (7, 7, "100 %"), (0, 9, "0 %"), (u128::MAX - 1, u128::MAX, "99.99 %")]
-        {
+        for (part, whole, text) in [
+            (1, 3, "33.33 %"),
+            (1, 100_000, "<0.01 %"),
+            (7, 7, "100 %"),
+            (0, 9, "0 %"),
+            (u128::MAX - 1, u128::MAX, "99.99 %"),
+        ] {
             assert_eq!(percent(part, whole), text);
         }
     }

@@ -47,8 +47,7 @@ const TEXT_MAX: usize = 1_100;
 ///
 /// Exit codes: 0 found, 2 wrong arguments, 3 something could not be read, 4 no answer, 5 not found.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   # Every object of one request
   borehole find 0b2c1a54-1111-4222-8333-123456789abc dump/
   # In a bucket, on the day that the caller's own log says
@@ -56,8 +55,7 @@ const TEXT_MAX: usize = 1_100;
   # In a source of borehole.toml
   borehole find 0b2c1a54-1111-4222-8333-123456789abc prod --last 2d
   # With the prompt and the answer
-  borehole find 0b2c1a54-1111-4222-8333-123456789abc dump/ --large-data payloads/ --show-body"
-)]
+  borehole find 0b2c1a54-1111-4222-8333-123456789abc dump/ --large-data payloads/ --show-body")]
 pub(crate) struct Find {
     /// The request
     #[arg(value_name = "REQUEST-ID")]

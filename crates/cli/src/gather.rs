@@ -30,7 +30,7 @@ use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::export::rows::RowTable;
 use crate::kept::Shelf;
 use crate::places::{Places, no_source};
-use crate::{Outcome, estimate, output, progress, rejects};
+use crate::{Outcome, estimate, hints, output, progress, rejects};
 
 /// What is read, and how.
 #[derive(Clone, Debug, Args)]
@@ -216,6 +216,7 @@ pub(crate) struct Talk {
     watched: Arc<Progress>,
     started: Instant,
     threads: usize,
+    subject: hints::Subject,
 }
 
 impl Gathered {
@@ -233,12 +234,15 @@ impl Gathered {
     /// Writes the losses, where a file was named for them, tells of them, and says how the command ends. For when
     /// the report is written.
     pub(crate) fn finish(&self, args: &GatherArgs, rejects_file: Option<&Path>) -> Outcome {
-        let Talk { plan, ledger, watched, started, threads } = &self.talk;
+        let Talk { plan, ledger, watched, started, threads, subject } = &self.talk;
         if let Some(path) = rejects_file {
             output::to_file(path, &rejects::render(ledger))?;
         }
         if !args.quiet {
             rejects::tell(ledger, plan);
+            if self.health.records.counted > 0 || !self.complete {
+                subject.tell_filters();
+            }
         }
         if args.verbose > 0 {
             tell_timing(watched, *started, *threads);
@@ -250,7 +254,7 @@ impl Gathered {
             return Ok(Exit::Complete);
         }
         if !args.quiet {
-            tell_nothing(plan, &self.health);
+            subject.tell_nothing(plan, &self.health);
         }
         Ok(Exit::Nothing)
     }
@@ -393,7 +397,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let Sums { figures, tally, book } = cells.finish(scanned.closings)?;
+    let Sums { figures, tally, book, seen } = cells.finish(scanned.closings)?;
     let ledger = scanned.ledger;
     let health = health(&ledger, &tally, &spans, &question, figures.models_folded);
     if let Some(imbalance) = health.unbalanced() {
@@ -413,7 +417,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         unchanged: scanned.unchanged,
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
-    let talk = Talk { plan, ledger, watched, started, threads: options.threads };
+    let subject = hints::Subject { sources, filter: question.filter, profiles: question.profiles, seen };
+    let talk = Talk { plan, ledger, watched, started, threads: options.threads, subject };
     let gathered = Gathered { figures, health, complete, book, rules, rules_at, run, talk };
     Ok(Attempt::Done(Run::Done(Box::new(gathered))))
 }
@@ -640,18 +645,6 @@ fn references_are_whole(references: &ReferenceTally) -> bool {
         && references.archived == 0
         && references.failed == 0
         && references.refused.is_empty()
-}
-
-fn tell_nothing(plan: &Plan, health: &Health) {
-    tell!("nothing matched");
-    if plan.objects.is_empty() {
-        tell!("hint: no object here has the key of an invocation log; check the path, or the range");
-        tell!("hint: borehole ls SOURCE --all shows what is there");
-    } else if !health.records.filtered.is_empty() {
-        tell!("hint: every record was filtered; check the range and the filters");
-    } else {
-        tell!("hint: nothing in these files is an invocation record");
-    }
 }
 
 fn tell_timing(progress: &Progress, started: Instant, threads: usize) {

@@ -36,8 +36,7 @@ const SUMS_MAX: usize = 2_000_000;
 ///
 /// Exit codes: 0 complete, 2 wrong arguments, 3 something could not be listed, 4 no answer, 5 nothing found.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   # What a bucket holds, by day
   borehole ls s3://bedrock-logs-mcp
   # Hour by hour of one day
@@ -45,8 +44,7 @@ const SUMS_MAX: usize = 2_000_000;
   # By account and Region
   borehole ls prod --last 90d --by stream
   # For another program
-  borehole ls dump/ --format json"
-)]
+  borehole ls dump/ --format json")]
 pub(crate) struct Ls {
     /// Where the logs are
     #[arg(value_name = "SOURCE")]

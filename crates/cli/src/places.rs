@@ -17,7 +17,8 @@ use borehole_store::{Error, Listed, Object, ReadFailure, Ready, Receipt, S3Store
 use clap::Args;
 
 use crate::config::{self, Config};
-use crate::exit::{UsageError, escaped};
+use crate::exit::{Hinted, UsageError, escaped};
+use crate::hints;
 
 /// A store with nothing in it: in the place of one that is not asked.
 pub(crate) struct EmptyStore {
@@ -252,7 +253,14 @@ impl Places {
 
     fn open(&mut self, place: Place) -> anyhow::Result<Source> {
         Ok(match place {
-            Place::Local(path) => Source::open(&path)?,
+            Place::Local(path) => match Source::open(&path) {
+                Ok(source) => source,
+                Err(error) => {
+                    let hints =
+                        if Path::new(&path).exists() { Vec::new() } else { hints::missing_path(&path) };
+                    return Err(Hinted::over(error.into(), hints));
+                }
+            },
             Place::S3(location, options) => {
                 let store = self.bucket(&location.bucket, &options)?;
                 // With the key behind it, the name of a source is the URL of an object.

@@ -27,8 +27,7 @@ mod reconciliation;
 ///
 /// Exit codes: 0 complete, 2 wrong arguments, 3 the logs were not read in whole, 4 no answer, 5 nothing matched.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   # The smallest quotas that would have been enough
   borehole quota dump/
   # For at most 1 % throttled, with room to grow
@@ -38,8 +37,7 @@ mod reconciliation;
   # What given quotas would have refused
   borehole quota dump/ --tpm 4000000 --rpm 500
   # What a cap on max_tokens, or a caller less, would change
-  borehole quota dump/ --cap-max-tokens p99.9 --without role=batch"
-)]
+  borehole quota dump/ --cap-max-tokens p99.9 --without role=batch")]
 pub(crate) struct Quota {
     #[command(flatten)]
     pub gather: GatherArgs,

@@ -45,15 +45,13 @@ enum RulesCommand {
 ///
 /// Exit codes: 0 printed, 2 wrong arguments or a broken rules file.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   # How one model is counted, and who says so
   borehole rules show --model us.anthropic.claude-sonnet-4-5-20250929-v1:0
   # All rules of a day
   borehole rules show --at 2025-06-15
   # With rules of your own before them
-  borehole rules show --rules ours.toml --format json"
-)]
+  borehole rules show --rules ours.toml --format json")]
 struct Show {
     /// Only what holds for this model, in any spelling that a log has
     #[arg(long, value_name = "MODEL")]

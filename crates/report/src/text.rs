@@ -16,8 +16,8 @@ pub(crate) mod table;
 use advice::{next_steps, warning_words};
 use cells::{Ink, Line, cut_middle, escape, flow, width};
 use names::ModelNames;
-use numbers::{bytes, duration, percent, short, short_decimal};
-pub use numbers::{counted, thousands};
+pub use numbers::{bytes, counted, thousands};
+use numbers::{duration, percent, short, short_decimal};
 
 use crate::findings::{self, Spelling};
 use crate::model::{Counts, Coverage, Distribution, Group, PerMinute, Range, Report};

@@ -14,6 +14,7 @@ use borehole_scan::{CellSink, KeepHour, Plan, Source};
 use borehole_store::EscapedKey;
 use borehole_table::dataset::{Dataset, Slot};
 use borehole_table::invocations::InvocationRows;
+use borehole_usage::cube::{Cube, Refusal};
 use borehole_usage::{
     CoverageId, CoverageSpan, Figures, HourSummary, Outcome, Question, SealedHour, Tally, Totals,
 };
@@ -56,6 +57,8 @@ pub(crate) struct Sums {
     pub figures: Figures,
     /// How the records ended.
     pub tally: Tally,
+    /// The data of a page, where one was asked for.
+    pub cube: Option<Result<Cube, Refusal>>,
     /// The attempts.
     pub book: AttemptBook,
     /// What the records of the range are of, where a filter is asked for and every record was looked at.
@@ -246,18 +249,20 @@ impl<'a> Cells<'a> {
             answers.write();
             answers.closings = closings;
         }
+        let cube = question.cube.then(|| totals.cube(question, spans));
         let (figures, tally) = match known {
             Some(known) => known,
             None => {
                 let (figures, tally) = (totals.figures(question, spans), totals.tally());
-                if let Some(answers) = &mut answers {
+                // A cube is made of hours: a whole answer would be of no use.
+                if let Some(answers) = answers.as_mut().filter(|_| !question.cube) {
                     answers.keep_whole(question, [figures.to_bytes(), tally.to_bytes(), book.to_bytes()]);
                 }
                 (figures, tally)
             }
         };
         book.finish();
-        Ok(Sums { figures, tally, book, seen })
+        Ok(Sums { figures, tally, cube, book, seen })
     }
 
     /// Why the run was stopped.
@@ -339,6 +344,7 @@ impl<'a> CellSink for Cells<'a> {
         answers.closings.extend(hours.iter().copied());
         let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
         if !answers.has_closed
+            && !self.question.cube
             && let Some([figures, tally, book]) = answers.whole(self.question)
             && let (Some(figures), Some(tally)) = (Figures::from_bytes(&figures), Tally::from_bytes(&tally))
         {

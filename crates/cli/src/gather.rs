@@ -196,6 +196,10 @@ pub(crate) struct Gathered {
     pub figures: Figures,
     /// What was read, and what was not.
     pub health: Health,
+    /// The data of a page, where one was asked for and can be made.
+    pub cube: Option<borehole_report::model::Cube>,
+    /// Else why it cannot, in words.
+    pub cube_left_out: Option<String>,
     /// Whether nothing is missing.
     pub complete: bool,
     /// The attempts by quota.
@@ -397,7 +401,12 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let Sums { figures, tally, book, seen } = cells.finish(scanned.closings)?;
+    let Sums { figures, tally, cube, book, seen } = cells.finish(scanned.closings)?;
+    let (cube, cube_left_out) = match cube {
+        Some(Ok(cube)) => (Some(borehole_report::model::Cube::new(&cube)), None),
+        Some(Err(refusal)) => (None, Some(refusal.to_string())),
+        None => (None, None),
+    };
     let ledger = scanned.ledger;
     let health = health(&ledger, &tally, &spans, &question, figures.models_folded);
     if let Some(imbalance) = health.unbalanced() {
@@ -419,7 +428,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     };
     let subject = hints::Subject { sources, filter: question.filter, profiles: question.profiles, seen };
     let talk = Talk { plan, ledger, watched, started, threads: options.threads, subject };
-    let gathered = Gathered { figures, health, complete, book, rules, rules_at, run, talk };
+    let gathered = Gathered { figures, health, cube, cube_left_out, complete, book, rules, rules_at, run, talk };
     Ok(Attempt::Done(Run::Done(Box::new(gathered))))
 }
 

@@ -53,7 +53,7 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 34] = [
+const PACKAGES: [(&str, &[&str]); 35] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -61,12 +61,14 @@ const PACKAGES: [(&str, &[&str]); 34] = [
     ("aws-smithy-http-client", &["borehole-store", "borehole-testbed"]),
     ("aws-smithy-runtime-api", &["borehole-store"]),
     ("aws-smithy-types", &["borehole-store"]),
+    // The data of a page is text.
+    ("base64", &["borehole-report"]),
     ("chrono", &["borehole-record"]),
     ("clap", &["borehole"]),
     ("clap_complete", &["borehole"]),
     ("clap_mangen", &["borehole"]),
     ("criterion", &[]),
-    ("flate2", &["borehole-record", "borehole-synth"]),
+    ("flate2", &["borehole-record", "borehole-synth", "borehole-report"]),
     ("hdrhistogram", &["borehole-usage"]),
     ("indicatif", &["borehole"]),
     // For ETags: of what is fetched, and of what was downloaded before.

@@ -4,6 +4,7 @@
 //! says the same, because each reads the same model; an unknown is absent, never 0; strings from the logs are
 //! escaped where a terminal would obey them. Absent: I/O, clocks, and any figure computed here.
 
+pub mod cube;
 pub mod decimal;
 pub mod findings;
 pub mod json;

@@ -817,14 +817,14 @@ impl Report {
 
 /// Copies figures into the model and bounds every string from the logs on the way.
 #[derive(Default)]
-struct Strings {
+pub(crate) struct Strings {
     /// Strings that were cut.
     truncated: u64,
 }
 
 impl Strings {
     /// The string, or its first 256 characters and a hash of the whole, so that two long ones stay apart.
-    fn bounded(&mut self, text: &str) -> String {
+    pub(crate) fn bounded(&mut self, text: &str) -> String {
         match text.char_indices().nth(STRING_CHARS_MAX) {
             None => text.to_owned(),
             Some((end, _)) => {

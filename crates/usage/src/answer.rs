@@ -13,16 +13,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::buckets::{BucketCount, Scratch, SpreadId};
 use crate::coverage::{CoverageId, CoverageSpan, HourRange, MinuteRange, intersect};
 use crate::figures::{
-    Burst, CrossRegion, DayFigures, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads, Ratio,
-    TokenSums, UtcSlot,
+    Burst, CrossRegion, DayFigures, ErrorTokens, Figures, Group, HighToken, MinuteFigures, Payloads,
+    RANKS_MAX, Rank, Ranking, Ratio, TokenSums, UtcSlot,
 };
 use crate::histogram::{Histogram, nearest_rank};
 use crate::kept::{KeptCell, KeptHour};
 use crate::listing::Listing;
 use crate::names::{NameId, Names};
 use crate::question::{Dimension, Grain, Question};
+use crate::ranks::{RankSums, RanksOverHours};
 use crate::series::{Load, Peaks, SealedSeries, Timeline};
-use crate::sums::{SPREAD_NAMES, Sums};
+use crate::sums::{Counters, SPREAD_NAMES, Sums};
 use crate::totals::Totals;
 use crate::unknowns::Unknowns;
 
@@ -36,7 +37,7 @@ pub(crate) const OTHER_MODELS: &str = "__other__";
 /// The figures over all hours.
 pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[CoverageSpan]) -> Figures {
     let hours: Vec<(UtcHour, &KeptHour)> = totals.kept_hours().collect();
-    let (of_totals, mut groups) = members(&hours, totals);
+    let Ordered { of_totals, mut groups, models_folded } = ordered(&hours, totals, question);
     let mut scratch = Scratch::default();
     let everything = gather(&of_totals, totals.bucket_counts(&mut scratch));
 
@@ -50,13 +51,8 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
     hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns, &kept.renaming));
     let (unruled_models, unresolved_profiles) = unknowns.by_name(totals.names());
 
+    let rankings = rankings(&hours, question, &everything.sums.counters, totals.names());
     let names = Texts { names: totals.names() };
-    let models_folded = fold_models(&mut groups, question, &names);
-    let by_key_alone = question.by.iter().any(Dimension::is_time);
-    groups.sort_by_cached_key(|(key, members)| {
-        let attempted = if by_key_alone { 0 } else { members.attempted };
-        (Reverse(attempted), key.iter().map(|&id| names.text(id)).collect::<Vec<_>>())
-    });
     let groups_found = groups.len();
     groups.truncate(question.top.unwrap_or(usize::MAX));
 
@@ -95,42 +91,113 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
         models_folded,
         unruled_models,
         unresolved_profiles,
-        rankings: Vec::new(),
+        rankings,
     }
+}
+
+/// The cells of all there is to give figures of.
+pub(crate) struct Ordered<'a> {
+    /// By hour.
+    pub(crate) of_totals: Vec<Member<'a>>,
+    /// In the order of the report, before any is cut off.
+    pub(crate) groups: Vec<(Key, Members<'a>)>,
+    /// Models that are folded into one.
+    pub(crate) models_folded: u64,
+}
+
+/// The groups of these hours in the order of the report.
+pub(crate) fn ordered<'a>(
+    hours: &[(UtcHour, &'a KeptHour)],
+    totals: &'a Totals,
+    question: &Question,
+) -> Ordered<'a> {
+    let (of_totals, mut groups) = members(hours, totals);
+    let names = Texts { names: totals.names() };
+    let models_folded = fold_models(&mut groups, question, &names);
+    let by_key_alone = question.by.iter().any(Dimension::is_time);
+    groups.sort_by_cached_key(|(key, members)| {
+        let attempted = if by_key_alone { 0 } else { members.attempted };
+        (Reverse(attempted), key.iter().map(|&id| names.text(id)).collect::<Vec<_>>())
+    });
+    Ordered { of_totals, groups, models_folded }
+}
+
+/// The rankings of everything, each cut off after the values that anybody reads.
+fn rankings(
+    hours: &[(UtcHour, &KeptHour)],
+    question: &Question,
+    counters: &Counters,
+    names: &Names,
+) -> Vec<Ranking> {
+    let dimensions: Vec<&Dimension> = question.ranked().collect();
+    if dimensions.is_empty() {
+        return Vec::new();
+    }
+    let is_settled = counters.settled_known > 0;
+    let load = if is_settled { counters.settled } else { counters.input + counters.output };
+    let hours = hours.iter().map(|&(_, hour)| hour);
+    let RanksOverHours { values, peak } = RanksOverHours::of(hours, dimensions.len(), is_settled, names);
+    let rank = |&(name, sums): &(NameId, RankSums), peak: Option<(u64, &FxHashMap<NameId, u64>)>| Rank {
+        value: names.text(name).map(|text| text.to_string()),
+        attempted: sums.attempted,
+        throttled: sums.throttled,
+        input: sums.input,
+        output: sums.output,
+        settled: sums.settled,
+        share: Ratio::new(sums.load(is_settled), load),
+        share_in_peak: peak.and_then(|(load, values)| {
+            let own = values.get(&name).copied().unwrap_or(0);
+            Ratio::new(u128::from(own), u128::from(load))
+        }),
+    };
+    let mut rankings = Vec::with_capacity(dimensions.len());
+    for (position, (dimension, values)) in dimensions.into_iter().zip(values).enumerate() {
+        let in_peak = peak.as_ref().and_then(|peak| {
+            let values = peak.values.get(position)?.iter().copied().collect::<FxHashMap<NameId, u64>>();
+            Some((peak.load, values))
+        });
+        let in_peak = in_peak.as_ref().map(|(load, values)| (*load, values));
+        let rows: Vec<Rank> = values.iter().take(RANKS_MAX).map(|value| rank(value, in_peak)).collect();
+        let omitted = (values.len() - rows.len()) as u64;
+        rankings.push(Ranking { dimension: dimension.name().into_owned(), rows, omitted });
+    }
+    rankings
 }
 
 /// The name of the folded models where no record has it. A table cannot reach this id.
 const OTHER: NameId = NameId(u32::MAX - 1);
 
 /// The texts of the totals' names, and [`OTHER_MODELS`].
-struct Texts<'a> {
-    names: &'a Names,
+pub(crate) struct Texts<'a> {
+    pub(crate) names: &'a Names,
 }
 
 impl<'a> Texts<'a> {
-    fn text(&self, id: NameId) -> Option<&'a str> {
+    pub(crate) fn text(&self, id: NameId) -> Option<&'a str> {
         if id == OTHER { Some(OTHER_MODELS) } else { self.names.text(id).map(|text| &**text) }
     }
 }
 
 /// A group's values of the dimensions.
-type Key = Box<[NameId]>;
+pub(crate) type Key = Box<[NameId]>;
 
 /// One group in one hour.
 #[derive(Clone, Copy)]
-struct Member<'a> {
-    hour: UtcHour,
+pub(crate) struct Member<'a> {
+    pub(crate) hour: UtcHour,
     /// Its number in the totals.
     group: u32,
-    cell: KeptCell<'a>,
+    /// Its place among the groups of the hour.
+    pub(crate) place: usize,
+    pub(crate) cell: KeptCell<'a>,
 }
 
 /// A group in all its hours, not yet unpacked.
 #[derive(Default)]
-struct Members<'a> {
+pub(crate) struct Members<'a> {
     attempted: u64,
     /// By hour; several of one hour where models were folded.
-    cells: Vec<Member<'a>>,
+    pub(crate) cells: Vec<Member<'a>>,
 }
 
 impl Members<'_> {
@@ -152,14 +219,16 @@ fn members<'a>(
     let keys = totals.group_keys().into_iter();
     let mut groups: Vec<(Key, Members<'_>)> = keys.map(|key| (key.into(), Members::default())).collect();
     for &(hour, kept) in hours {
-        for (group, cell) in kept.cells() {
+        // The first cell is that of the totals.
+        for (position, (group, cell)) in kept.cells().enumerate() {
+            let place = position.saturating_sub(1);
             let Some(group) = group else {
-                of_totals.push(Member { hour, group: 0, cell });
+                of_totals.push(Member { hour, group: 0, place, cell });
                 continue;
             };
             let members = &mut groups[group as usize].1;
             members.attempted += cell.attempted();
-            members.cells.push(Member { hour, group, cell });
+            members.cells.push(Member { hour, group, place, cell });
         }
     }
     groups.retain(|(_, members)| !members.cells.is_empty());

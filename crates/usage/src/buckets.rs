@@ -181,10 +181,10 @@ impl<'a> ListPacker<'a> {
 }
 
 /// A packed section, and whose it is.
-type Section<'a> = (SpreadId, &'a [u8]);
+pub(crate) type Section<'a> = (SpreadId, &'a [u8]);
 
 /// The sections of a packed list, ascending, up to the mark of its end.
-fn sections<'a>(unpacker: &mut Unpacker<'a>) -> impl Iterator<Item = Section<'a>> {
+pub(crate) fn sections<'a>(unpacker: &mut Unpacker<'a>) -> impl Iterator<Item = Section<'a>> {
     let mut previous = 0;
     let next = move || {
         let gap = unpacker.count();
@@ -206,7 +206,7 @@ pub(crate) fn split_list(lists: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Gives a section's buckets, ascending.
-fn unpack(section: &[u8], mut give: impl FnMut(u16, u64)) {
+pub(crate) fn unpack(section: &[u8], mut give: impl FnMut(u16, u64)) {
     let mut unpacker = Unpacker::new(section);
     let mut next = 0;
     while !unpacker.is_empty() {

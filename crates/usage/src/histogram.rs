@@ -44,10 +44,10 @@ pub(crate) fn bucket_lowest(index: u16) -> u64 {
 /// What is known exactly of the values of one kind in one group.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Extent {
-    count: u64,
-    min: u64,
-    max: u64,
-    sum: u128,
+    pub(crate) count: u64,
+    pub(crate) min: u64,
+    pub(crate) max: u64,
+    pub(crate) sum: u128,
 }
 
 impl Extent {

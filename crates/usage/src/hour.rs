@@ -17,6 +17,7 @@ use crate::listing::Listing;
 use crate::names::{NameId, Names, UsedNames};
 use crate::packed::{Packer, Unpacker};
 use crate::question::{Dimension, FilterReason, Question};
+use crate::ranks::{Cut, Ranked, Ranker};
 use crate::reading::{Readings, Slot};
 use crate::series::Seconds;
 use crate::strand::{self, Observed, Strand, Tables};
@@ -62,6 +63,7 @@ pub struct HourSummary {
     filtered: [u64; FilterReason::ALL.len()],
     unknowns: Unknowns,
     listing: Listing,
+    ranker: Ranker,
     tables: Tables,
     /// Of hours before, for their memory.
     spare: Vec<Strand>,
@@ -142,6 +144,7 @@ impl HourSummary {
             filtered: Default::default(),
             unknowns: Unknowns::default(),
             listing: Listing::default(),
+            ranker: Ranker::default(),
             tables: Tables::default(),
             spare: Vec::new(),
         }
@@ -157,7 +160,8 @@ impl HourSummary {
     pub fn begin(&mut self, hour: UtcHour) {
         self.hour = hour;
         self.is_asked = false;
-        self.readings.begin(&mut self.names);
+        let has_forgotten_names = self.readings.begin(&mut self.names);
+        self.ranker.begin(has_forgotten_names);
         self.groups.clear();
         self.cells.clear();
         self.cells.push(Cell::default());
@@ -220,6 +224,9 @@ impl HourSummary {
             }
             _ => NameId::ABSENT,
         };
+        if self.ranker.is_asked() {
+            self.rank(number, invocation, measures, ending, second);
+        }
         let observed = Observed::new(invocation, measures, ending, stop_reason, second, coverage);
         if !self.derives_totals {
             let route = if totals_route == Slot::NOT_YET { self.totals_route(number) } else { totals_route };
@@ -259,6 +266,7 @@ impl HourSummary {
             let own = self.strand(cell, region, strand.keeps_spreads());
             self.strands[own as usize].merge(strand, &renaming, &mut self.tables);
         }
+        self.ranker.merge(other.ranker, &renaming, &cells);
         self.tally.merge(&other.tally);
         for (own, more) in self.filtered.iter_mut().zip(other.filtered) {
             *own += more;
@@ -283,6 +291,7 @@ impl HourSummary {
         self.groups.keys().flatten().for_each(|&name| used.insert(name));
         self.strands.iter().flat_map(|strand| strand.sums.names()).for_each(|name| used.insert(name));
         self.unknowns.names().for_each(|name| used.insert(name));
+        self.ranker.names().for_each(|name| used.insert(name));
         let (names, renaming) = self.names.sorted(&used);
 
         let mut groups: Vec<(Box<[NameId]>, u32)> =
@@ -302,6 +311,9 @@ impl HourSummary {
             let strands: Vec<&Strand> = strands.map(|&strand| &self.strands[strand as usize]).collect();
             strand::pack(&strands, &renaming, &mut self.tables, &mut cells, &mut lists);
         }
+        let mut ranks = Packer::default();
+        let numbers: Vec<u32> = groups.iter().map(|&(_, cell)| cell).collect();
+        self.ranker.pack(&numbers, &renaming, &mut ranks);
         let mut tally = std::mem::take(&mut self.tally);
         for (reason, count) in FilterReason::ALL.into_iter().zip(self.filtered) {
             if count > 0 {
@@ -316,6 +328,8 @@ impl HourSummary {
             groups: groups.len(),
             cells: cells.finish(),
             lists: lists.finish(),
+            cut: self.ranker.cut(),
+            ranks: ranks.finish(),
             tally,
             unknowns: self.unknowns.packed(&renaming),
             listing: std::mem::take(&mut self.listing).into_rows(),
@@ -342,6 +356,7 @@ impl HourSummary {
             matches!(dimension, Dimension::ContentKind | Dimension::Minute)
         };
         self.derives_totals = !question.by.is_empty() && !question.by.iter().any(in_no_group_or_many);
+        self.ranker.ask(question);
     }
 
     /// The slot of an invocation whose strings are new.
@@ -354,6 +369,45 @@ impl HourSummary {
             self.readings.forget_slots();
         }
         self.readings.read(&invocation.facets, question, &mut self.names)
+    }
+
+    fn rank(
+        &mut self,
+        number: u32,
+        invocation: &Invocation,
+        measures: Measures,
+        ending: Ending,
+        second: u16,
+    ) {
+        let place = match self.readings.slot(number).place {
+            Slot::NOT_YET => self.place(number),
+            place => place,
+        };
+        let has_minute = second != Seconds::NONE;
+        let record = Ranked {
+            minute: if has_minute { (second / 60) as u8 } else { Ranked::NO_MINUTE },
+            ending,
+            input: invocation.input_tokens.get().unwrap_or(0),
+            output: invocation.output_tokens.get().unwrap_or(0),
+            settled: measures.settled,
+        };
+        self.ranker.observe(place, &invocation.facets, &record, &mut self.names);
+    }
+
+    /// The place of a slot in the rankings.
+    #[cold]
+    fn place(&mut self, number: u32) -> u32 {
+        let cell = if self.ranker.cut() == Cut::Groups {
+            // Such groups are decided by the strings alone.
+            let key = self.readings.slot(number).key.clone();
+            self.cell(&key)
+        } else {
+            TOTALS
+        };
+        let values = self.readings.values(number, &self.ranker.call_dimensions(), &mut self.names);
+        let place = self.ranker.place(cell, values);
+        self.readings.slot(number).place = place;
+        place
     }
 
     fn give(&mut self, observed: &Observed<'_>, route: u32) {
@@ -509,6 +563,10 @@ pub struct SealedHour {
     pub(crate) cells: Box<[u8]>,
     /// A list of buckets for each cell, in the same order.
     pub(crate) lists: Box<[u8]>,
+    /// For which cells the next part is.
+    pub(crate) cut: Cut,
+    /// What [`Ranker::pack`] wrote; empty where nothing was asked.
+    pub(crate) ranks: Box<[u8]>,
     pub(crate) tally: Tally,
     pub(crate) unknowns: PackedUnknowns,
     pub(crate) listing: Vec<ListedRequest>,

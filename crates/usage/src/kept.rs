@@ -3,13 +3,14 @@
 //! In: sealed hours. Out: their cells without histogram buckets, and what their names and groups are called in the
 //! totals. Always: equal sealed hours are kept as equal values, so that an hour summed up twice can be held against
 //! itself; every part that no subtraction gives back (minima, minutes, seconds at the edges) is here. Absent: the
-//! buckets, which the totals add up over all hours (see `buckets`).
+//! buckets, which the totals add up over all hours (see `buckets`), but where a cube is asked for.
 
 use crate::coverage::CoverageId;
 use crate::figures::ListedRequest;
 use crate::hour::{SealedCell, SealedCells, Tally};
 use crate::names::Renaming;
 use crate::packed::Unpacker;
+use crate::ranks::{Cut, SealedRanks};
 use crate::series::SealedSeries;
 use crate::sums::{Counters, Sums};
 use crate::unknowns::PackedUnknowns;
@@ -24,6 +25,12 @@ pub(crate) struct KeptHour {
     pub(crate) dimensions: usize,
     /// As in the sealed hour.
     pub(crate) cells: Box<[u8]>,
+    /// As in the sealed hour, as are the ranks.
+    pub(crate) cut: Cut,
+    pub(crate) ranks: Box<[u8]>,
+    /// Where a cube is asked for, the packed lists of buckets of the cells that it is cut into: that of the totals, or
+    /// those of the groups. Their Regions have the names of the hour.
+    pub(crate) lists: Box<[u8]>,
     pub(crate) tally: Tally,
     pub(crate) unknowns: PackedUnknowns,
     pub(crate) listing: Box<[ListedRequest]>,
@@ -41,9 +48,16 @@ impl KeptHour {
         })
     }
 
+    /// What its records are ranked by.
+    pub(crate) fn ranks(&self) -> SealedRanks<'_> {
+        SealedRanks { bytes: &self.ranks, cut: self.cut, groups: self.groups.len() }
+    }
+
     /// Bytes on the heap; those of the texts of listed requests are not known, and left out.
     pub(crate) fn held_bytes(&self) -> usize {
         self.cells.len()
+            + self.ranks.len()
+            + self.lists.len()
             + self.renaming.held_bytes()
             + size_of_val(&*self.groups)
             + self.unknowns.held_bytes()

@@ -21,6 +21,7 @@
 //! ```
 
 pub mod charge;
+pub mod cube;
 pub mod figures;
 
 mod question;
@@ -40,6 +41,7 @@ mod kept;
 mod listing;
 mod names;
 pub mod packed;
+mod ranks;
 mod reading;
 mod series;
 mod stored;
@@ -49,6 +51,7 @@ mod unknowns;
 
 pub use charge::{Charge, ChargeRules, Charges, MaxTokens, Tokens};
 pub use coverage::{CoverageId, CoverageSpan};
+pub use cube::Cube;
 pub use figures::Figures;
 pub use fingerprint::Fingerprints;
 pub use hour::{HourSummary, Outcome, SealedHour, Tally};

@@ -324,6 +324,11 @@ const FIRST_PLAUSIBLE_SECOND: i64 = 1_672_531_200;
 const FUTURE_SECONDS_MAX: i64 = 86_400;
 
 impl Question {
+    /// The dimensions that are ranked.
+    pub(crate) fn ranked(&self) -> impl Iterator<Item = &Dimension> {
+        self.rank.iter().filter(|dimension| dimension.can_rank())
+    }
+
     /// Whether a record of this time is outside the asked range.
     pub(crate) fn is_out_of_range(&self, time: Timestamp) -> bool {
         self.from.is_some_and(|from| time < from) || self.to.is_some_and(|to| time >= to)
@@ -354,6 +359,16 @@ mod tests {
         }
         for word in ["tag:", "Model", "", "tag", "week"] {
             assert!(word.parse::<Dimension>().is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn times_and_kinds_of_content_cannot_be_ranked() {
+        for word in "account error tag:team session inference-region".split(' ') {
+            assert!(word.parse::<Dimension>().expect(word).can_rank(), "{word}");
+        }
+        for word in "hour day minute content-kind".split(' ') {
+            assert!(!word.parse::<Dimension>().expect(word).can_rank(), "{word}");
         }
     }
 

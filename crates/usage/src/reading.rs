@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use borehole_record::{Facets, Model, Scope, Timestamp, UtcDay, UtcHour, identity};
+use borehole_record::{Facets, Model, Scope, Tag, Timestamp, UtcDay, UtcHour, identity};
 use rustc_hash::FxHashMap;
 
 use crate::charge::Charge;
@@ -19,8 +19,8 @@ use crate::sums::{Ending, Labels};
 /// A call, with the caller and the tags where the question asks about them.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
-    /// Keeps the addresses that the slot is found by from being given to others.
-    _alive: Arc<Facets>,
+    /// Its strings; also keeps the addresses that the slot is found by from being given to others.
+    facets: Arc<Facets>,
     /// Index of its model.
     model: u32,
     pub(crate) refused: Option<FilterReason>,
@@ -31,12 +31,14 @@ pub(crate) struct Slot {
     /// Its routes in the open hour, to its group and to the totals; [`Slot::NOT_YET`] before its first record.
     pub(crate) route: u32,
     pub(crate) totals_route: u32,
+    /// Its place in the rankings of the open hour, or [`Slot::NOT_YET`].
+    pub(crate) place: u32,
     /// Its counted records of the open hour that are not yet under their names.
     pub(crate) counted: u64,
 }
 
 impl Slot {
-    /// No route has this number: there are fewer.
+    /// No route or place has this number: there are fewer.
     pub(crate) const NOT_YET: u32 = u32::MAX;
 }
 
@@ -102,15 +104,18 @@ impl Readings {
         self.slots.clear();
     }
 
-    /// Readies itself for another hour; what is too much to keep is forgotten, with the names.
-    pub(crate) fn begin(&mut self, names: &mut Names) {
-        if self.is_full() || names.len() > NAMES_MAX || self.models.len() > MODELS_MAX {
+    /// Readies itself for another hour; what is too much to keep is forgotten, with the names. Whether it was.
+    pub(crate) fn begin(&mut self, names: &mut Names) -> bool {
+        let is_too_much = self.is_full() || names.len() > NAMES_MAX || self.models.len() > MODELS_MAX;
+        if is_too_much {
             *self = Readings::default();
             *names = Names::default();
         }
         for slot in &mut self.slots {
-            (slot.route, slot.totals_route, slot.counted) = (Slot::NOT_YET, Slot::NOT_YET, 0);
+            (slot.route, slot.totals_route, slot.place) = (Slot::NOT_YET, Slot::NOT_YET, Slot::NOT_YET);
+            slot.counted = 0;
         }
+        is_too_much
     }
 
     /// Has the rates of an hour of the question apply to all models.
@@ -177,6 +182,13 @@ impl Readings {
         let identity = if self.asks_identity { facets.identity.as_ref().map_or(0, address) } else { 0 };
         let tags = if self.asks_tags { address(&facets.tags) } else { 0 };
         [address(&facets.call), identity, tags]
+    }
+
+    /// The values of these dimensions that the strings of a slot have.
+    pub(crate) fn values(&self, slot: u32, dimensions: &[Dimension], names: &mut Names) -> Box<[NameId]> {
+        let facets = &self.slots[slot as usize].facets;
+        let model = &self.called(slot).model;
+        dimensions.iter().map(|dimension| key_part(dimension, facets, model, names)).collect()
     }
 
     pub(crate) fn slot(&mut self, number: u32) -> &mut Slot {
@@ -246,7 +258,7 @@ impl Slot {
         };
         let absent = Labels { error: NameId::ABSENT, inference_region: NameId::ABSENT };
         let mut slot = Slot {
-            _alive: Arc::clone(facets),
+            facets: Arc::clone(facets),
             model: model_index,
             refused,
             ending,
@@ -254,6 +266,7 @@ impl Slot {
             key: Box::default(),
             route: Slot::NOT_YET,
             totals_route: Slot::NOT_YET,
+            place: Slot::NOT_YET,
             counted: 0,
         };
         // Only names of counted records are interned.
@@ -267,28 +280,41 @@ impl Slot {
     }
 }
 
-fn address<T: ?Sized>(shared: &Arc<T>) -> usize {
+pub(crate) fn address<T: ?Sized>(shared: &Arc<T>) -> usize {
     Arc::as_ptr(shared).addr()
 }
 
 fn key_part(dimension: &Dimension, facets: &Facets, model: &Model, names: &mut Names) -> NameId {
-    let caller = || facets.identity.as_deref().map(identity::caller).unwrap_or_default();
     match dimension {
         Dimension::Account => names.intern_optional(facets.account.as_deref()),
         Dimension::Region => names.intern_optional(facets.region.as_deref()),
         Dimension::Model => names.intern(&model.base),
         Dimension::Scope => names.intern(model.scope.as_str()),
-        Dimension::Identity => names.intern_optional(facets.identity.as_deref()),
-        Dimension::Role => names.intern_optional(caller().role),
-        Dimension::Session => names.intern_optional(caller().session),
+        Dimension::Identity | Dimension::Role | Dimension::Session => {
+            caller_part(dimension, facets.identity.as_deref(), names)
+        }
         Dimension::Operation => names.intern_optional(facets.operation.as_deref()),
         Dimension::Error => names.intern_optional(facets.error_code.as_deref()),
         Dimension::InferenceRegion => names.intern_optional(facets.inference_region.as_deref()),
-        Dimension::Tag(key) => {
-            let tag = facets.tags.iter().find(|(name, _)| **name == **key);
-            names.intern_optional(tag.map(|(_, value)| &**value))
-        }
+        Dimension::Tag(_) => tag_part(dimension, &facets.tags, names),
         // The record and its hour decide these: see `HourSummary::route`.
         Dimension::ContentKind | Dimension::Minute | Dimension::Hour | Dimension::Day => NameId::ABSENT,
     }
+}
+
+/// The value of a dimension that is about the caller.
+pub(crate) fn caller_part(dimension: &Dimension, arn: Option<&str>, names: &mut Names) -> NameId {
+    let caller = || arn.map(identity::caller).unwrap_or_default();
+    names.intern_optional(match dimension {
+        Dimension::Role => caller().role,
+        Dimension::Session => caller().session,
+        _ => arn,
+    })
+}
+
+/// The value of a dimension that is a tag.
+pub(crate) fn tag_part(dimension: &Dimension, tags: &[Tag], names: &mut Names) -> NameId {
+    let Dimension::Tag(key) = dimension else { return NameId::ABSENT };
+    let tag = tags.iter().find(|(name, _)| **name == **key);
+    names.intern_optional(tag.map(|(_, value)| &**value))
 }

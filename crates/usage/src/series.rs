@@ -14,7 +14,7 @@ use crate::packed::{Checker, Packer, Unpacker};
 
 /// Lengths of the windows whose largest sums are kept, in seconds: the sliding minute, and two shorter ones that
 /// say how uneven a minute is. The first is the longest.
-const WINDOWS: [i64; 3] = [60, 10, 1];
+pub(crate) const WINDOWS: [i64; 3] = [60, 10, 1];
 
 /// The largest sums over any so many consecutive seconds, in the order of [`WINDOWS`].
 pub(crate) type Peaks = [Load; WINDOWS.len()];
@@ -155,6 +155,32 @@ impl SealedSeries {
         unpack_loads(unpacker, &mut windows);
         *peaks = Peaks::default();
         peaks.iter_mut().zip(windows).for_each(|(peak, (_, load))| *peak = load);
+    }
+
+    /// The active minutes of the hour, ascending.
+    pub(crate) fn minutes(&self) -> &[(u16, Load)] {
+        &self.minutes
+    }
+
+    /// The largest windows inside the hour.
+    pub(crate) fn peaks(&self) -> &Peaks {
+        &self.peaks
+    }
+
+    /// The largest windows of more than a second that begin in this hour and end in the next one, at a second with an
+    /// attempt: in the order of [`WINDOWS`], but for the last.
+    pub(crate) fn peaks_across(&self, next: &SealedSeries) -> [Load; WINDOWS.len() - 1] {
+        std::array::from_fn(|window| {
+            let mut sliding = SlidingWindow::new(WINDOWS[window]);
+            let reach = (WINDOWS[window] - 1) as u16;
+            let end = UtcHour::SECONDS as u16;
+            let own = self.seconds.iter().filter(|&&(second, _)| second >= end - reach);
+            own.for_each(|&(second, load)| sliding.push(i64::from(second), load));
+            sliding.peak = Load::default();
+            let others = next.seconds.iter().take_while(|&&(second, _)| second < reach);
+            others.for_each(|&(second, load)| sliding.push(UtcHour::SECONDS + i64::from(second), load));
+            sliding.peak
+        })
     }
 
     /// Whether [`pack`] can have written what comes next.

@@ -17,6 +17,7 @@ use crate::hour::{SealedHour, Tally};
 use crate::names::NameId;
 use crate::packed::{Checker, Packer};
 use crate::question::FilterReason;
+use crate::ranks::{Cut, SealedRanks};
 use crate::series::SealedSeries;
 use crate::sums::{COUNT_MAX, Sums, TOTAL_MAX};
 use crate::unknowns::PackedUnknowns;
@@ -66,6 +67,8 @@ impl SealedHour {
         packer.count(self.groups as u64);
         packer.count(self.cells.len() as u64);
         packer.bytes(&self.cells);
+        packer.count(self.cut.number());
+        pack_bytes(&self.ranks, &mut packer);
         packer.bytes(&self.lists);
         packer.finish().into_vec()
     }
@@ -85,6 +88,10 @@ impl SealedHour {
         let length = checker.count()?;
         let cells = checker.bytes(length)?;
         check_cells(cells, dimensions, groups, names.len())?;
+        let cut = Cut::from_number(checker.count()?)?;
+        let length = checker.count()?;
+        let ranks = checker.bytes(length)?;
+        SealedRanks { bytes: ranks, cut, groups }.check(names.len())?;
         let lists = checker.rest();
         (0..=groups).try_for_each(|_| buckets::check(&mut checker, names.len(), COUNT_MAX))?;
         checker.is_empty().then_some(())?;
@@ -95,6 +102,8 @@ impl SealedHour {
             groups,
             cells: cells.into(),
             lists: lists.into(),
+            cut,
+            ranks: ranks.into(),
             tally,
             unknowns,
             listing,

@@ -325,9 +325,19 @@ impl Sums {
         self.errors.keys().chain(self.stop_reasons.keys()).chain(self.inference.keys()).copied()
     }
 
+    /// Adds the plain numbers and what is known exactly of the distributions, and nothing by name.
+    pub(crate) fn add_counters_and_extents(&mut self, other: &Sums) {
+        self.counters.merge(&other.counters);
+        if let Some(more) = &other.spreads {
+            for (own, more) in self.spreads.get_or_insert_default().iter_mut().zip(more.iter()) {
+                own.merge(more);
+            }
+        }
+    }
+
     /// Adds `other`, whose names are renamed to ours.
     pub(crate) fn merge(&mut self, other: &Sums, renaming: &Renaming) {
-        self.counters.merge(&other.counters);
+        self.add_counters_and_extents(other);
         for (own, more) in self.content.iter_mut().zip(other.content) {
             *own += more;
         }
@@ -345,11 +355,6 @@ impl Sums {
             own.requests += more.requests;
             own.latency.merge(&more.latency);
             own.first_byte.merge(&more.first_byte);
-        }
-        if let Some(more) = &other.spreads {
-            for (own, more) in self.spreads.get_or_insert_default().iter_mut().zip(more.iter()) {
-                own.merge(more);
-            }
         }
         debug_assert_eq!(other.latest_status.1, 0, "sums are finished before they are merged");
     }

@@ -19,6 +19,7 @@ use crate::kept::KeptHour;
 use crate::names::{NameId, Names};
 use crate::packed::Packer;
 use crate::question::Question;
+use crate::ranks::Cut;
 
 /// The sealed hours of a run, or of one worker's part of it.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +52,7 @@ impl Totals {
         let name = hour.hour();
         assert!(!self.hours.contains_key(&name), "hour {name} is inserted a second time");
         let lists = std::mem::take(&mut hour.lists);
-        let kept = self.keep(hour);
+        let kept = self.keep(hour, &lists);
         let mut rest = &*lists;
         for group in std::iter::once(None).chain(kept.groups.iter().map(|&group| Some(group))) {
             let (list, others) = buckets::split_list(rest);
@@ -81,7 +82,7 @@ impl Totals {
             return;
         };
         let [old_lists, new_lists] = [&mut old, &mut new].map(|hour| std::mem::take(&mut hour.lists));
-        let (removed, kept) = (self.keep(old), self.keep(new));
+        let (removed, kept) = (self.keep(old, &old_lists), self.keep(new, &new_lists));
         let mut old_lists = self.group_lists(&removed, &old_lists);
         let mut new_lists = self.group_lists(&kept, &new_lists);
         self.hours.insert(name, kept);
@@ -197,8 +198,8 @@ impl Totals {
         counts
     }
 
-    /// What is kept of an hour: all but the lists of its buckets.
-    fn keep(&mut self, hour: SealedHour) -> KeptHour {
+    /// What is kept of an hour: of the lists of its buckets only what a cube needs.
+    fn keep(&mut self, hour: SealedHour, lists: &[u8]) -> KeptHour {
         let renaming = self.names.rename(&hour.names);
         let mut groups = Vec::with_capacity(hour.groups);
         let mut cells = hour.cells();
@@ -217,6 +218,13 @@ impl Totals {
             groups: groups.into_boxed_slice(),
             dimensions: hour.dimensions,
             cells: hour.cells,
+            cut: hour.cut,
+            ranks: hour.ranks,
+            lists: match hour.cut {
+                Cut::None => Box::default(),
+                Cut::Everything => buckets::split_list(lists).0.into(),
+                Cut::Groups => buckets::split_list(lists).1.into(),
+            },
             tally: hour.tally,
             unknowns: hour.unknowns,
             listing: hour.listing.into_boxed_slice(),

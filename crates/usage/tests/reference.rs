@@ -13,7 +13,7 @@ use borehole_record::{
 };
 use borehole_usage::figures::{
     Burst, CrossRegion, DayFigures, Distribution, ErrorTokens, Figures, Group, HighToken, ListedRequest,
-    MinuteFigures, Payloads, Ratio, TokenSums, UtcSlot,
+    MinuteFigures, Payloads, Rank, Ranking, Ratio, TokenSums, UtcSlot,
 };
 use borehole_usage::{
     Charge, Charges, CoverageId, CoverageSpan, Dimension, Grain, HourSummary, ListKind, Question, Tally,
@@ -246,7 +246,66 @@ fn figures(question: &Question, records: &[Record], coverage: &[CoverageSpan]) -
         models_folded,
         unruled_models: named(&is_unruled),
         unresolved_profiles: named(&is_profile),
+        rankings: rankings(question, &counted),
     }
+}
+
+fn rankings(question: &Question, counted: &[&Record]) -> Vec<Ranking> {
+    let cannot = ["minute", "hour", "day", "content-kind"];
+    let good = |one: &&Invocation| is_successful(one);
+    let is_settled = counted.iter().any(|(one, _)| is_successful(one) && settled(question, one).is_some());
+    let load = |one: &Invocation| {
+        let raw = zero(one.input_tokens) + zero(one.output_tokens);
+        let load = if is_settled { settled(question, one).unwrap_or(0) } else { raw };
+        u128::from(if is_successful(one) { load } else { 0 })
+    };
+    let mut minutes: BTreeMap<i64, u128> = BTreeMap::new();
+    for record in counted.iter().filter(|record| is_in_series(question, record)) {
+        *minutes.entry(record.0.timestamp.seconds.div_euclid(60)).or_default() += load(&record.0);
+    }
+    let peak = minutes.values().max().copied().unwrap_or(0);
+    let peak_minute = minutes.iter().find(|&(_, &load)| load == peak).map(|(&minute, _)| minute);
+    let all: u128 = counted.iter().map(|record| load(&record.0)).sum();
+    let mut rankings = Vec::new();
+    for dimension in question.rank.iter().filter(|dimension| !cannot.contains(&&*dimension.name())) {
+        let mut of_value: BTreeMap<Option<String>, Vec<&Record>> = BTreeMap::new();
+        for record in counted {
+            let value = values(question, dimension, &record.0).remove(0);
+            of_value.entry(value).or_default().push(record);
+        }
+        let mut rows: Vec<(u128, Rank)> = Vec::new();
+        for (value, records) in of_value {
+            let ones: Vec<&Invocation> = records.iter().map(|record| &record.0).collect();
+            let sum = |of: &dyn Fn(&Invocation) -> u64| {
+                ones.iter().copied().filter(good).map(|one| u128::from(of(one))).sum::<u128>()
+            };
+            let own: u128 = ones.iter().map(|one| load(one)).sum();
+            let is_in_peak = |record: &&&Record| {
+                let minute = record.0.timestamp.seconds.div_euclid(60);
+                is_in_series(question, record) && Some(minute) == peak_minute
+            };
+            let in_peak: u128 = records.iter().filter(is_in_peak).map(|record| load(&record.0)).sum();
+            let is_throttled =
+                |one: &&&Invocation| one.facets.error_code.as_deref() == Some("ThrottlingException");
+            let rank = Rank {
+                value,
+                attempted: ones.len() as u64,
+                throttled: ones.iter().filter(is_throttled).count() as u64,
+                input: sum(&|one| zero(one.input_tokens)),
+                output: sum(&|one| zero(one.output_tokens)),
+                settled: sum(&|one| settled(question, one).unwrap_or(0)),
+                share: (all > 0).then_some(Ratio { numerator: own, denominator: all }),
+                share_in_peak: (peak > 0).then_some(Ratio { numerator: in_peak, denominator: peak }),
+            };
+            rows.push((own, rank));
+        }
+        // Stable: equal ones stay in the order of their values.
+        rows.sort_by_key(|(load, rank)| (u128::MAX - load, u64::MAX - rank.attempted));
+        let omitted = rows.len().saturating_sub(200) as u64;
+        let rows = rows.into_iter().take(200).map(|(_, rank)| rank).collect();
+        rankings.push(Ranking { dimension: dimension.name().into_owned(), rows, omitted });
+    }
+    rankings
 }
 
 fn fold(question: &Question, groups: &mut BTreeMap<Key, Vec<&Record>>) -> u64 {
@@ -845,4 +904,23 @@ fn f21_models_past_4096_are_folded_by_attempts_then_id() {
     // 8 calls, 4 seconds apart, across the border of the hour and all within 60 seconds.
     assert_eq!(other.requests_per_minute.as_ref().map(|minutes| minutes.peak_sliding_60s), Some(8));
     assert_eq!(found, figures(&question, &records, &[]));
+}
+
+#[test]
+fn of_many_values_the_200_with_the_most_load_are_ranked_and_the_rest_is_counted() {
+    // One call each of 205 sessions, in two hours; the later ones use more, and so does the one that is nobody's.
+    let mut records = with_input(&(0..206).map(|count| Some(1_000 + count)).collect::<Vec<_>>());
+    for (place, (invocation, _)) in records.iter_mut().enumerate().take(205) {
+        let mut facets = Facets::clone(&invocation.facets);
+        facets.identity = Some(format!("arn:aws:sts::111122223333:assumed-role/Builder/{place:03}").into());
+        invocation.facets = facets.into();
+        invocation.timestamp.seconds += place as i64 % 2 * 3_600;
+    }
+    let question = Question { rank: vec![Dimension::Session, Dimension::Role], ..Question::default() };
+    let (found, _) = summed(&question, &records, &[]);
+    let sessions = &found.rankings[0];
+    assert_eq!((sessions.rows.len(), sessions.omitted), (200, 6));
+    assert_eq!((&sessions.rows[0].value, sessions.rows[1].value.as_deref()), (&None, Some("204")));
+    assert_eq!(found.rankings[1].rows.len(), 2);
+    assert_eq!(found.rankings, figures(&question, &records, &[]).rankings);
 }

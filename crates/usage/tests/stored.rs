@@ -199,7 +199,7 @@ proptest! {
     fn hours_of_equal_fingerprints_are_summed_up_equally(
         one in traffic::questions(),
         other in traffic::questions(),
-        same in vec(any::<bool>(), 13),
+        same in vec(any::<bool>(), 15),
         records in traffic::records(RECORDS_MAX),
     ) {
         // Mostly equal questions, or hardly any two fingerprints would be.
@@ -211,7 +211,7 @@ proptest! {
             };
         }
         let mixed = mixed! {
-            by series top list list_max include_outliers now from to filter charges charges_at profiles
+            by rank cube series top list list_max include_outliers now from to filter charges charges_at profiles
         };
         let (ours, theirs) = (sealed(&one, &records), sealed(&mixed, &records));
         for (our, their) in ours.iter().zip(&theirs) {
@@ -283,6 +283,9 @@ fn what_sealing_looks_at_is_in_the_fingerprint() {
         fingerprint(|question| question.by = Vec::new()),
         fingerprint(|question| question.by.reverse()),
         fingerprint(|question| question.by = vec![Dimension::Tag("team".to_owned())]),
+        fingerprint(|question| question.rank = vec![Dimension::Role]),
+        fingerprint(|question| question.rank = vec![Dimension::Role, Dimension::Account]),
+        fingerprint(|question| question.cube = true),
         fingerprint(|question| question.list = Some(ListKind::Errors)),
         fingerprint(|question| question.list = Some(ListKind::Large)),
         fingerprint(|question| (question.list, question.list_max) = (Some(ListKind::Large), 7)),
@@ -323,7 +326,7 @@ fn a_fingerprint_is_the_same_on_every_machine() {
     // Where sealing changes, its number must change with it, and so this one.
     assert_eq!(
         Question::default().fingerprint(UtcHour(474_000)),
-        Some(30_456_825_354_524_071_914_881_343_352_197_983_927)
+        Some(212_126_137_967_375_221_957_678_965_368_212_531_998)
     );
 }
 

@@ -303,8 +303,10 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
             profiles
         }),
     );
+    // Rankings, mostly by two; also times and kinds of content, which are passed over. And a cube, or none.
+    let ranked = (proptest::sample::subsequence(dimensions.clone(), 0..4).prop_shuffle(), any::<bool>());
     (
-        proptest::sample::subsequence(dimensions, 0..4).prop_shuffle(),
+        (proptest::sample::subsequence(dimensions, 0..4).prop_shuffle(), ranked),
         option::of(select(vec![Grain::Minute, Grain::Hour, Grain::Day])),
         option::of(0usize..6),
         option::of(select(vec![ListKind::HighToken, ListKind::Errors, ListKind::Large])),
@@ -313,24 +315,26 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
         (ends(), ends()),
         (filter, quota),
     )
-        .prop_map(move |(by, series, top, list, list_max, include_outliers, (from, to), rest)| {
-            let (filter, (charges, charges_at, profiles)) = rest;
-            Question {
-                by,
-                rank: Vec::new(),
-                cube: false,
-                series,
-                top,
-                list,
-                list_max,
-                include_outliers,
-                now: now(),
-                from: from.map(moment),
-                to: to.map(moment),
-                filter,
-                charges,
-                charges_at: charges_at.map(|seconds| Timestamp { seconds, nanos: 0 }),
-                profiles,
-            }
-        })
+        .prop_map(
+            move |((by, (rank, cube)), series, top, list, list_max, include_outliers, (from, to), rest)| {
+                let (filter, (charges, charges_at, profiles)) = rest;
+                Question {
+                    by,
+                    rank,
+                    cube,
+                    series,
+                    top,
+                    list,
+                    list_max,
+                    include_outliers,
+                    now: now(),
+                    from: from.map(moment),
+                    to: to.map(moment),
+                    filter,
+                    charges,
+                    charges_at: charges_at.map(|seconds| Timestamp { seconds, nanos: 0 }),
+                    profiles,
+                }
+            },
+        )
 }

@@ -428,7 +428,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     };
     let subject = hints::Subject { sources, filter: question.filter, profiles: question.profiles, seen };
     let talk = Talk { plan, ledger, watched, started, threads: options.threads, subject };
-    let gathered = Gathered { figures, health, cube, cube_left_out, complete, book, rules, rules_at, run, talk };
+    let gathered =
+        Gathered { figures, health, cube, cube_left_out, complete, book, rules, rules_at, run, talk };
     Ok(Attempt::Done(Run::Done(Box::new(gathered))))
 }
 

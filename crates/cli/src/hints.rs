@@ -101,11 +101,8 @@ impl Subject {
         let accounts: BTreeSet<String> = plain(&seen.accounts);
         let regions: BTreeSet<String> = plain(&seen.regions);
         let spelt: BTreeSet<String> = plain(&seen.models);
-        let models: BTreeSet<String> = spelt
-            .iter()
-            .map(|model| Model::parse_with(model, &self.profiles).base)
-            .map(String::from)
-            .collect();
+        let models: BTreeSet<String> =
+            spelt.iter().map(|model| Model::parse_with(model, &self.profiles).base).collect();
         if spelt.is_empty() {
             return Vec::new();
         }

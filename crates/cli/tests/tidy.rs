@@ -87,6 +87,8 @@ const PACKAGES: [(&str, &[&str]); 35] = [
     ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
     ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
     ("serde_json", &["borehole-quota", "borehole-report", "borehole-table", "borehole-synth", "borehole"]),
+    // The hashes by which a page names its own scripts and style.
+    ("sha2", &["borehole-report"]),
     ("simd-json", &["borehole-record"]),
     ("simdutf8", &["borehole-record"]),
     ("tempfile", &["borehole-scan", "borehole-table", "borehole", "borehole-testbed"]),

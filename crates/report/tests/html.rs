@@ -162,7 +162,11 @@ fn the_cube_stands_in_the_page_once_and_only_where_there_is_one() {
     report.cube = Some(Cube { encoding: "deflate-raw+base64".to_owned(), slot_hours: 6, data: data.clone() });
     let page = html::render(&report);
     assert_eq!(page.matches(&data).count(), 1);
-    assert!(page.contains(&format!("<script type=\"text/plain\" id=\"cube\" data-slot-hours=\"6\">{data}</script>")));
+    assert!(
+        page.contains(&format!(
+            "<script type=\"text/plain\" id=\"cube\" data-slot-hours=\"6\">{data}</script>"
+        ))
+    );
 }
 
 #[test]

@@ -86,7 +86,17 @@ const PACKAGES: [(&str, &[&str]); 35] = [
     ),
     ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
     ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
-    ("serde_json", &["borehole-quota", "borehole-report", "borehole-table", "borehole-synth", "borehole"]),
+    (
+        "serde_json",
+        &[
+            "borehole-quota",
+            "borehole-report",
+            "borehole-table",
+            "borehole-synth",
+            "borehole",
+            "borehole-testbed",
+        ],
+    ),
     // The hashes by which a page names its own scripts and style.
     ("sha2", &["borehole-report"]),
     ("simd-json", &["borehole-record"]),

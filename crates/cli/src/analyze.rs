@@ -7,15 +7,14 @@ use borehole_quota::attribution::{Findings, KnownQuotas};
 use borehole_quota::rules::Limit;
 use borehole_quota::{Keep, QuotaKey};
 use borehole_record::{Timestamp, UtcDay};
+use borehole_report::Report;
 use borehole_report::model::AppliedQuota;
-use borehole_report::text::TextStyle;
-use borehole_report::{Report, json, text};
-use borehole_table::columns;
+use borehole_usage::Dimension;
 
-use crate::args::{Analyze, Format};
-use crate::exit::UsageError;
+use crate::args::{Analyze, Format, Rank};
 use crate::gather::{Gathered, Run, Wanted, applied_quotas, gather};
-use crate::{Outcome, export, fail_if, output};
+use crate::render::{Rendering, ReportFormat, unknown_format};
+use crate::{Outcome, fail_if, output};
 
 /// Hours of a quota whose attempts are kept, by either kind of badness: enough for what the report says of
 /// throttles and their callers.
@@ -23,15 +22,15 @@ const WORST_HOURS: usize = 3;
 
 /// Runs the command.
 pub(crate) fn run(args: &Analyze) -> Outcome {
-    let outputs = outputs(&args.outputs)?;
-    for path in args.outputs.iter().chain(&args.rejects) {
-        output::check_file(path, args.force)?;
+    let outputs = args.output.check()?;
+    if let Some(path) = &args.rejects {
+        output::check_file(path, args.output.force)?;
     }
     let applied = applied_quotas(&args.service_quotas)?;
     let wanted = Wanted {
         by: args.by.clone(),
-        rank: Vec::new(),
-        cube: false,
+        rank: ranked(args.rank.as_ref(), outputs.have_page()),
+        cube: args.cube || outputs.have_page(),
         series: args.series,
         top: args.top,
         list: args.list.map(|kind| (kind, args.list_max)),
@@ -65,10 +64,21 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     );
     let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
         .with_findings(&found)
-        .with_applied_quotas(quotas_in_use(&gathered, &applied));
-    publish(args, &report, &outputs)?;
+        .with_applied_quotas(quotas_in_use(&gathered, &applied))
+        .with_cube(gathered.cube.clone(), gathered.cube_left_out.clone());
+    let rendering = Rendering { report: &report, by: &args.by, rows: args.top, explain: args.explain };
+    rendering.publish(&outputs)?;
     let exit = gathered.finish(&args.gather, args.rejects.as_deref())?;
     Ok(fail_if::judge(&args.fail_if, &report, exit))
+}
+
+/// What is ranked: what was asked, and on a page the callers.
+fn ranked(asked: Option<&Rank>, has_page: bool) -> Vec<Dimension> {
+    match asked {
+        Some(Rank(dimensions)) => dimensions.clone(),
+        None if has_page => vec![Dimension::Identity],
+        None => Vec::new(),
+    }
 }
 
 /// The applied quotas of what was called.
@@ -93,57 +103,15 @@ fn quotas_in_use(gathered: &Gathered, applied: &AppliedQuotas) -> Vec<AppliedQuo
     gathered.book.keys().filter_map(|(key, _)| quota(key)).collect()
 }
 
-/// What an output file is to be.
-enum Output {
-    Report(Format),
-    /// The groups, a row each.
-    Table(columns::Format),
-}
-
-/// What each output file is to be, by its extension.
-fn outputs(paths: &[PathBuf]) -> anyhow::Result<Vec<Output>> {
-    let output = |path: &PathBuf| match columns::Format::of(path) {
-        Some(format) => Ok(Output::Table(format)),
-        None => output_format(path).map(Output::Report),
-    };
-    paths.iter().map(output).collect()
-}
-
-/// The format of each output file, by its extension.
+/// The format of each output file of an answer that has no other than these, by its extension.
 pub(crate) fn output_formats(paths: &[PathBuf]) -> anyhow::Result<Vec<Format>> {
     paths.iter().map(|path| output_format(path)).collect()
 }
 
 fn output_format(path: &Path) -> anyhow::Result<Format> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => Ok(Format::Json),
-        Some("txt" | "text") => Ok(Format::Text),
-        _ => Err(UsageError {
-            message: format!("{}: unknown format", path.display()),
-            hint: Some("name the file *.json or *.txt"),
-        }
-        .into()),
+    match ReportFormat::of(path) {
+        Some(ReportFormat::Json) => Ok(Format::Json),
+        Some(ReportFormat::Text) => Ok(Format::Text),
+        _ => Err(unknown_format(path, "name the file *.json or *.txt")),
     }
-}
-
-fn publish(args: &Analyze, report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
-    let render = |format: Format, style: &TextStyle| match format {
-        Format::Json => json::render(report),
-        Format::Text => {
-            let rows = args.top.unwrap_or(style.rows);
-            text::render(report, &TextStyle { rows, explain: args.explain, ..style.clone() })
-        }
-    };
-    for (path, output) in args.outputs.iter().zip(outputs) {
-        match output {
-            Output::Report(format) => output::to_file(path, &render(*format, &TextStyle::default()))?,
-            Output::Table(format) => export::to_file(path, export::groups::table(report, &args.by), *format)?,
-        }
-    }
-    let format = args.format.or(args.outputs.is_empty().then_some(Format::Text));
-    if let Some(format) = format {
-        let style = TextStyle { color: output::takes_color(), ..TextStyle::default() };
-        output::to_stdout(&render(format, &style))?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use borehole_record::{Timestamp, time};
 use borehole_scan::Resolve;
-use borehole_usage::{Dimension, Grain, ListKind};
+use borehole_usage::{Dimension, Grain, ListKind, UnknownWord};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Offline analytics for Amazon Bedrock model invocation logs.
@@ -38,6 +38,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Analyze(Box<Analyze>),
+    Report(crate::report::ReportArgs),
     Ticket(Box<crate::ticket::Ticket>),
     Quota(Box<crate::quota::Quota>),
     Export(Box<crate::export::Export>),
@@ -170,21 +171,19 @@ pub(crate) struct Analyze {
     /// Keep times before 2023 and after tomorrow in series and peaks
     #[arg(long, help_heading = "Report")]
     pub include_outliers: bool,
-    /// What to write to stdout [default: text, or nothing with -o]
-    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Option<Format>,
-    /// Write a report file; its extension (json, txt; csv, parquet, ndjson for the groups as a table) says the format; repeatable
-    #[arg(short = 'o', long = "output", value_name = "FILE", help_heading = "Output")]
-    pub outputs: Vec<PathBuf>,
     /// Write key, offset and reason of every loss, one JSON object a line
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub rejects: Option<PathBuf>,
-    /// Replace existing output files
-    #[arg(long, help_heading = "Output")]
-    pub force: bool,
     /// Say after the report how each of its figures is computed
     #[arg(long, help_heading = "Report")]
     pub explain: bool,
+    /// Rank the values of these, with their part in the largest minute: identity, role, session, operation, tag:KEY and
+    /// the like, or none [default: identity for a page, else none]
+    #[arg(long, value_name = "DIMENSIONS", help_heading = "Report")]
+    pub rank: Option<Rank>,
+    /// Put the data of a page into the JSON, so that `borehole report` can make a page with filters of it
+    #[arg(long, help_heading = "Report")]
+    pub cube: bool,
     /// Applied quotas, to show beside what was used: the JSON of `aws service-quotas list-service-quotas
     /// --service-code bedrock`, a file or a directory of them; repeatable
     #[arg(long, value_name = "FILE|DIR", help_heading = "Counting")]
@@ -192,6 +191,8 @@ pub(crate) struct Analyze {
     /// End with exit code 6 where this holds, as in 'throttled>0.5%', 'any:latency_p99>=30s' or incomplete; repeatable
     #[arg(long, value_name = "CONDITION", help_heading = "Output")]
     pub fail_if: Vec<crate::fail_if::Condition>,
+    #[command(flatten)]
+    pub output: crate::render::OutputArgs,
 }
 
 /// Makes a seeded synthetic dump with its own exact tally in DIR/truth.json.
@@ -277,6 +278,26 @@ impl From<ResolveWord> for Resolve {
             ResolveWord::Facts => Resolve::Facts,
             ResolveWord::All => Resolve::All,
         }
+    }
+}
+
+/// What `--rank` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rank(pub Vec<Dimension>);
+
+impl std::str::FromStr for Rank {
+    type Err = String;
+
+    fn from_str(words: &str) -> Result<Self, String> {
+        if words == "none" {
+            return Ok(Rank(Vec::new()));
+        }
+        let dimension = |word: &str| {
+            let dimension: Dimension = word.parse().map_err(|error: UnknownWord| error.to_string())?;
+            let can_rank = dimension.can_rank();
+            can_rank.then_some(dimension).ok_or_else(|| format!("{word} cannot be ranked"))
+        };
+        words.split(',').map(dimension).collect::<Result<_, _>>().map(Rank)
     }
 }
 

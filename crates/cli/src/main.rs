@@ -42,6 +42,8 @@ mod quota;
 mod range;
 mod rejects;
 mod remembered;
+mod render;
+mod report;
 mod restore;
 mod rules;
 mod studies;
@@ -62,6 +64,7 @@ fn main() -> std::process::ExitCode {
     // A check of our own that fails is exit code 1, and nothing is published; the hook has told where.
     let result = std::panic::catch_unwind(|| match &arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
+        Command::Report(report) => report::run(report),
         Command::Ls(ls) => ls::run(ls),
         Command::Find(find) => find::run(find),
         Command::Export(export) => export::run(export),

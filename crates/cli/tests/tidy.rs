@@ -53,7 +53,7 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 35] = [
+const PACKAGES: [(&str, &[&str]); 36] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),

@@ -800,6 +800,12 @@ impl Report {
         self
     }
 
+    /// The report with the data of a page, or why there is none.
+    #[must_use]
+    pub fn with_cube(self, cube: Option<Cube>, left_out: Option<String>) -> Report {
+        Report { cube, cube_left_out: left_out, ..self }
+    }
+
     /// The report with the applied quotas of what was called, whose models may be as the log spells them.
     #[must_use]
     pub fn with_applied_quotas(mut self, mut quotas: Vec<AppliedQuota>) -> Report {

@@ -411,6 +411,8 @@ mod tests {
             let (notes, examples): (Vec<&str>, Vec<&str>) =
                 lines.iter().partition(|line| line.starts_with("# "));
             assert!(after.starts_with("Examples:\n") && !examples.is_empty(), "{name} has no examples");
+            // Longer ones would be broken where the help is, and could not be copied.
+            assert!(lines.iter().all(|line| line.chars().count() <= 98), "{name}: {after}");
             assert!(!notes.is_empty() && notes.len() <= examples.len(), "{name}: {after}");
             for example in examples.iter().map(|example| example.replace("source <(borehole", "borehole")) {
                 let typed = words(example.trim_end_matches(')'));

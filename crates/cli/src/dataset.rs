@@ -312,7 +312,7 @@ mod tests {
             "options  resolve = counts\n",
             "hours    2 from 2024-03-11 07:00 to 2024-03-12 06:00\n",
             "rows     3,000\n",
-            "Parquet  121 kB, 40.5 bytes a row\n",
+            "Parquet  122 kB, 40.5 bytes a row\n",
             "streams  aws-1\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -40,8 +40,8 @@ const NO_HOURS: usize = 0;
 #[command(after_help = "Examples:
   # Every counted request, a row each
   borehole export dump/ -o invocations.parquet
-  # One model on one day
-  borehole export s3://bedrock-logs-mcp/2024/03/11 --model anthropic.claude-3-haiku-20240307-v1:0 -o day.csv
+  # One Region on one day
+  borehole export s3://bedrock-logs-mcp/2024/03/11 --region us-east-1 -o day.csv
   # A row for each caller and model
   borehole export dump/ --what groups --by identity,model -o callers.csv
   # Minutes, for another program

@@ -361,7 +361,7 @@ fn measure(figure: Figure, report: &Report, group: &Group) -> Measured {
             share(successful.saturating_sub(known).into(), successful.into(), successful, "requests", "")
         }
         Figure::PeakTpm | Figure::SteadyTpm => {
-            let settled = group.quota_tokens_per_minute.as_ref();
+            let settled = group.quota_tokens_per_minute.as_ref().filter(|_| tokens.settled_known > 0);
             let value =
                 settled.map(|minute| if figure == Figure::PeakTpm { minute.peak } else { minute.p50 });
             match value {

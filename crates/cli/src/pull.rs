@@ -49,7 +49,7 @@ const BUCKETS_SHOWN: usize = 3;
   # One day with its payloads
   borehole pull s3://bedrock-logs/2024/03/11 dump/ --large-data s3://bedrock-large-data
   # What would be downloaded, without payloads
-  borehole pull s3://bedrock-logs --last 2d dump/ --payloads none --dry-run"
+  borehole pull s3://bedrock-logs dump/ --last 2d --payloads none --dry-run"
 )]
 pub(crate) struct Pull {
     /// Where the logs are (`s3://BUCKET/PREFIX/DATE` or names of borehole.toml), and last the directory of the dump,

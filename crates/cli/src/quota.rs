@@ -36,8 +36,10 @@ mod reconciliation;
   borehole quota s3://bedrock-logs-mcp --last 14d --service-quotas quotas/
   # What given quotas would have refused
   borehole quota dump/ --tpm 4000000 --rpm 500
-  # What a cap on max_tokens, or a caller less, would change
-  borehole quota dump/ --cap-max-tokens p99.9 --without role=batch")]
+  # What a cap on max_tokens would change
+  borehole quota dump/ --cap-max-tokens p99.9
+  # What a caller less would change
+  borehole quota dump/ --without role=batch")]
 pub(crate) struct Quota {
     #[command(flatten)]
     pub gather: GatherArgs,

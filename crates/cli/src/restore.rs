@@ -46,7 +46,7 @@ const FAILURES_SHOWN: usize = 10;
   # Ask for it, for three days
   borehole restore s3://bedrock-logs/2024/03/11 --days 3 --yes
   # How far it is
-  borehole restore s3://bedrock-logs --from 2024-03-01 --to 2024-03-08 --large-data s3://bedrock-large-data --status")]
+  borehole restore s3://bedrock-logs/2024/03/11 --status")]
 pub(crate) struct Restore {
     /// Where the logs are: s3://BUCKET/PREFIX/DATE or a name of borehole.toml
     #[arg(required = true, value_name = "SOURCE")]

@@ -4,13 +4,14 @@
 //! there is room for them; key columns give way, longest first, and where even that does not help a key
 //! stands above its numbers.
 
-use super::cells::{Ink, Line, cut_middle, escape, flow, width};
+use super::cells::{Ink, Line, cut_middle, flow, width};
 use super::names::ModelNames;
 use super::numbers::{percent, short, short_beside, short_decimal};
+use super::script::Script;
 use crate::model::{Group, Key};
 
 /// An absent value: there is nothing that could have one.
-const ABSENT: &str = "–";
+pub(crate) const ABSENT: &str = "–";
 /// Quota tokens of requests of which none is known.
 pub(super) const UNKNOWN: &str = "?";
 /// Stands before quota tokens that are known of a part of the requests only: at least so many.
@@ -25,7 +26,7 @@ const STACKED_KEY_CELLS_MAX: usize = 60;
 const STACKED_LINES_MAX: usize = 3;
 
 /// Number columns: the heading over them, their own, and whether they begin a new pair.
-const NUMBERS: [(&str, &str); 7] = [
+pub(crate) const NUMBERS: [(&str, &str); 7] = [
     ("requests", "total"),
     ("requests", "thrott."),
     ("quota TPM", "steady"),
@@ -35,11 +36,57 @@ const NUMBERS: [(&str, &str); 7] = [
     ("avg tokens", "out"),
 ];
 
-struct Row {
+/// One row of the table.
+pub(crate) struct Row {
     ink: Ink,
-    is_total: bool,
-    keys: Vec<String>,
-    numbers: Vec<String>,
+    /// It is the totals; its keys are empty.
+    pub(crate) is_total: bool,
+    /// The key, a text for each dimension.
+    pub(crate) keys: Vec<String>,
+    /// A text for each of [`NUMBERS`].
+    pub(crate) numbers: Vec<String>,
+}
+
+/// The table in words: headings of the key columns, and rows.
+pub(crate) struct Rows<'a> {
+    /// The dimensions of the key.
+    dimensions: Vec<&'a str>,
+    /// How they are called.
+    pub(crate) headings: Vec<String>,
+    /// The groups, then the totals where they are wanted.
+    pub(crate) rows: Vec<Row>,
+}
+
+impl<'a> Rows<'a> {
+    /// `totals` gets the last row.
+    pub(crate) fn new(
+        groups: &'a [Group],
+        totals: Option<&'a Group>,
+        names: &ModelNames,
+        script: Script,
+    ) -> Self {
+        let dimensions: Vec<&str> = groups
+            .first()
+            .and_then(|group| group.key.as_ref())
+            .map(|key| key.0.iter().map(|(dimension, _)| dimension.as_str()).collect())
+            .unwrap_or_default();
+        let largest = Largest::of(groups.iter().chain(totals));
+        let mut rows: Vec<Row> = groups
+            .iter()
+            .map(|group| Row {
+                ink: Ink::Plain,
+                is_total: false,
+                keys: key_texts(group.key.as_ref(), dimensions.len(), names, script),
+                numbers: number_texts(group, &largest),
+            })
+            .collect();
+        if let Some(totals) = totals {
+            let keys = vec![String::new(); dimensions.len()];
+            rows.push(Row { ink: Ink::Bold, is_total: true, keys, numbers: number_texts(totals, &largest) });
+        }
+        let headings = dimensions.iter().map(|dimension| heading(dimension, script)).collect();
+        Rows { dimensions, headings, rows }
+    }
 }
 
 /// The table; `totals` gets the last row where there is more than one group.
@@ -49,29 +96,9 @@ pub(super) fn render(
     names: &ModelNames,
     cells: usize,
 ) -> Vec<Line> {
-    let mut dimensions: Vec<&str> = groups
-        .first()
-        .and_then(|group| group.key.as_ref())
-        .map(|key| key.0.iter().map(|(dimension, _)| dimension.as_str()).collect())
-        .unwrap_or_default();
-    let largest = Largest::of(groups.iter().chain(totals));
-    let mut rows: Vec<Row> = groups
-        .iter()
-        .map(|group| Row {
-            ink: Ink::Plain,
-            is_total: false,
-            keys: key_texts(group.key.as_ref(), dimensions.len(), names),
-            numbers: number_texts(group, &largest),
-        })
-        .collect();
-    if let Some(totals) = totals {
-        let keys = vec![String::new(); dimensions.len()];
-        rows.push(Row { ink: Ink::Bold, is_total: true, keys, numbers: number_texts(totals, &largest) });
-    }
-
+    let Rows { mut dimensions, mut headings, mut rows } = Rows::new(groups, totals, names, Script::Terminal);
     let numbers = NumberColumns::of(&rows);
     let room = cells.saturating_sub(numbers.width() + 2);
-    let mut headings: Vec<String> = dimensions.iter().map(|dimension| heading(dimension)).collect();
     let mut lines = Vec::new();
     if natural_widths(&rows, &headings).iter().sum::<usize>() + headings.len() > room + 1 {
         lines.extend(hoist_constants(&mut rows, &mut dimensions, &mut headings, cells));
@@ -277,31 +304,40 @@ pub(super) fn is_partly_known(group: &Group) -> bool {
     group.quota_tokens_per_minute.is_some() && group.tokens.settled_known < group.requests.successful
 }
 
-fn key_texts(key: Option<&Key>, dimensions: usize, names: &ModelNames) -> Vec<String> {
+fn key_texts(key: Option<&Key>, dimensions: usize, names: &ModelNames, script: Script) -> Vec<String> {
     let mut texts: Vec<String> = key.map_or_else(Vec::new, |key| {
-        key.0.iter().map(|(dimension, value)| key_text(dimension, value.as_deref(), names)).collect()
+        let value = |(dimension, value): &(String, Option<String>)| {
+            key_text(dimension, value.as_deref(), names, script, usize::MAX)
+        };
+        key.0.iter().map(value).collect()
     });
     // A report of another origin may have groups of different shapes.
     texts.resize(dimensions, ABSENT.to_owned());
     texts
 }
 
-/// One value of a key for people.
-pub(super) fn key_text(dimension: &str, value: Option<&str>, names: &ModelNames) -> String {
+/// One value of a key for people, in at most so many cells.
+pub(crate) fn key_text(
+    dimension: &str,
+    value: Option<&str>,
+    names: &ModelNames,
+    script: Script,
+    cells: usize,
+) -> String {
     match value {
         None => ABSENT.to_owned(),
-        Some(model) if dimension == "model" => names.short(model),
+        Some(model) if dimension == "model" => script.name(names.short(model), cells),
         Some("application-profile") if dimension == "scope" => "app-profile".to_owned(),
-        Some(value) => escape(value),
+        Some(value) => script.name(value, cells),
     }
 }
 
 /// `Region` is a proper name; the other dimensions are called as on the command line.
-fn heading(dimension: &str) -> String {
+pub(crate) fn heading(dimension: &str, script: Script) -> String {
     match dimension {
         "region" => "Region".to_owned(),
         "inference-region" => "ran in".to_owned(),
-        other => escape(other),
+        other => script.text(other),
     }
 }
 

@@ -247,7 +247,7 @@ fn a_dry_run_and_too_many_bytes_write_nothing() {
     assert!(dry.out.starts_with("records: "), "{}", dry.out);
     assert!(dry.out.contains("payloads: at most "), "{}", dry.out);
     let refused = world.run(&[&arguments[..], &["--max-bytes", "1KiB"]].concat()).ends(2);
-    assert!(refused.err.contains("more than --max-bytes 1.0 KiB"), "{}", refused.err);
+    assert!(refused.err.contains("more than --max-bytes 1.02 kB"), "{}", refused.err);
     assert!(!directory.exists());
     let nothing = world.run(&["pull", "s3://bedrock-logs-mcp/2023/01/01", text_of(&directory)]).ends(5);
     assert!(nothing.err.contains("nothing matched"), "{}", nothing.err);

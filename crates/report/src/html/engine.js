@@ -1507,11 +1507,23 @@ const Borehole = (() => {
     return values;
   }
 
+  /** The hours with a minute, ascending. */
+  function activeHours(cube) {
+    const isActive = new Uint8Array(cube.hours.length);
+    for (const place of cube.minutes.place) isActive[Math.floor(place / MINUTES_OF_HOUR)] = 1;
+    return cube.hours.filter((_, index) => isActive[index] === 1);
+  }
+
+  function endsOf(hours) {
+    return hours.length > 0 ? { first: hours[0], last: hours[hours.length - 1] } : null;
+  }
+
   /**
    * Opens a cube. What is given back has
    * - `dimensions`: the words of the groups' keys; empty where the groups cannot be told apart;
    * - `values`: by dimension, what there is, null (no value) first;
-   * - `hours`: `{first, last}` in hours since 1970, both included, or null where nothing was counted;
+   * - `hours`: `{first, last}` in hours since 1970, both included, or null where nothing was counted; times that
+   *   are left out of series as outliers are among them, but not among `activeHours`, which is of the same form;
    * - `slotHours`: distributions and rankings are known for whole slots of so many hours, 0: for all hours;
    * - `select({from, to, filter})`: the answer for the hours from `from` up to, not including, `to` (null: not
    *   chosen) and the groups whose values are in `filter[dimension]` (a missing dimension admits all):
@@ -1524,11 +1536,11 @@ const Borehole = (() => {
   async function open(base64Text) {
     const cube = readCube(await unpack(base64Text));
     const spread = new Spread();
-    const { hours } = cube;
     return Object.freeze({
       dimensions: cube.dimensions,
       values: valuesByDimension(cube),
-      hours: hours.length > 0 ? { first: hours[0], last: hours[hours.length - 1] } : null,
+      hours: endsOf(cube.hours),
+      activeHours: endsOf(activeHours(cube)),
       slotHours: cube.slotHours,
       select: (choice) => select(cube, spread, choice ?? {}),
     });

@@ -203,7 +203,7 @@ pub(crate) struct Analyze {
   # A day with 50,000 requests
   borehole synth /tmp/day --requests 50000
   # The split layout, the same every time
-  borehole synth /tmp/split --layout split --requests 2000 --seed 7 --from 2024-03-11 --to 2024-03-12")]
+  borehole synth /tmp/split --layout split --requests 2000 --seed 7")]
 pub(crate) struct Synth {
     /// A directory that is empty or does not exist
     #[arg(value_name = "DIR")]

@@ -614,6 +614,24 @@ mod tests {
     }
 
     #[test]
+    fn the_description_has_every_key() {
+        let described = include_str!("../../../docs/configuration.md");
+        let every = "[defaults]\nlast = \"1d\"\nlarge_data = \"a\"\ndataset = \"b\"\nby = \"model\"\ntop = 1\nrank = \"role\"\n\
+                     threads = 1\nmemory = \"1MB\"\n[rules]\nfile = \"c\"\n[ticket]\nfile = \"d\"\n\
+                     [quotas]\nservice_quotas = \"e\"\ninference_profiles = \"f\"\n";
+        let settings = read(every).expect("sound").settings();
+        assert_eq!(settings.len(), 12);
+        for setting in settings {
+            let key = setting.key.strip_prefix("defaults.").unwrap_or(setting.key);
+            assert!(
+                described.contains(&format!("| `{key}` |")),
+                "docs/configuration.md does not describe {key}"
+            );
+            assert!(described.contains(&format!("`--{}`", setting.option)), "nor --{}", setting.option);
+        }
+    }
+
+    #[test]
     fn a_misspelt_name_has_a_nearest_one() {
         let config =
             read("[sources.prod]\nurl = \"s3://x\"\n[sources.dev]\nurl = \"s3://y\"\n").expect("sound");

@@ -771,6 +771,14 @@ mod tests {
     }
 
     #[test]
+    fn the_description_has_every_figure() {
+        let described = include_str!("../../../docs/fail-if.md");
+        for (name, _) in FIGURES {
+            assert!(described.contains(&format!("`{name}`")), "docs/fail-if.md does not describe {name}");
+        }
+    }
+
+    #[test]
     fn products_of_any_size_compare_as_they_are() {
         let max = u128::MAX;
         assert_eq!(product(max, max), (max - 1, 1));

@@ -188,7 +188,8 @@ impl Subject {
 
 /// What a look at a source says that counted nothing.
 fn place_hints(source: &Source, asked: &Range) -> Vec<String> {
-    let name = &source.name;
+    // Of a bucket the name is that of the bucket alone.
+    let name = if source.s3.is_some() { source.identity() } else { source.name.clone() };
     let Ok(glimpse) = glimpse::look(source) else { return Vec::new() };
     if let (Some(first), Some(last)) = (glimpse.oldest, glimpse.newest) {
         let (from, to) = asked.hours();
@@ -228,9 +229,8 @@ fn beside(source: &Source) -> Vec<String> {
         (None, None) => return Vec::new(),
     };
     let typed = EscapedKey(&source.prefix).to_string();
-    let date =
-        key::date_tail(&source.name).map_or("", |(root, _)| source.name[root.len()..].trim_matches('/'));
-    led_to(&glimpse, &root, &typed, date)
+    let date = source.range.map(|(from, to)| date_folder(from, to)).unwrap_or_default();
+    led_to(&glimpse, &root, &typed, &date)
 }
 
 /// Hints on a local path that is not there, where a folder above it is that holds logs.
@@ -342,6 +342,18 @@ fn start(hour: UtcHour) -> String {
     text.get(..16).unwrap_or(&text).replace('T', " ")
 }
 
+/// The date-shaped tail that named a range: `2024`, `2024/03`, `2024/03/11` or `2024/03/11/07`.
+fn date_folder(from: UtcHour, to: UtcHour) -> String {
+    let text = start(from).replace(['-', ' '], "/");
+    let width = match to.0 - from.0 {
+        1 => 13,
+        24 => 10,
+        hours if hours <= 31 * 24 => 7,
+        _ => 4,
+    };
+    text.get(..width).unwrap_or_default().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,6 +402,15 @@ mod tests {
         }
         for bytes in ["", "hello", "{}", r#"{"modelId":"m","input":{"inputBodyJson":{"messages":[]}}}"#] {
             assert_eq!(kind_of(bytes.as_bytes()), None, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_written_as_the_folder_that_named_it() {
+        for tail in ["2024/03/11/07", "2024/03/11", "2024/02", "2024/12", "2023"] {
+            let (_, read) =
+                key::date_tail(&format!("logs/{tail}")).map(|(root, tail)| (root.len(), tail)).expect(tail);
+            assert_eq!(date_folder(read.from, read.to), tail);
         }
     }
 

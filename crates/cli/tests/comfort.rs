@@ -348,7 +348,7 @@ fn a_path_that_leaves_the_layout_out_is_led_to_it() {
         (format!("logs/{ACCOUNT}/{REGION}/2024/03/11"), format!("was this meant: {folder}/2024/03/11")),
         (format!("logs/{REGION}"), format!("was this meant: {folder}")),
         ("logs/eu-west-1".to_owned(), format!("the logs there lie in {folder}")),
-        (format!("logs/AWSLogs/{REGION}"), format!("{folder}")),
+        (format!("logs/AWSLogs/{REGION}"), folder.clone()),
     ] {
         let run = analyze(&place, &[&typed]).ends(4);
         expect_hint(&run, &meant);

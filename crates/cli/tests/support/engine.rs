@@ -185,7 +185,7 @@ impl<'a> OpenCube<'a> {
             fresh.as_object_mut().expect("a report").remove("rankings");
         }
         if is("peakShares") {
-            for ranking in fresh["rankings"].as_array_mut().into_iter().flatten() {
+            for ranking in fresh.get_mut("rankings").and_then(Value::as_array_mut).into_iter().flatten() {
                 for row in ranking["rows"].as_array_mut().expect("rows") {
                     row.as_object_mut().expect("a row").remove("share_in_peak");
                 }

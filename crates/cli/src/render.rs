@@ -88,7 +88,6 @@ impl OutputArgs {
 
 impl Outputs {
     /// Whether any of them is a page.
-    #[expect(dead_code, reason = "analyze asks more of a run for a page")]
     pub(crate) fn have_page(&self) -> bool {
         let is_page = |form: &Form| matches!(form, Form::Report(ReportFormat::Html));
         self.stdout == Some(ReportFormat::Html) || self.files.iter().any(|(_, form)| is_page(form))

@@ -53,7 +53,7 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 34] = [
+const PACKAGES: [(&str, &[&str]); 36] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -65,6 +65,8 @@ const PACKAGES: [(&str, &[&str]); 34] = [
     ("base64", &["borehole-report"]),
     ("chrono", &["borehole-record"]),
     ("clap", &["borehole"]),
+    ("clap_complete", &["borehole"]),
+    ("clap_mangen", &["borehole"]),
     ("criterion", &[]),
     ("flate2", &["borehole-record", "borehole-synth", "borehole-report"]),
     ("hdrhistogram", &["borehole-usage"]),

@@ -16,7 +16,7 @@ pub(crate) mod table;
 pub(crate) mod words;
 
 use cells::{Ink, Line, cut_middle, flow, width};
-pub use numbers::{counted, thousands};
+pub use numbers::{bytes, counted, thousands};
 use script::Script;
 use words::{Labelled, Words};
 

@@ -734,11 +734,12 @@ const Borehole = (() => {
   }
 
   /**
-   * The figures of one quantity over active minutes; undefined where there are none. `time` is in minutes and
-   * ascends; `windows` are the largest 60, 10 and 1 seconds, or null where they cannot be told.
+   * The figures of one quantity over active minutes, but for the average over all minutes, and their sum; null where
+   * there are none. `time` is in minutes and ascends; `windows` are the largest 60, 10 and 1 seconds, or null where
+   * they cannot be told.
    */
-  function minuteFigures(time, values, windows, minutesOutsideGaps) {
-    if (values.length === 0) return undefined;
+  function minuteFigures(time, values, windows) {
+    if (values.length === 0) return null;
     let [sum, peak, peakAt] = [0, -1, 0];
     for (let index = 0; index < values.length; index += 1) {
       const value = values[index];
@@ -750,7 +751,6 @@ const Borehole = (() => {
       }
     }
     const figures = { average: quotient(safe(sum), values.length) };
-    setKnown(figures, "average_all", quotient(sum, minutesOutsideGaps));
     const ordered = values.slice();
     let from = 0;
     for (const [name, thousandths] of MINUTE_RANKS) {
@@ -768,7 +768,15 @@ const Borehole = (() => {
         figures.burst = { second_x60: overPeak(second, 60n), ten_seconds_x6: overPeak(tenSeconds, 6n) };
       }
     }
-    return figures;
+    return { sum, figures };
+  }
+
+  /** The figures with the average over all minutes of the range that are in no gap, where there are any. */
+  function withAverageAll(taken, minutesOutsideGaps) {
+    if (taken === null) return undefined;
+    const { average, ...others } = taken.figures;
+    const averageAll = quotient(taken.sum, minutesOutsideGaps);
+    return averageAll === undefined ? taken.figures : { average, average_all: averageAll, ...others };
   }
 
   /** The days of one quantity over active minutes; undefined where there are none. */
@@ -1086,22 +1094,26 @@ const Borehole = (() => {
       }
     }
     // A minute is active where something was attempted.
-    const active = Uint32Array.from(placesAbove(attempts));
-    const pick = (column) => Float64Array.from(active, (at) => column[at]);
+    const active = placesAbove(attempts);
+    const time = new Float64Array(active.length);
+    for (let index = 0; index < active.length; index += 1) time[index] = timeOfPlace(cube, origin + active[index]);
+    const [ofAttempts, ofTokens, ofSettled, ofReserved, ofThrottled] = dense.map((column) => pick(column, active));
     return {
-      time: Float64Array.from(active, (at) => timeOfPlace(cube, origin + at)),
-      attempts: pick(attempts),
-      tokens: pick(tokens),
-      settled: pick(settled),
-      reserved: pick(reserved),
-      throttled: pick(throttled),
+      time, attempts: ofAttempts, tokens: ofTokens, settled: ofSettled, reserved: ofReserved, throttled: ofThrottled,
     };
   }
 
+  /** The places of a column whose values are not 0. */
   function placesAbove(column) {
-    const places = [];
+    const places = new Growing(Uint32Array);
     for (let at = 0; at < column.length; at += 1) if (column[at] > 0) places.push(at);
-    return places;
+    return places.finish();
+  }
+
+  function pick(column, places) {
+    const picked = new Float64Array(places.length);
+    for (let index = 0; index < places.length; index += 1) picked[index] = column[places[index]];
+    return picked;
   }
 
   /**
@@ -1146,9 +1158,50 @@ const Borehole = (() => {
       (hour) => hour, chosen.endHour);
   }
 
-  /** What the figures of a group are taken from: `slots` is null where distributions cannot be told. */
-  function figuresOf(cube, desk, parts) {
-    const { sums, minutes, windows, slots } = parts;
+  /** What the figures of a group, or of the totals, are taken from, and those that were taken already. */
+  class Parts {
+    constructor(sums, minutes, windows) {
+      this.sums = sums;
+      this.minutes = minutes;
+      this.windows = windows;
+      this.taken = new Map();
+    }
+
+    static ofMember(cube, chosen, member) {
+      const sums = Sums.ofCells(cube, member.from, member.to);
+      return new Parts(sums, minutesOfMember(cube, member), windowsOfMember(cube, chosen, member));
+    }
+
+    /** What `compute` gives, computed once. */
+    take(name, compute) {
+      if (!this.taken.has(name)) this.taken.set(name, compute());
+      return this.taken.get(name);
+    }
+  }
+
+  /**
+   * The parts of groups that were asked for last: a filter changes which groups are chosen, and seldom of which hours.
+   */
+  class Memory {
+    constructor() {
+      this.groups = new Map();
+    }
+
+    partsOf(cube, chosen, member) {
+      const { group, from, to } = member;
+      // The end of the range decides whether windows across the end of the last hour count.
+      const { endHour } = chosen;
+      const known = this.groups.get(group);
+      if (known && known.from === from && known.to === to && known.endHour === endHour) return known.parts;
+      const parts = Parts.ofMember(cube, chosen, member);
+      this.groups.set(group, { from, to, endHour, parts });
+      return parts;
+    }
+  }
+
+  /** `slots` are null where distributions cannot be told. */
+  function figuresOf(cube, desk, parts, slots) {
+    const { sums, minutes, windows } = parts;
     const of = (name) => sums.counter(name);
     const figures = {
       requests: {
@@ -1171,15 +1224,21 @@ const Borehole = (() => {
         above_25000: of("above25000ByInput"),
       },
     };
-    if (slots !== null) figures.distributions = distributions(cube, desk.spread, slots);
+    if (slots !== null) {
+      figures.distributions = parts.take("distributions", () => distributions(cube, desk.spread, slots));
+    }
     const outsideGaps = desk.outsideGaps.of(sums.sourceList());
-    const perMinute = (quantity) =>
-      minuteFigures(minutes.time, minutes[quantity], windows === null ? null : windows[quantity], outsideGaps);
+    const perMinute = (quantity) => {
+      const ofQuantity = windows === null ? null : windows[quantity];
+      const taken = parts.take(quantity, () => minuteFigures(minutes.time, minutes[quantity], ofQuantity));
+      return withAverageAll(taken, outsideGaps);
+    };
     setKnown(figures, "tokens_per_minute", perMinute("tokens"));
     if (of("settledKnown") > 0) setKnown(figures, "quota_tokens_per_minute", perMinute("settled"));
     if (of("reservedKnown") > 0) setKnown(figures, "reserved_tokens_per_minute", perMinute("reserved"));
     if (of("settledKnown") > 0) {
-      setKnown(figures, "quota_tokens_per_day", dayFigures(minutes.time, minutes.settled));
+      const days = parts.take("days", () => dayFigures(minutes.time, minutes.settled));
+      setKnown(figures, "quota_tokens_per_day", days);
     }
     setKnown(figures, "requests_per_minute", perMinute("attempts"));
     figures.responses = {
@@ -1187,7 +1246,9 @@ const Borehole = (() => {
       stop_reason: namedCounts(cube, sums.stopReasons),
     };
     figures.payloads = payloads(cube, sums);
-    if (slots !== null) figures.cross_region = crossRegion(cube, desk.spread, slots);
+    if (slots !== null) {
+      figures.cross_region = parts.take("cross_region", () => crossRegion(cube, desk.spread, slots));
+    }
     return figures;
   }
 
@@ -1239,11 +1300,14 @@ const Borehole = (() => {
     return { large, content };
   }
 
-  function distributions(cube, spread, slots) {
+  /** By name; what has no value is absent. `look` is shown each spread, too, before the next is gathered. */
+  function distributions(cube, spread, slots, look = () => {}) {
     const distributions = {};
     SPREADS.forEach((name, index) => {
       const numbers = slots.map((slot) => cube.spreads.base[slot] + index);
-      setKnown(distributions, name, spread.gather(cube.spreads, numbers).figures());
+      spread.gather(cube.spreads, numbers);
+      setKnown(distributions, name, spread.figures());
+      if (spread.count > 0) look(name, spread);
     });
     return distributions;
   }
@@ -1270,17 +1334,6 @@ const Borehole = (() => {
       setKnown(figures[name], "first_byte_ms", spread.gather(cube.spreads, firstByte).figures());
     }
     return figures;
-  }
-
-  /** The spreads of all members, for histograms. */
-  function histograms(cube, spread, slots) {
-    const histograms = {};
-    SPREADS.forEach((name, index) => {
-      const numbers = slots.map((slot) => cube.spreads.base[slot] + index);
-      spread.gather(cube.spreads, numbers);
-      if (spread.count > 0) histograms[name] = spread.buckets();
-    });
-    return histograms;
   }
 
   // -------------------------------------------------------------------------------------------- rankings
@@ -1456,7 +1509,7 @@ const Borehole = (() => {
     return named;
   }
 
-  function select(cube, spread, choice) {
+  function select(cube, spread, memory, choice) {
     const chosen = chooseCells(cube, choice);
     const minutes = minutesTogether(cube, chosen);
     const range = minuteRange(chosen, minutes.time);
@@ -1464,37 +1517,37 @@ const Borehole = (() => {
     const slots = slotsTogether(cube, chosen.members);
     const sums = new Sums(cube);
     const groups = chosen.members.map((member) => {
-      const parts = {
-        sums: Sums.ofCells(cube, member.from, member.to),
-        minutes: minutesOfMember(cube, member),
-        windows: windowsOfMember(cube, chosen, member),
-        slots: slots === null ? null : slotsTogether(cube, [member]),
-      };
+      const parts = memory.partsOf(cube, chosen, member);
       sums.add(parts.sums);
-      return { key: cube.groups[member.group], parts };
+      return { key: cube.groups[member.group], parts, slots: slots === null ? null : slotsTogether(cube, [member]) };
     });
     const windows = windowsTogether(cube, chosen);
     const ranked = rankingsOf(cube, chosen, slots, sums);
+    const totals = new Parts(sums, minutes, windows);
+    const spreads = {};
+    const keep = (name, gathered) => {
+      spreads[name] = gathered.buckets();
+    };
+    if (slots !== null) totals.take("distributions", () => distributions(cube, spread, slots, keep));
     const report = {};
     setKnown(report, "range", rangeFigures(chosen, minutes.time));
-    report.totals = figuresOf(cube, desk, { sums, minutes, windows, slots });
+    report.totals = figuresOf(cube, desk, totals, slots);
     // Groups by a time, or that do not add up, are not in the cube.
     if (cube.dimensions.length > 0) report.groups = groupFigures(cube, desk, groups);
     if (ranked.rankings.length > 0) report.rankings = ranked.rankings;
-    const seconds = minutes.time.map((minute) => SECONDS_OF_MINUTE * minute);
     const answer = {
       report,
       withheld: { distributions: slots === null, sliding: windows === null, ...ranked.withheld },
-      minutes: { ...minutes, time: seconds },
+      minutes: { ...minutes, time: minutes.time.map((minute) => SECONDS_OF_MINUTE * minute) },
       hours: hourRows(cube, chosen),
       coverage: coverageFigures(cube.spans, chosen.from, chosen.to),
     };
-    if (slots !== null) answer.spreads = histograms(cube, spread, slots);
+    if (slots !== null) answer.spreads = spreads;
     return answer;
   }
 
   function groupFigures(cube, desk, groups) {
-    const figured = groups.map(({ key, parts }) => ({ key, figures: figuresOf(cube, desk, parts) }));
+    const figured = groups.map(({ key, parts, slots }) => ({ key, figures: figuresOf(cube, desk, parts, slots) }));
     return inOrder(figured).map(({ key, figures }) => ({ key: groupKey(cube, key), ...figures }));
   }
 
@@ -1507,30 +1560,43 @@ const Borehole = (() => {
     return values;
   }
 
+  /** The hours with a minute, ascending. */
+  function activeHours(cube) {
+    const isActive = new Uint8Array(cube.hours.length);
+    for (const place of cube.minutes.place) isActive[Math.floor(place / MINUTES_OF_HOUR)] = 1;
+    return cube.hours.filter((_, index) => isActive[index] === 1);
+  }
+
+  function endsOf(hours) {
+    return hours.length > 0 ? { first: hours[0], last: hours[hours.length - 1] } : null;
+  }
+
   /**
    * Opens a cube. What is given back has
    * - `dimensions`: the words of the groups' keys; empty where the groups cannot be told apart;
    * - `values`: by dimension, what there is, null (no value) first;
-   * - `hours`: `{first, last}` in hours since 1970, both included, or null where nothing was counted;
+   * - `hours`: `{first, last}` in hours since 1970, both included, or null where nothing was counted; times that
+   *   are left out of series as outliers are among them, but not among `activeHours`, which is of the same form;
    * - `slotHours`: distributions and rankings are known for whole slots of so many hours, 0: for all hours;
    * - `select({from, to, filter})`: the answer for the hours from `from` up to, not including, `to` (null: not
    *   chosen) and the groups whose values are in `filter[dimension]` (a missing dimension admits all):
    *   `{report, withheld, minutes, hours, spreads, coverage}`. The report has `range`, `totals`, `groups` and
    *   `rankings`; its decimals are texts. Entries of `coverage` are those of `health.coverage`, in its order,
-   *   without the names.
+   *   without the names. Answers are to be read, not changed: they share figures with later ones.
    *
    * @throws {Error} on anything that is not a cube.
    */
   async function open(base64Text) {
     const cube = readCube(await unpack(base64Text));
     const spread = new Spread();
-    const { hours } = cube;
+    const memory = new Memory();
     return Object.freeze({
       dimensions: cube.dimensions,
       values: valuesByDimension(cube),
-      hours: hours.length > 0 ? { first: hours[0], last: hours[hours.length - 1] } : null,
+      hours: endsOf(cube.hours),
+      activeHours: endsOf(activeHours(cube)),
       slotHours: cube.slotHours,
-      select: (choice) => select(cube, spread, choice ?? {}),
+      select: (choice) => select(cube, spread, memory, choice ?? {}),
     });
   }
 

@@ -260,6 +260,8 @@ function unfold(parent, items, shown, noun) {
 
 const embedded = JSON.parse(element("report").textContent);
 let cube = null;
+// What the engine answers when nothing is chosen.
+let whole = null;
 let noCube = "";
 const choice = { from: null, to: null, filter: {} };
 // What every figure below is drawn from.
@@ -269,8 +271,8 @@ const isChosen = () => choice.from !== null || choice.to !== null || Object.keys
 const nothingWithheld = { distributions: false, sliding: false, rankings: false, peakShares: false };
 
 function look() {
-  const answer = cube && cube.select(choice);
-  const report = answer && isChosen() ? { ...embedded, groups_omitted: 0, ...answer.report, rankings: answer.report.rankings } : embedded;
+  const answer = cube && (isChosen() ? cube.select(choice) : whole);
+  const report = answer && isChosen() ? { ...embedded, groups: [], groups_omitted: 0, rankings: [], ...answer.report } : embedded;
   view = {
     report,
     withheld: answer && isChosen() ? answer.withheld : nothingWithheld,
@@ -279,7 +281,8 @@ function look() {
     hours: answer ? answer.hours : pointHours(embedded.totals),
     hasErrorsByHour: Boolean(answer),
     spreads: answer ? answer.spreads : null,
-    coverage: answer && isChosen() ? answer.coverage : embedded.health.coverage,
+    // The engine tells hours and gaps, in the order of the report, which has the names.
+    coverage: embedded.health.coverage.map((entry, at) => answer && isChosen() ? { ...entry, ...answer.coverage[at] } : entry),
     range: rangeOf(report),
   };
 }
@@ -379,7 +382,9 @@ function reasonOf(part) {
     peakShares: "Shares in the peak minute are told for everything, or one group, in whole slots.",
     sliding: "Any 60 s and bursts are told for everything or for one group.",
   };
-  return reasons[part === "rankings" ? "distributions" : part];
+  if (part !== "rankings") return reasons[part];
+  if (view.withheld.distributions) return reasons.distributions;
+  return "Not told for this choice: values beyond the 200 largest of the run are in this page as one sum.";
 }
 
 // ---- overview
@@ -579,7 +584,7 @@ function build(chart) {
       { stroke: soft, font, size: 52, grid: { stroke: grid, width: 1 }, ticks: { show: false }, incrs: INCREMENTS, values: (plot, splits) => splits.map(tick) },
     ],
     series: [{}, ...spec.series.map((one, index) => ({
-      stroke: ink[index], width: one.line ? 1.25 : spec.stacked ? 0 : 1,
+      show: chart.isOn(one), stroke: ink[index], width: one.line ? 1.25 : spec.stacked || one.solid ? 0 : 1,
       fill: one.line ? undefined : ink[index] + (spec.stacked || one.solid ? "" : "40"),
       paths: uPlot.paths.stepped({ align: 1 }), points: { show: false },
     }))],
@@ -612,7 +617,7 @@ function dataOf(chart) {
     slices = slices.map((slice) => Float64Array.from(slice));
     for (let index = slices.length - 2; index >= 0; index--) slices[index].forEach((value, at) => { slices[index][at] = value + slices[index + 1][at]; });
   }
-  return [chart.drawn.starts, ...slices.map((slice, index) => chart.isOn(spec.series[index]) ? slice : slice.map(() => 0))];
+  return [chart.drawn.starts, ...slices];
 }
 
 function topOf({ spec }, high) {
@@ -627,6 +632,9 @@ function setExtent(chart) {
 
 function refill(id) {
   const chart = charts.get(id);
+  chart.spec.series.forEach((one, index) => {
+    if (chart.plot.series[index + 1].show !== chart.isOn(one)) chart.plot.setSeries(index + 1, { show: chart.isOn(one) }, false);
+  });
   chart.plot.setData(dataOf(chart), false);
   setExtent(chart);
   tellCursor(chart);
@@ -936,16 +944,21 @@ function drawLatency() {
 
 let ranked = null;
 
+// A caller by its role and session or its user, with the account behind it; its whole name stays in the title.
+function callerText(value) {
+  const arn = /^arn:[^:]*:(?:sts|iam)::(\d+):(?:assumed-role\/)?(.+)$/.exec(value);
+  return arn ? `${arn[2]} · ${arn[1]}` : value;
+}
+
 function drawRanking() {
   const figure = cleared("ranking");
-  const whole = embedded.rankings || [];
+  const ofRun = embedded.rankings || [];
   const rankings = view.report.rankings || [];
-  element("h-who").parentNode.hidden = whole.length === 0;
+  element("h-who").parentNode.hidden = ofRun.length === 0;
   element("ranking-unit").textContent = "";
-  if (!whole.length) return;
-  if (view.withheld.rankings) return withhold(figure, reasonOf("rankings"));
+  if (!ofRun.length) return;
   const ranking = rankings.find((one) => one.dimension === ranked) || rankings[0];
-  if (!ranking) return;
+  if (!ranking) return withhold(figure, reasonOf("rankings"));
   const picker = make("div", { className: "picker" });
   for (const one of rankings) {
     const button = make("button", { type: "button", textContent: dimensionName(visible(one.dimension)) });
@@ -961,7 +974,7 @@ function drawRanking() {
   element("ranking-unit").textContent = bySettled ? "Load is settled quota tokens." : "Load is raw tokens.";
   const rod = (decimal) => make("span", {}, share(decimal), make("span", { className: "rod" }, bar(Number(decimal || 0))));
   const columns = [dimensionName(visible(ranking.dimension)), "Share of load", "In the peak minute", "Requests", "Throttled", "Input", "Output"];
-  const shown = table(columns, ranking.rows.map((row) => [row.value === null || row.value === undefined ? "(none)" : row.value, rod(row.share),
+  const shown = table(columns, ranking.rows.map((row) => [row.value === null || row.value === undefined ? "(none)" : nameOf(row.value, callerText(valueText(ranking.dimension, row.value))), rod(row.share),
     row.share_in_peak === undefined ? "–" : rod(row.share_in_peak), row.attempted, make("span", { textContent: percent(row.throttled, row.attempted) }),
     make("span", { textContent: short(row.input) }), make("span", { textContent: short(row.output) })]));
   for (const cell of shown.querySelectorAll("tr > :not(:first-child)")) cell.className = "number";
@@ -971,6 +984,8 @@ function drawRanking() {
   figure.append(make("div", { className: "ranks" }, shown));
   if (more) figure.append(more);
   if (ranking.omitted) figure.append(paragraph(`${counted(ranking.omitted, "more value")} beyond these, in no row.`, "note"));
+  const missing = ofRun.filter((one) => !rankings.some((other) => other.dimension === one.dimension));
+  if (missing.length) figure.append(paragraph(`${missing.map((one) => dimensionName(visible(one.dimension))).join(", ")}: ${reasonOf("rankings")}`, "note"));
   if (view.withheld.peakShares) figure.append(paragraph(reasonOf("peakShares"), "note"));
   attachData(figure, [ranking.dimension, "share of load", "share in the peak minute", "attempted", "throttled", "input", "output", "settled"],
     () => ranking.rows.map((row) => [row.value === undefined ? null : row.value, row.share === undefined ? null : Number(row.share), row.share_in_peak === undefined ? null : Number(row.share_in_peak),
@@ -1162,7 +1177,7 @@ function drawCoverage() {
 
 function drawList() {
   const requests = embedded.requests;
-  element("listed").hidden = !requests;
+  element("listed").hidden = !requests || requests.length === 0;
   if (!requests) return;
   const figure = cleared("list");
   const columns = [`Time (${zoneName()})`, "Request", "Account", "Region", "Model", "Operation", "Caller", "Error", "Input", "Prompt", "Output", "Latency"];
@@ -1191,13 +1206,17 @@ function fromInput(text) {
   return Number.isFinite(time) ? Math.floor(time / 1000 / HOUR) : null;
 }
 
+// First hour and end of the run. Records of an implausible time may lie outside; they count where no end is chosen.
+function bounds() {
+  const { range } = embedded;
+  if (range) return { first: Math.floor(seconds(range.from) / HOUR), end: Math.ceil(seconds(range.to) / HOUR) };
+  return cube ? { first: cube.hours.first, end: cube.hours.last + 1 } : { first: null, end: null };
+}
+
 function chooseRange(from, to) {
-  const { first, last } = cube.hours;
-  const within = (hour) => hour === null ? null : Math.max(first, Math.min(last + 1, hour));
-  choice.from = within(from);
-  choice.to = within(to);
-  if (choice.from !== null && choice.from <= first) choice.from = null;
-  if (choice.to !== null && choice.to > last) choice.to = null;
+  const { first, end } = bounds();
+  choice.from = from === null || from <= first ? null : Math.min(from, end - 1);
+  choice.to = to === null || to >= end ? null : Math.max(to, first + 1);
   if (choice.from !== null && choice.to !== null && choice.from >= choice.to) choice.to = choice.from + 1;
   zoom = null;
   element("zoomed").hidden = true;
@@ -1258,7 +1277,7 @@ function readHash() {
 // Requests of the whole run by value of a dimension, for the menus.
 function countsOf(dimension) {
   const counts = new Map();
-  for (const group of cube.select({ from: null, to: null, filter: {} }).report.groups) {
+  for (const group of whole.report.groups || []) {
     counts.set(group.key[dimension], (counts.get(group.key[dimension]) || 0) + group.requests.attempted);
   }
   return counts;
@@ -1326,14 +1345,9 @@ function filterText(dimension) {
 // The filter bar says what is chosen; so does a line that is only printed.
 function showChoice() {
   const [from, to] = [element("from"), element("to")];
-  const { range } = embedded;
-  if (cube) {
-    from.value = toInput(choice.from === null ? cube.hours.first : choice.from);
-    to.value = toInput(choice.to === null ? cube.hours.last + 1 : choice.to);
-  } else if (range) {
-    from.value = toInput(Math.floor(seconds(range.from) / HOUR));
-    to.value = toInput(Math.ceil(seconds(range.to) / HOUR));
-  }
+  const { first, end } = bounds();
+  from.value = toInput(choice.from === null ? first : choice.from);
+  to.value = toInput(choice.to === null ? end : choice.to);
   element("reset").disabled = !isChosen();
   for (const details of document.querySelectorAll(".filter")) {
     const { dimension } = details.dataset;
@@ -1412,7 +1426,12 @@ async function openCube() {
   }
   try {
     cube = await Borehole.open(data.textContent);
-    const whole = cube.select({ from: null, to: null, filter: {} });
+    whole = cube.select({ from: null, to: null, filter: {} });
+    if (!cube.hours) {
+      cube = null;
+      noCube = "There is nothing to choose from: no request was counted.";
+      return;
+    }
     const found = difference(whole.report.totals, embedded.totals, "");
     if (found) trouble(`The data inside this page does not give the figures of its report (${visible(found)} differs). Do not rely on filtered figures.`);
   } catch (error) {

@@ -154,7 +154,8 @@ pub(crate) fn duration(ms: u64) -> String {
 }
 
 /// `512 B`, `12.4 kB`, `402 MB`: powers of ten.
-pub(crate) fn bytes(count: u128) -> String {
+#[must_use]
+pub fn bytes(count: u128) -> String {
     if count < 1_000 {
         return format!("{count} B");
     }

@@ -154,10 +154,15 @@ impl Browser {
         self.log("browser").iter().map(text).collect()
     }
 
-    /// The addresses that were asked for since this was asked last, the page's own among them.
+    /// The addresses that were asked for since this was asked last, the page's own among them. What the page's own
+    /// policy refused was not asked for; the console says so.
+    ///
+    /// # Panics
+    /// Where the driver's log is none.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
-        let mut addresses = Vec::new();
+        let mut asked = Vec::new();
+        let mut refused = Vec::new();
         for entry in self.log("performance") {
             let message: Value = serde_json::from_str(entry["message"].as_str().unwrap_or("null"))
                 .unwrap_or_else(|error| panic!("the performance log is no JSON: {error}"));
@@ -165,11 +170,18 @@ impl Browser {
             let address = match message["message"]["method"].as_str() {
                 Some("Network.requestWillBeSent") => &parameters["request"]["url"],
                 Some("Network.webSocketCreated" | "Network.webTransportCreated") => &parameters["url"],
+                Some("Network.loadingFailed") if parameters["blockedReason"] == "csp" => {
+                    refused.push(parameters["requestId"].clone());
+                    continue;
+                }
                 _ => continue,
             };
-            addresses.extend(address.as_str().map(str::to_owned));
+            asked.extend(
+                address.as_str().map(|address| (parameters["requestId"].clone(), address.to_owned())),
+            );
         }
-        addresses
+        asked.retain(|(id, _)| !refused.contains(id));
+        asked.into_iter().map(|(_, address)| address).collect()
     }
 
     /// Makes the window so many CSS pixels large.

@@ -198,6 +198,12 @@ fn i01_no_text_of_a_foreign_report_is_markup_of_the_page() {
     for broken in ["<script", "<img", "<!--", "\u{202e}"] {
         assert!(!page.contains(broken), "{broken}");
     }
+    // Every row closes what it opens.
+    for tag in ["tr", "td", "table", "details", "svg", "div"] {
+        let (opened, closed) =
+            (page.matches(&format!("<{tag}")).count(), page.matches(&format!("</{tag}>")).count());
+        assert_eq!(opened, closed, "{tag}");
+    }
     // As many tags as with harmless texts: nothing was opened or closed.
     let harmless = with_every_text(&troubled(), "plain");
     let tags = |page: &str| page.matches('<').count();

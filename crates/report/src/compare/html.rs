@@ -7,7 +7,7 @@
 use super::words::{self, Figure, Words};
 use super::{Comparison, Count, Presence, Signed};
 use crate::html::{escape, hash_source};
-use crate::text::cells::Line;
+use crate::text::cells::{Line, width};
 use crate::text::numbers::{counted, thousands};
 use crate::text::script::Script;
 use crate::text::table;
@@ -16,6 +16,8 @@ use crate::text::table;
 const STYLE: &str = include_str!("page.css");
 /// Groups in the table and values in a ranking; what is beyond is counted.
 const ROWS_MAX: usize = 200;
+/// Cells of a word that stays on one line.
+const WORD_CELLS_MAX: usize = 26;
 /// Groups whose every figure is on the page.
 const DETAILS_MAX: usize = 50;
 /// The scale of a picture, in its own units, and what is left free at its ends for the dots.
@@ -114,15 +116,15 @@ impl Page<'_> {
         for dimension in &self.comparison.by {
             markup.push_str(&heading("word", &table::heading(dimension, Script::Terminal)));
         }
+        markup.push_str(&heading("word", &format!("{measure}{per_hour}: ○ before, ● after")));
         for text in [
+            "change",
             &format!("requests{per_hour}"),
             "change",
             "throttled",
             "change",
             "quota TPM peak",
             "change",
-            &format!("change of {measure}{per_hour}"),
-            &format!("{measure}{per_hour}: ○ before, ● after"),
         ] {
             markup.push_str(&heading("", text));
         }
@@ -133,8 +135,10 @@ impl Page<'_> {
             let peak = &figures.quota_tokens_per_minute.peak;
             markup.push_str("<tr>");
             for cell in self.words.key_cells(&group.key) {
-                markup.push_str(&format!("<td class=\"word\">{}</td>", escape(&cell)));
+                markup.push_str(&word(&cell));
             }
+            markup.push_str(&format!("<td>{}</td>", picture(&figures.load, group.load_change, largest)));
+            markup.push_str(&number(&words::signed(group.load_change)));
             markup.push_str(&number(&words::rate_after(&figures.attempted)));
             markup.push_str(&change_cell(group.presence, &words::rate_change(&figures.attempted)));
             for text in [
@@ -142,12 +146,10 @@ impl Page<'_> {
                 words::points_change(&figures.throttled_share),
                 words::after(peak),
                 words::count_change(peak),
-                words::signed(group.load_change),
             ] {
                 markup.push_str(&number(&text));
             }
-            markup
-                .push_str(&format!("<td>{}</td></tr>\n", picture(&figures.load, group.load_change, largest)));
+            markup.push_str("</tr>\n");
         }
         markup.push_str("</tbody></table></div>\n");
         if shown.len() < all.len() {
@@ -175,32 +177,23 @@ impl Page<'_> {
             markup.push_str(&format!(
                 "<h2>By {dimension}</h2>\n<div class=\"scroll\"><table><thead><tr><th class=\"word\">{dimension}</th>"
             ));
-            for text in [
-                &format!("requests{per_hour}"),
-                "change",
-                "of the load",
-                "change",
-                &format!("change of {measure}{per_hour}"),
-                &format!("{measure}{per_hour}: ○ before, ● after"),
-            ] {
+            markup.push_str(&heading("word", &format!("{measure}{per_hour}: ○ before, ● after")));
+            for text in ["change", &format!("requests{per_hour}"), "change", "of the load", "change"] {
                 markup.push_str(&heading("", text));
             }
             markup.push_str("</tr></thead><tbody>\n");
             let shown = &ranking.rows[..ranking.rows.len().min(ROWS_MAX)];
             let largest = largest_load(shown.iter().map(|row| &row.load));
             for row in shown {
-                let value = escape(&self.words.ranked(ranking, row));
-                markup.push_str(&format!("<tr><td class=\"word\">{value}</td>"));
+                markup.push_str("<tr>");
+                markup.push_str(&word(&self.words.ranked(ranking, row)));
+                markup.push_str(&format!("<td>{}</td>", picture(&row.load, row.load_change, largest)));
+                markup.push_str(&number(&words::signed(row.load_change)));
                 markup.push_str(&number(&words::rate_after(&row.attempted)));
                 markup.push_str(&change_cell(row.presence, &words::rate_change(&row.attempted)));
-                for text in [
-                    crate::text::words::share(row.share.after),
-                    words::points_change(&row.share),
-                    words::signed(row.load_change),
-                ] {
-                    markup.push_str(&number(&text));
-                }
-                markup.push_str(&format!("<td>{}</td></tr>\n", picture(&row.load, row.load_change, largest)));
+                markup.push_str(&number(&crate::text::words::share(row.share.after)));
+                markup.push_str(&number(&words::points_change(&row.share)));
+                markup.push_str("</tr>\n");
             }
             markup.push_str("</tbody></table></div>\n");
             let rest = ranking.rows.len() - shown.len();
@@ -218,6 +211,12 @@ fn heading(class: &str, text: &str) -> String {
     format!("<th scope=\"col\"{class}>{}</th>", escape(text))
 }
 
+/// A word of a key: on one line while it is short enough.
+fn word(text: &str) -> String {
+    let class = if width(text) > WORD_CELLS_MAX { "word long" } else { "word" };
+    format!("<td class=\"{class}\">{}</td>", escape(text))
+}
+
 fn number(text: &str) -> String {
     format!("<td>{}</td>", escape(text))
 }
@@ -231,8 +230,7 @@ fn change_cell(presence: Presence, change: &str) -> String {
 }
 
 fn figures_table(figures: &[Figure]) -> String {
-    let mut markup =
-        String::from("<div class=\"scroll\"><table class=\"fit\"><thead><tr><th class=\"word\"></th>");
+    let mut markup = String::from("<div class=\"scroll narrow\"><table><thead><tr><th class=\"word\"></th>");
     for text in ["before", "after", "change"] {
         markup.push_str(&heading("", text));
     }

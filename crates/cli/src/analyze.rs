@@ -54,8 +54,9 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
             ..KnownQuotas::default()
         },
     );
-    let mut report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
-        .with_findings(&found);
+    let mut report =
+        Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
+            .with_findings(&found);
     report.cube.clone_from(&gathered.cube);
     report.cube_left_out.clone_from(&gathered.cube_left_out);
     publish(args, &report, &outputs)?;

@@ -14,6 +14,7 @@ use borehole_report::text::TextStyle;
 use borehole_usage::{Dimension, Question};
 use clap::Args;
 
+use crate::args::Rank;
 use crate::exit::{Exit, UsageError};
 use crate::gather::{GatherArgs, Run, Wanted, gather};
 use crate::render::{ReportFormat, unknown_format};
@@ -44,15 +45,9 @@ pub(crate) struct CompareArgs {
     /// Dimensions of the groups, as those of `borehole analyze` [default: account,region,model,scope]
     #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', help_heading = "Report")]
     pub by: Vec<Dimension>,
-    /// Dimensions whose values are compared one by one
-    #[arg(
-        long,
-        value_name = "DIMENSIONS",
-        value_delimiter = ',',
-        default_value = "identity",
-        help_heading = "Report"
-    )]
-    pub rank: Vec<Dimension>,
+    /// Compare the values of these one by one: identity, role, session, operation, tag:KEY and the like, or none
+    #[arg(long, value_name = "DIMENSIONS", default_value = "identity", help_heading = "Report")]
+    pub rank: Rank,
     /// Most groups in the text [default: 30]
     #[arg(long, value_name = "N", help_heading = "Report")]
     pub top: Option<usize>,
@@ -193,7 +188,7 @@ fn side(args: &CompareArgs, named: Named<'_>) -> anyhow::Result<Side> {
     let gather_args = GatherArgs { sources: vec![source.clone()], ..args.gather.clone() };
     let wanted = Wanted {
         by: args.dimensions(),
-        rank: args.rank.clone(),
+        rank: args.rank.0.clone(),
         keep: Keep::Worst(NO_HOURS),
         rules_of_today: false,
         ..Wanted::default()

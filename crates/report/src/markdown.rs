@@ -258,5 +258,5 @@ pub(crate) fn items(items: &[Line]) -> String {
 }
 
 fn plain(line: &Line) -> String {
-    line.text()
+    line.to_text()
 }

@@ -82,7 +82,7 @@ impl Page<'_> {
                  a change may be what it lacks.</p>",
             );
             for (name, side) in self.words.sides() {
-                let losses: Vec<String> = self.words.losses(side).iter().map(Line::text).collect();
+                let losses: Vec<String> = self.words.losses(side).iter().map(Line::to_text).collect();
                 if !losses.is_empty() {
                     head.push_str(&format!("<p>Lost {name}: {}</p>", escape(&losses.join(" · "))));
                 }

@@ -171,7 +171,7 @@ impl Line {
     }
 
     /// The text alone.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         self.0.iter().map(|(_, text)| text.as_str()).collect()
     }
 

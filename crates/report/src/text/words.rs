@@ -597,7 +597,7 @@ impl<'a> Words<'a> {
                 })
                 .collect();
             if let Some(first) = items.first_mut() {
-                *first = Line::plain(format!("{by} {}", first.text()));
+                *first = Line::plain(format!("{by} {}", first.to_text()));
             }
             let rest = (ranking.rows.len() as u64).saturating_sub(RANKS_MAX as u64);
             let rest = rest.saturating_add(ranking.omitted);

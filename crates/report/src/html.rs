@@ -286,7 +286,7 @@ fn finding(Labelled { label, items }: &Labelled) -> Option<String> {
     Some(format!(
         "<div class=\"finding\"><h3>{heading}</h3><div><p>{}</p>{rest}</div></div>",
         // A name stays as it is.
-        if *label == "WHO" { escape(&first.text()) } else { capitalized(&escape(&first.text())) }
+        if *label == "WHO" { escape(&first.to_text()) } else { capitalized(&escape(&first.to_text())) }
     ))
 }
 

@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use borehole_quota::Keep;
+use borehole_quota::applied::AppliedQuotas;
 use borehole_quota::attribution::{Findings, KnownQuotas};
+use borehole_quota::rules::Limit;
+use borehole_quota::{Keep, QuotaKey};
 use borehole_record::{Timestamp, UtcDay};
-use borehole_report::text::TextStyle;
-use borehole_report::{Report, json, text};
-use borehole_table::columns;
+use borehole_report::Report;
+use borehole_report::model::AppliedQuota;
+use borehole_usage::Dimension;
 
-use crate::args::{Analyze, Format};
-use crate::exit::UsageError;
-use crate::gather::{Run, Wanted, gather};
-use crate::{Outcome, export, output};
+use crate::args::{Analyze, Format, Rank};
+use crate::gather::{Gathered, Run, Wanted, applied_quotas, gather};
+use crate::render::{Rendering, ReportFormat, unknown_format};
+use crate::{Outcome, fail_if, output};
 
 /// Hours of a quota whose attempts are kept, by either kind of badness: enough for what the report says of
 /// throttles and their callers.
@@ -20,14 +22,15 @@ const WORST_HOURS: usize = 3;
 
 /// Runs the command.
 pub(crate) fn run(args: &Analyze) -> Outcome {
-    let outputs = outputs(&args.outputs)?;
-    for path in args.outputs.iter().chain(&args.rejects) {
-        output::check_file(path, args.force)?;
+    let outputs = args.output.check()?;
+    if let Some(path) = &args.rejects {
+        output::check_file(path, args.output.force)?;
     }
+    let applied = applied_quotas(&args.service_quotas)?;
     let wanted = Wanted {
         by: args.by.clone(),
-        rank: Vec::new(),
-        cube: false,
+        rank: ranked(args.rank.as_ref(), outputs.have_page()),
+        cube: args.cube || outputs.have_page(),
         series: args.series,
         top: args.top,
         list: args.list.map(|kind| (kind, args.list_max)),
@@ -49,71 +52,66 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let found = Findings::with_known(
         &gathered.book,
         |key, second| rules.charge(&key.model, day(second)),
-        |key| KnownQuotas {
-            has_requests_per_minute: rules.model(&key.model, last_day).rpm_applies.map(|row| row.value),
-            ..KnownQuotas::default()
+        |key| {
+            let value = |limit| applied.find(key, limit, rules).map(|quota| quota.value_for(key.scope));
+            KnownQuotas {
+                tokens_per_minute: value(Limit::TokensPerMinute),
+                requests_per_minute: value(Limit::RequestsPerMinute),
+                tokens_per_day: value(Limit::TokensPerDay),
+                has_requests_per_minute: rules.model(&key.model, last_day).rpm_applies.map(|row| row.value),
+            }
         },
     );
-    let mut report =
-        Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
-            .with_findings(&found);
-    report.cube.clone_from(&gathered.cube);
-    report.cube_left_out.clone_from(&gathered.cube_left_out);
-    publish(args, &report, &outputs)?;
-    gathered.finish(&args.gather, args.rejects.as_deref())
+    let report = Report::new(&gathered.figures, &gathered.health, gathered.complete, gathered.run.clone())
+        .with_findings(&found)
+        .with_applied_quotas(quotas_in_use(&gathered, &applied))
+        .with_cube(gathered.cube.clone(), gathered.cube_left_out.clone());
+    let rendering = Rendering { report: &report, by: &args.by, rows: args.top, explain: args.explain };
+    rendering.publish(&outputs)?;
+    let exit = gathered.finish(&args.gather, args.rejects.as_deref())?;
+    Ok(fail_if::judge(&args.fail_if, &report, exit))
 }
 
-/// What an output file is to be.
-enum Output {
-    Report(Format),
-    /// The groups, a row each.
-    Table(columns::Format),
+/// What is ranked: what was asked, and on a page the callers.
+fn ranked(asked: Option<&Rank>, has_page: bool) -> Vec<Dimension> {
+    match asked {
+        Some(Rank(dimensions)) => dimensions.clone(),
+        None if has_page => vec![Dimension::Identity],
+        None => Vec::new(),
+    }
 }
 
-/// What each output file is to be, by its extension.
-fn outputs(paths: &[PathBuf]) -> anyhow::Result<Vec<Output>> {
-    let output = |path: &PathBuf| match columns::Format::of(path) {
-        Some(format) => Ok(Output::Table(format)),
-        None => output_format(path).map(Output::Report),
+/// The applied quotas of what was called.
+fn quotas_in_use(gathered: &Gathered, applied: &AppliedQuotas) -> Vec<AppliedQuota> {
+    let quota = |key: &QuotaKey| {
+        let value = |limit| applied.find(key, limit, &gathered.rules).map(|quota| quota.value_for(key.scope));
+        let (tokens_per_minute, requests_per_minute) =
+            (value(Limit::TokensPerMinute), value(Limit::RequestsPerMinute));
+        tokens_per_minute.or(requests_per_minute)?;
+        Some(AppliedQuota {
+            account: key.account.as_deref().map(str::to_owned),
+            region: key.region.as_deref().map(str::to_owned),
+            model: key.model.to_string(),
+            scope: key.scope.as_str().to_owned(),
+            tokens_per_minute,
+            requests_per_minute,
+        })
     };
-    paths.iter().map(output).collect()
+    if applied.is_empty() {
+        return Vec::new();
+    }
+    gathered.book.keys().filter_map(|(key, _)| quota(key)).collect()
 }
 
-/// The format of each output file, by its extension.
+/// The format of each output file of an answer that has no other than these, by its extension.
 pub(crate) fn output_formats(paths: &[PathBuf]) -> anyhow::Result<Vec<Format>> {
     paths.iter().map(|path| output_format(path)).collect()
 }
 
 fn output_format(path: &Path) -> anyhow::Result<Format> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => Ok(Format::Json),
-        Some("txt" | "text") => Ok(Format::Text),
-        _ => Err(UsageError {
-            message: format!("{}: unknown format", path.display()),
-            hint: Some("name the file *.json or *.txt"),
-        }
-        .into()),
+    match ReportFormat::of(path) {
+        Some(ReportFormat::Json) => Ok(Format::Json),
+        Some(ReportFormat::Text) => Ok(Format::Text),
+        _ => Err(unknown_format(path, "name the file *.json or *.txt")),
     }
-}
-
-fn publish(args: &Analyze, report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
-    let render = |format: Format, style: &TextStyle| match format {
-        Format::Json => json::render(report),
-        Format::Text => {
-            let rows = args.top.unwrap_or(style.rows);
-            text::render(report, &TextStyle { rows, explain: args.explain, ..style.clone() })
-        }
-    };
-    for (path, output) in args.outputs.iter().zip(outputs) {
-        match output {
-            Output::Report(format) => output::to_file(path, &render(*format, &TextStyle::default()))?,
-            Output::Table(format) => export::to_file(path, export::groups::table(report, &args.by), *format)?,
-        }
-    }
-    let format = args.format.or(args.outputs.is_empty().then_some(Format::Text));
-    if let Some(format) = format {
-        let style = TextStyle { color: output::takes_color(), ..TextStyle::default() };
-        output::to_stdout(&render(format, &style))?;
-    }
-    Ok(())
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use borehole_record::{Timestamp, time};
 use borehole_scan::Resolve;
-use borehole_usage::{Dimension, Grain, ListKind};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use borehole_usage::{Dimension, Grain, ListKind, UnknownWord};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Offline analytics for Amazon Bedrock model invocation logs.
 ///
@@ -13,7 +13,23 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// asks: tokens and requests per minute, steady state and peak, distributions, errors and throttles, latency,
 /// callers, and which quota would have been enough. Prompts and answers never appear in any output.
 #[derive(Debug, Parser)]
-#[command(name = "borehole", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "borehole",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  # What a downloaded dump shows: short for borehole analyze dump/
+  borehole dump/
+  # One day of a bucket
+  borehole s3://bedrock-logs-mcp/2024/03/11 --large-data s3://bedrock-large-data-mcp
+  # What a bucket holds, and whether it can be read
+  borehole ls s3://bedrock-logs-mcp
+  borehole doctor s3://bedrock-logs-mcp
+
+SOURCE is s3://BUCKET[/PREFIX], a directory, a file, - for standard input, or a name of borehole.toml.
+borehole COMMAND --help says more, with examples; borehole man prints the manual."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -22,6 +38,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Analyze(Box<Analyze>),
+    Report(crate::report::ReportArgs),
+    Compare(Box<crate::compare::CompareArgs>),
     Ticket(Box<crate::ticket::Ticket>),
     Quota(Box<crate::quota::Quota>),
     Export(Box<crate::export::Export>),
@@ -33,6 +51,68 @@ pub(crate) enum Command {
     Doctor(crate::doctor::Doctor),
     Dataset(crate::dataset::DatasetArgs),
     Synth(Synth),
+    Completions(crate::completions::Completions),
+    Man(crate::man::Man),
+}
+
+/// The commands by what they are for, with what each does, short enough for one line.
+type Group = (&'static str, &'static [(&'static str, &'static str)]);
+
+const GROUPS: [Group; 4] = [
+    (
+        "Answer",
+        &[
+            ("analyze", "what was used, peaks, errors, latency, callers; the main job"),
+            ("ticket", "the request for a larger quota, filled in, with its evidence"),
+            ("quota", "the smallest quota that would have been enough; what-ifs"),
+            ("compare", "what changed between two periods or reports"),
+            ("report", "a report's JSON in another form, without the logs"),
+        ],
+    ),
+    (
+        "Look",
+        &[
+            ("ls", "what a prefix holds; nothing is read"),
+            ("find", "every object of one request"),
+            ("doctor", "can it be read? which permission is missing?"),
+            ("rules", "the dated rules that tokens are counted by"),
+        ],
+    ),
+    (
+        "Keep",
+        &[
+            ("pull", "download days of logs with their payloads"),
+            ("restore", "what lies in an archive tier; ask for it"),
+            ("export", "requests, minutes or groups as Parquet, CSV or NDJSON"),
+            ("dataset", "what is kept between runs: info, verify, vacuum"),
+        ],
+    ),
+    (
+        "Other",
+        &[
+            ("synth", "made-up logs with their own exact tally"),
+            ("completions", "completions for bash, zsh, fish, elvish, powershell"),
+            ("man", "manual pages"),
+            ("help", "this text, or that of a command"),
+        ],
+    ),
+];
+
+/// The command line, with an overview of the commands in groups.
+pub(crate) fn command() -> clap::Command {
+    let command = Arguments::command();
+    let mut overview = String::new();
+    for (heading, commands) in GROUPS {
+        overview.push_str(&format!("{heading}:\n"));
+        let known = |name: &str| name == "help" || command.find_subcommand(name).is_some();
+        for (name, does) in commands.iter().filter(|(name, _)| known(name)) {
+            overview.push_str(&format!("  {name:<12} {does}\n"));
+        }
+        overview.push('\n');
+    }
+    command
+        .override_usage("borehole SOURCE... [OPTIONS]\n       borehole COMMAND ...")
+        .help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{overview}Options:\n{{options}}{{after-help}}"))
 }
 
 /// The main job: health, usage by account, Region, model and scope, peaks, histograms, errors, latency.
@@ -41,12 +121,28 @@ pub(crate) enum Command {
 /// date at the end, as in s3://BUCKET/2024/03/11, is a range of time over what stands before it, in either layout.
 /// Without any range a bucket is read for the last 14 days.
 ///
+/// Without any SOURCE, defaults.source of borehole.toml is meant. `borehole SOURCE` is the same command.
+///
 /// Exit codes: 0 complete, 2 wrong arguments, 3 the report was written but is incomplete, 4 no answer,
-/// 5 nothing matched.
+/// 5 nothing matched, 6 a --fail-if condition holds or cannot be told.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole analyze dump/\n  borehole analyze s3://bedrock-logs-mcp/2024/03/11 --large-data s3://bedrock-large-data-mcp\n  borehole analyze dump/2024/03/11 --format json\n  borehole analyze dump/ --by identity --from 2024-03-11 --to 2024-03-12\n  borehole analyze logs/ --large-data payloads/ --list high-token -o report.json\n  zcat export.gz | borehole analyze -"
-)]
+#[command(after_help = "Examples:
+  # A downloaded dump, on the screen
+  borehole analyze dump/
+  # One day of a bucket, with the payloads that lie in another
+  borehole analyze s3://bedrock-logs-mcp/2024/03/11 --large-data s3://bedrock-large-data-mcp
+  # The last two weeks of a source of borehole.toml, as JSON
+  borehole analyze prod --last 14d -o report.json
+  # Who used how much on one day
+  borehole analyze dump/ --by identity --from 2024-03-11 --to 2024-03-12
+  # One model in one Region, by the hour
+  borehole analyze dump/ --model anthropic.claude-3-haiku-20240307-v1:0 --region us-east-1 --by hour
+  # The requests with the largest prompts
+  borehole analyze dump/ --list high-token --list-max 10
+  # For cron: exit code 6 where more than 0.5 % were throttled, or anything is missing
+  borehole analyze dump/ -q --fail-if 'throttled>0.5%' --fail-if incomplete
+  # Records from anywhere
+  zcat export.gz | borehole analyze -")]
 pub(crate) struct Analyze {
     #[command(flatten)]
     pub gather: crate::gather::GatherArgs,
@@ -76,28 +172,39 @@ pub(crate) struct Analyze {
     /// Keep times before 2023 and after tomorrow in series and peaks
     #[arg(long, help_heading = "Report")]
     pub include_outliers: bool,
-    /// What to write to stdout [default: text, or nothing with -o]
-    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Option<Format>,
-    /// Write a report file; its extension (json, txt; csv, parquet, ndjson for the groups as a table) says the format; repeatable
-    #[arg(short = 'o', long = "output", value_name = "FILE", help_heading = "Output")]
-    pub outputs: Vec<PathBuf>,
     /// Write key, offset and reason of every loss, one JSON object a line
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub rejects: Option<PathBuf>,
-    /// Replace existing output files
-    #[arg(long, help_heading = "Output")]
-    pub force: bool,
     /// Say after the report how each of its figures is computed
     #[arg(long, help_heading = "Report")]
     pub explain: bool,
+    /// Rank the values of these, with their part in the largest minute: identity, role, session, operation, tag:KEY and
+    /// the like, or none [default: identity for a page, else none]
+    #[arg(long, value_name = "DIMENSIONS", help_heading = "Report")]
+    pub rank: Option<Rank>,
+    /// Put the data of a page into the JSON, so that `borehole report` can make a page with filters of it
+    #[arg(long, help_heading = "Report")]
+    pub cube: bool,
+    /// Applied quotas, to show beside what was used: the JSON of `aws service-quotas list-service-quotas
+    /// --service-code bedrock`, a file or a directory of them; repeatable
+    #[arg(long, value_name = "FILE|DIR", help_heading = "Counting")]
+    pub service_quotas: Vec<PathBuf>,
+    /// End with exit code 6 where this holds, as in 'throttled>0.5%', 'any:latency_p99>=30s' or incomplete; repeatable
+    #[arg(long, value_name = "CONDITION", help_heading = "Output")]
+    pub fail_if: Vec<crate::fail_if::Condition>,
+    #[command(flatten)]
+    pub output: crate::render::OutputArgs,
 }
 
 /// Makes a seeded synthetic dump with its own exact tally in DIR/truth.json.
+///
+/// Exit codes: 0 written, 2 wrong arguments, 4 it cannot be written.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole synth /tmp/day --requests 50000\n  borehole synth /tmp/split --layout split --requests 2000 --seed 7 --from 2024-03-11 --to 2024-03-12"
-)]
+#[command(after_help = "Examples:
+  # A day with 50,000 requests
+  borehole synth /tmp/day --requests 50000
+  # The split layout, the same every time
+  borehole synth /tmp/split --layout split --requests 2000 --seed 7")]
 pub(crate) struct Synth {
     /// A directory that is empty or does not exist
     #[arg(value_name = "DIR")]
@@ -175,6 +282,26 @@ impl From<ResolveWord> for Resolve {
     }
 }
 
+/// What `--rank` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rank(pub Vec<Dimension>);
+
+impl std::str::FromStr for Rank {
+    type Err = String;
+
+    fn from_str(words: &str) -> Result<Self, String> {
+        if words == "none" {
+            return Ok(Rank(Vec::new()));
+        }
+        let dimension = |word: &str| {
+            let dimension: Dimension = word.parse().map_err(|error: UnknownWord| error.to_string())?;
+            let can_rank = dimension.can_rank();
+            can_rank.then_some(dimension).ok_or_else(|| format!("{word} cannot be ranked"))
+        };
+        words.split(',').map(dimension).collect::<Result<_, _>>().map(Rank)
+    }
+}
+
 pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
     let span = time::parse_range_end(text);
     span.map(|(start, _)| start).ok_or_else(|| {
@@ -202,17 +329,117 @@ pub(crate) fn parse_span(text: &str) -> Result<i64, String> {
     count.checked_mul(seconds).filter(|&span| span > 0 && span < 1 << 40).ok_or_else(wrong)
 }
 
-/// Bytes of a size like `256MiB`; a plain number is bytes.
+/// Bytes of a size like `256MiB` or `250MB`; a plain number is bytes.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong = || "expected bytes, or a number with KiB, MiB or GiB".to_owned();
+    let wrong = || "expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let count: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    let shift = match &text[digits..] {
-        "" | "B" => 0,
-        "K" | "KiB" | "k" => 10,
-        "M" | "MiB" => 20,
-        "G" | "GiB" => 30,
+    let unit = match &text[digits..] {
+        "" | "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "K" | "KiB" | "k" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
         _ => return Err(wrong()),
     };
-    count.checked_mul(1 << shift).ok_or_else(wrong)
+    count.checked_mul(unit).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command with its whole name: `borehole dataset info`.
+    fn all(command: &clap::Command, name: &str, found: &mut Vec<(String, clap::Command)>) {
+        found.push((name.to_owned(), command.clone()));
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            all(inner, &format!("{name} {}", inner.get_name()), found);
+        }
+    }
+
+    fn commands() -> Vec<(String, clap::Command)> {
+        let mut found = Vec::new();
+        all(&command(), "borehole", &mut found);
+        assert!(found.len() > 15, "the walk has lost the commands");
+        found
+    }
+
+    /// The words of a command as a shell takes them apart; of a pipe, those of its end. Examples quote with `'` only.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.rsplit(" | ").find(|part| part.starts_with("borehole")).unwrap_or(line);
+        let line = line.split(" > ").next().unwrap_or(line);
+        let mut words = vec![String::new()];
+        for (index, part) in line.split('\'').enumerate() {
+            for (at, piece) in part.split(' ').enumerate() {
+                if index % 2 == 0 && at > 0 {
+                    words.push(String::new());
+                }
+                let last = words.last_mut().expect("it began with one");
+                if index % 2 == 1 && at > 0 {
+                    last.push(' ');
+                }
+                last.push_str(piece);
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn clap_finds_nothing_wrong_with_the_command_line() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_the_overview_with_words_of_its_own() {
+        let shown = command().render_help().to_string();
+        for inner in command().get_subcommands() {
+            let is_shown =
+                GROUPS.iter().flat_map(|(_, commands)| *commands).any(|(name, _)| *name == inner.get_name());
+            assert!(is_shown, "{} is in no group", inner.get_name());
+            assert!(shown.contains(&format!("\n  {:<12} ", inner.get_name())), "{shown}");
+        }
+        let longest = shown.lines().map(|line| line.chars().count()).max();
+        assert!(longest.is_some_and(|longest| longest <= 110), "{shown}");
+    }
+
+    #[test]
+    fn every_command_shows_examples_and_each_is_a_command_line() {
+        for (name, known) in commands() {
+            let after = known.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = after.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+            let (notes, examples): (Vec<&str>, Vec<&str>) =
+                lines.iter().partition(|line| line.starts_with("# "));
+            assert!(after.starts_with("Examples:\n") && !examples.is_empty(), "{name} has no examples");
+            // Longer ones would be broken where the help is, and could not be copied.
+            assert!(lines.iter().all(|line| line.chars().count() <= 98), "{name}: {after}");
+            assert!(!notes.is_empty() && notes.len() <= examples.len(), "{name}: {after}");
+            for example in examples.iter().map(|example| example.replace("source <(borehole", "borehole")) {
+                let typed = words(example.trim_end_matches(')'));
+                let read = crate::command_line::read(typed.iter().map(Into::into).collect());
+                if let Err(crate::command_line::Refusal::Clap(error)) = read {
+                    // `borehole dump/` is a source only where there is such a directory.
+                    panic!("{example}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_says_what_it_is_for() {
+        for (name, known) in commands() {
+            let visible = known.get_arguments().filter(|argument| !argument.is_hide_set());
+            for argument in visible.filter(|argument| argument.get_id() != "help") {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "{name} {}: no help", argument.get_id());
+                assert!(!help.ends_with('.'), "{name} {}: {help}", argument.get_id());
+            }
+            let about = known.get_about().map(ToString::to_string).unwrap_or_default();
+            let long = known.get_long_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty(), "{name} says nothing of itself");
+            let is_leaf = known.get_subcommands().all(|inner| inner.get_name() == "help");
+            assert!(!is_leaf || format!("{about}{long}").contains("Exit codes: 0"), "{name}: no exit codes");
+        }
+    }
 }

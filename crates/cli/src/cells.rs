@@ -21,6 +21,7 @@ use borehole_usage::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::export::rows::{HourRows, RowTable};
+use crate::hints::Seen;
 use crate::kept::Shelf;
 
 /// Answers that are written at a time: a file holds those of a day.
@@ -46,6 +47,8 @@ pub(crate) struct Cells<'a> {
     known: Option<(Figures, Tally)>,
     /// What could not be written, in words.
     failure: Option<anyhow::Error>,
+    /// What the records are of, where a filter is asked for.
+    seen: Option<Seen>,
 }
 
 /// What a run comes to.
@@ -58,6 +61,8 @@ pub(crate) struct Sums {
     pub cube: Option<Result<Cube, Refusal>>,
     /// The attempts.
     pub book: AttemptBook,
+    /// What the records of the range are of, where a filter is asked for and every record was looked at.
+    pub seen: Option<Seen>,
 }
 
 /// Rows on their way into a dataset.
@@ -102,6 +107,7 @@ pub(crate) struct Cell<'a> {
     kept: Option<Arc<RowsKept<'a>>>,
     files: Result<Vec<File>, borehole_table::Error>,
     table: Option<HourRows>,
+    seen: Option<Seen>,
 }
 
 /// Stream, count of rows, Parquet.
@@ -111,6 +117,9 @@ impl borehole_scan::Cell for Cell<'_> {
     fn invocation(&mut self, invocation: &Invocation, stream: u32, coverage: Option<u32>) {
         let coverage = coverage.map_or(CoverageId::NONE, CoverageId);
         let outcome = self.summary.observe(self.question, invocation, coverage);
+        if let Some(seen) = &mut self.seen {
+            seen.note(&invocation.facets);
+        }
         let has_time = self.question.include_outliers || !self.question.is_outlier(invocation.timestamp);
         if outcome == Outcome::Counted && has_time {
             self.book.observe(invocation);
@@ -215,6 +224,7 @@ impl<'a> Cells<'a> {
             table: None,
             known: None,
             failure: None,
+            seen: Seen::of(&question.filter),
         }
     }
 
@@ -231,7 +241,7 @@ impl<'a> Cells<'a> {
     /// # Errors
     /// Where rows could not be made.
     pub(crate) fn finish(self, closings: BTreeMap<UtcHour, u128>) -> anyhow::Result<Sums> {
-        let Cells { question, spans, totals, mut book, mut answers, known, failure, .. } = self;
+        let Cells { question, spans, totals, mut book, mut answers, known, failure, seen, .. } = self;
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -252,7 +262,7 @@ impl<'a> Cells<'a> {
             }
         };
         book.finish();
-        Ok(Sums { figures, tally, cube, book })
+        Ok(Sums { figures, tally, cube, book, seen })
     }
 
     /// Why the run was stopped.
@@ -286,6 +296,7 @@ impl<'a> CellSink for Cells<'a> {
             kept: self.rows.clone(),
             files: Ok(Vec::new()),
             table: self.table.as_ref().map(|table| table.open(hour)),
+            seen: Seen::of(&self.question.filter),
         }
     }
 
@@ -341,6 +352,7 @@ impl<'a> CellSink for Cells<'a> {
             if entered.enter_bytes(&book).is_some() {
                 self.book = entered;
                 self.known = Some((figures, tally));
+                self.seen = None;
                 return Vec::new();
             }
         }
@@ -352,6 +364,7 @@ impl<'a> CellSink for Cells<'a> {
             match sealed.zip(answer) {
                 Some((sealed, (_, book))) if self.book.close_bytes(hour, book).is_some() => {
                     self.totals.insert(sealed);
+                    self.seen = None;
                 }
                 _ => asked.push(hour),
             }
@@ -386,7 +399,10 @@ impl<'a> Cells<'a> {
         if cell.sealed.is_none() {
             borehole_scan::Cell::seal(&mut cell);
         }
-        let Cell { hour, mut summary, sealed, book, files, table, .. } = cell;
+        let Cell { hour, mut summary, sealed, book, files, table, seen, .. } = cell;
+        if let (Some(all), Some(seen)) = (&mut self.seen, seen) {
+            all.merge(seen);
+        }
         let sealed = sealed.unwrap_or_else(|| summary.finish());
         self.spare.get_mut().unwrap_or_else(PoisonError::into_inner).push(summary);
         Ended { hour, sealed, book, files, table }

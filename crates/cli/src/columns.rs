@@ -45,23 +45,9 @@ pub(crate) fn thousands(value: u64) -> String {
     borehole_report::text::thousands(u128::from(value))
 }
 
-/// `812 B`, `4.7 KiB`, `13 MiB`: three digits at most, rounded down.
+/// `812 B`, `4.70 kB`, `13.0 MB`: powers of ten and three digits, as reports have it.
 pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1_024 {
-        return format!("{bytes} B");
-    }
-    let mut power = 0;
-    while power + 1 < UNITS.len() && bytes >> (10 * (power + 2)) > 0 {
-        power += 1;
-    }
-    let shift = 10 * (power + 1);
-    let whole = bytes >> shift;
-    if whole >= 10 {
-        return format!("{whole} {}", UNITS[power]);
-    }
-    let tenths = ((bytes - (whole << shift)) >> (shift - 10)) * 10 / 1_024;
-    format!("{whole}.{tenths} {}", UNITS[power])
+    borehole_report::text::bytes(u128::from(bytes))
 }
 
 #[cfg(test)]
@@ -69,17 +55,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_short_and_never_larger_than_they_are() {
+    fn sizes_are_those_of_reports() {
         let cases = [
             (0, "0 B"),
-            (1_023, "1023 B"),
-            (1_024, "1.0 KiB"),
-            (1_536, "1.5 KiB"),
-            (10_239, "9.9 KiB"),
-            (10_240, "10 KiB"),
-            ((1 << 20) - 1, "1023 KiB"),
-            (1 << 20, "1.0 MiB"),
-            (u64::MAX, "15 EiB"),
+            (999, "999 B"),
+            (1_000, "1.00 kB"),
+            (1_024, "1.02 kB"),
+            (999_999, "1.00 MB"),
+            (1 << 20, "1.05 MB"),
+            (12_400_000_000, "12.4 GB"),
+            (3_000_000_000_000, "3.00 TB"),
         ];
         for (bytes, expected) in cases {
             assert_eq!(size(bytes), expected);

@@ -1,14 +1,16 @@
-//! `borehole.toml`: names for sources, each with its URLs, its payload buckets and the way in.
+//! `borehole.toml`: names for sources, each with its URLs, its payload buckets and the way in, and what stands in for
+//! options that are not given.
 //!
 //! In: a file that the operator keeps. Out: [`Config`]. Always: a file that was only come across (not named with
 //! `--config` or `BOREHOLE_CONFIG`) is never read from a directory that the run analyses (faults G16); an error
 //! names file, line and key, and never shows a value, since the wrong file may be somebody's secrets. Absent:
-//! opening anything.
+//! opening anything, and what an option takes (see `command_line`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use borehole_store::s3::S3Options;
 use serde::Deserialize;
@@ -24,7 +26,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Where the file is described.
 const HINT: &str = "docs/configuration.md describes the file";
 
-/// The named sources of one file.
+/// The named sources and the defaults of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     /// Where it was read from; relative paths in it start at its folder.
@@ -32,6 +34,64 @@ pub(crate) struct Config {
     is_named: bool,
     sources: BTreeMap<String, NamedSource>,
     groups: BTreeMap<String, Vec<String>>,
+    defaults: Defaults,
+    rules: RulesTable,
+    quotas: QuotasTable,
+    ticket: TicketTable,
+}
+
+/// The table `[defaults]`: options by their names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Defaults {
+    #[serde(default)]
+    source: OneOrMore,
+    last: Option<String>,
+    #[serde(default)]
+    large_data: OneOrMore,
+    dataset: Option<String>,
+    #[serde(default)]
+    by: OneOrMore,
+    top: Option<u64>,
+    #[serde(default)]
+    rank: OneOrMore,
+    threads: Option<u64>,
+    memory: Option<String>,
+}
+
+/// The table `[rules]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesTable {
+    file: Option<String>,
+}
+
+/// The table `[quotas]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuotasTable {
+    #[serde(default)]
+    service_quotas: OneOrMore,
+    #[serde(default)]
+    inference_profiles: OneOrMore,
+}
+
+/// The table `[ticket]`: what a ticket says has a file of its own.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TicketTable {
+    file: Option<String>,
+}
+
+/// A key of the file that stands in for an option which is not given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Setting {
+    /// The key, with its table.
+    pub key: &'static str,
+    /// The option's long name.
+    pub option: &'static str,
+    /// Its values; one for an option that is given once.
+    pub values: Vec<String>,
 }
 
 /// One table `[sources.NAME]`.
@@ -114,6 +174,14 @@ struct Written {
     sources: BTreeMap<String, NamedSource>,
     #[serde(default)]
     groups: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    defaults: Defaults,
+    #[serde(default)]
+    rules: RulesTable,
+    #[serde(default)]
+    quotas: QuotasTable,
+    #[serde(default)]
+    ticket: TicketTable,
 }
 
 impl Config {
@@ -134,11 +202,15 @@ impl Config {
             [Some(PathBuf::from(FILE_NAME)), home.map(|home| home.join("borehole").join(FILE_NAME))];
         for file in candidates.into_iter().flatten().filter(|file| file.is_file()) {
             if lies_in(&file, inputs) {
-                tell!(
-                    "warning: {} lies in what is being analysed and is not read",
-                    crate::exit::escaped(&file.display().to_string())
-                );
-                tell!("hint: if it is yours, name it: --config FILE");
+                // More than one place asks for the configuration of a run.
+                static IS_TOLD: Once = Once::new();
+                IS_TOLD.call_once(|| {
+                    tell!(
+                        "warning: {} lies in what is being analysed and is not read",
+                        crate::exit::escaped(&file.display().to_string())
+                    );
+                    tell!("hint: if it is yours, name it: --config FILE");
+                });
                 continue;
             }
             return Self::read(&file);
@@ -160,7 +232,8 @@ impl Config {
         }
         let written: Written = toml::from_str(&text).map_err(|error| complaint(file, &text, &error, HINT))?;
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
-        let mut config = Config { file, is_named: false, sources: written.sources, groups: written.groups };
+        let Written { sources, groups, defaults, rules, quotas, ticket } = written;
+        let mut config = Config { file, is_named: false, sources, groups, defaults, rules, quotas, ticket };
         config.check()?;
         config.settle_paths();
         Ok(config)
@@ -198,21 +271,108 @@ impl Config {
                 return Err(wrong(&self.file, Some(&key), "names a source that is not in this file"));
             }
         }
+        for source in self.defaults.source.list() {
+            let name = source.split('/').next().unwrap_or_default();
+            if is_url(source) && borehole_store::s3::Location::parse(source).is_none() {
+                let text = "expected a source of this file, s3://BUCKET, s3://BUCKET/PREFIX or a directory";
+                return Err(wrong(&self.file, Some("defaults.source"), text));
+            }
+            if !is_url(source) && is_name(name) && self.named(name).is_none() && name == source {
+                let text =
+                    "names a source that is not in this file; a directory is written with a /, as in ./dump";
+                return Err(wrong(&self.file, Some("defaults.source"), text));
+            }
+        }
+        for place in self.defaults.large_data.list() {
+            if is_url(place) && borehole_store::s3::Location::parse(place).is_none() {
+                let text = "expected s3://BUCKET, s3://BUCKET/PREFIX or a directory";
+                return Err(wrong(&self.file, Some("defaults.large_data"), text));
+            }
+        }
         Ok(())
     }
 
     /// Directories are meant from the file's own folder on.
     fn settle_paths(&mut self) {
         let folder = self.file.parent().unwrap_or(Path::new("/")).to_path_buf();
+        let settle = |place: &mut String| {
+            if !is_url(place)
+                && let Some(joined) = folder.join(&*place).to_str()
+            {
+                *place = joined.to_owned();
+            }
+        };
         for source in self.sources.values_mut() {
-            for place in source.url.each().iter_mut().chain(source.large_data.each()) {
-                if !is_url(place)
-                    && let Some(joined) = folder.join(&*place).to_str()
-                {
-                    *place = joined.to_owned();
+            source.url.each().iter_mut().chain(source.large_data.each()).for_each(settle);
+        }
+        let Config { sources, groups, defaults, rules, quotas, ticket, .. } = self;
+        let is_known = |source: &String| {
+            let name = source.split('/').next().unwrap_or_default();
+            sources.contains_key(name) || groups.contains_key(name)
+        };
+        defaults.source.each().iter_mut().filter(|source| !is_known(source)).for_each(settle);
+        defaults.large_data.each().iter_mut().for_each(settle);
+        quotas.service_quotas.each().iter_mut().for_each(settle);
+        quotas.inference_profiles.each().iter_mut().for_each(settle);
+        [&mut defaults.dataset, &mut rules.file, &mut ticket.file].into_iter().flatten().for_each(settle);
+    }
+
+    /// The sources that are meant where none is given.
+    pub(crate) fn default_sources(&self) -> &[String] {
+        self.defaults.source.list()
+    }
+
+    /// Directories that the default sources lead to, themselves or by their names.
+    pub(crate) fn default_directories(&self) -> Vec<PathBuf> {
+        let mut places: Vec<&str> = Vec::new();
+        for source in self.default_sources() {
+            let name = source.split('/').next().unwrap_or_default();
+            match self.named(name) {
+                Some(named) => {
+                    places.extend(named.iter().flat_map(|(_, source)| source.urls()).map(String::as_str));
                 }
+                None => places.push(source),
             }
         }
+        places.into_iter().filter(|place| !is_url(place)).map(PathBuf::from).collect()
+    }
+
+    /// What stands in for options, in the order of the file's description; not the sources.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let Defaults { source: _, last, large_data, dataset, by, top, rank, threads, memory } =
+            &self.defaults;
+        let once = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
+        let number = |value: &Option<u64>| value.iter().map(u64::to_string).collect::<Vec<_>>();
+        // Options that take several values take them with commas between.
+        let joined = |values: &OneOrMore| match values.list() {
+            [] => Vec::new(),
+            values => vec![values.join(",")],
+        };
+        let all = [
+            ("defaults.last", "last", once(last)),
+            ("defaults.large_data", "large-data", large_data.list().to_vec()),
+            ("defaults.dataset", "dataset", once(dataset)),
+            ("defaults.by", "by", joined(by)),
+            ("defaults.top", "top", number(top)),
+            ("defaults.rank", "rank", joined(rank)),
+            ("defaults.threads", "threads", number(threads)),
+            ("defaults.memory", "memory", once(memory)),
+            ("rules.file", "rules", once(&self.rules.file)),
+            ("quotas.service_quotas", "service-quotas", self.quotas.service_quotas.list().to_vec()),
+            (
+                "quotas.inference_profiles",
+                "inference-profiles",
+                self.quotas.inference_profiles.list().to_vec(),
+            ),
+            ("ticket.file", "ticket-toml", once(&self.ticket.file)),
+        ];
+        let given = all.into_iter().filter(|(_, _, values)| !values.is_empty());
+        given.map(|(key, option, values)| Setting { key, option, values }).collect()
+    }
+
+    /// A value of this key is not what its option takes.
+    pub(crate) fn refuse(&self, setting: &Setting) -> anyhow::Error {
+        wrong(&self.file, Some(setting.key), &format!("not what --{} takes", setting.option))
     }
 
     /// The sources that a name stands for, each with its own name: one, or those of a group.
@@ -250,14 +410,16 @@ impl Config {
         self.sources.keys().chain(self.groups.keys()).map(String::as_str)
     }
 
-    /// The name that was probably meant: one with at most two letters added, lost, changed or swapped.
+    /// The name that was probably meant.
     pub(crate) fn nearest(&self, typed: &str) -> Option<&str> {
-        let distances = self.names().map(|name| (distance(typed, name), name));
-        distances
-            .filter(|&(distance, name)| distance <= 2 && distance < name.len())
-            .min()
-            .map(|(_, name)| name)
+        nearest(typed, self.names())
     }
+}
+
+/// The name that was probably meant: one with at most two letters added, lost, changed or swapped.
+pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = names.map(|name| (distance(typed, name), name));
+    distances.filter(|&(distance, name)| distance <= 2 && distance < name.len()).min().map(|(_, name)| name)
 }
 
 /// Whether a word can be the name of a source.
@@ -399,6 +561,17 @@ mod tests {
             ("[sources.a]\nurl = \"https://SECRET/x\"\n", "borehole.toml: sources.a: expected s3://BUCKET"),
             ("[sources.\"a/b\"]\nurl = \"s3://x\"\n", "borehole.toml: a/b: a name is letters"),
             (
+                "[defaults]\nsource = \"SECRET\"\n",
+                "borehole.toml: defaults.source: names a source that is not in this file",
+            ),
+            (
+                "[defaults]\nsource = \"https://SECRET\"\n",
+                "borehole.toml: defaults.source: expected a source",
+            ),
+            ("[defaults]\ntop = \"SECRET\"\n", "borehole.toml line 2: defaults.top: expected u64"),
+            ("[defaults]\nlst = \"SECRET\"\n", "borehole.toml line 2: defaults: unknown field `lst`"),
+            ("[rules]\nfiles = \"SECRET\"\n", "borehole.toml line 2: rules: unknown field `files`"),
+            (
                 "[groups]\nall = [\"SECRET\"]\n",
                 "borehole.toml: groups.all: names a source that is not in this file",
             ),
@@ -407,6 +580,54 @@ mod tests {
             let said = read(text).expect_err(text);
             assert!(said.starts_with(expected), "{text}: {said}");
             assert!(!said.contains("SECRET") && !said.contains("5551234"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn settings_are_options_and_their_paths_begin_at_the_file() {
+        let config = read(
+            "[defaults]\nsource = [\"prod\", \"./dump\", \"prod/2024/03\"]\nlast = \"14d\"\nby = [\"model\", \"role\"]\ntop = 5\n\
+             dataset = \"kept\"\n[rules]\nfile = \"/etc/ours.toml\"\n[quotas]\nservice_quotas = [\"a.json\", \"b\"]\n\
+             [ticket]\nfile = \"ticket.toml\"\n[sources.prod]\nurl = \"s3://x\"\n",
+        )
+        .expect("it is sound");
+        let folder = config.file().and_then(Path::parent).expect("a folder").to_path_buf();
+        let at = |name: &str| folder.join(name).display().to_string();
+        assert_eq!(config.default_sources(), ["prod", &at("./dump"), "prod/2024/03"]);
+        assert_eq!(config.default_directories(), [folder.join("./dump")]);
+        let settings: Vec<(&str, &str, Vec<String>)> = config
+            .settings()
+            .into_iter()
+            .map(|setting| (setting.key, setting.option, setting.values))
+            .collect();
+        let one = |value: &str| vec![value.to_owned()];
+        let expected = [
+            ("defaults.last", "last", one("14d")),
+            ("defaults.dataset", "dataset", one(&at("kept"))),
+            ("defaults.by", "by", one("model,role")),
+            ("defaults.top", "top", one("5")),
+            ("rules.file", "rules", one("/etc/ours.toml")),
+            ("quotas.service_quotas", "service-quotas", vec![at("a.json"), at("b")]),
+            ("ticket.file", "ticket-toml", one(&at("ticket.toml"))),
+        ];
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn the_description_has_every_key() {
+        let described = include_str!("../../../docs/configuration.md");
+        let every = "[defaults]\nlast = \"1d\"\nlarge_data = \"a\"\ndataset = \"b\"\nby = \"model\"\ntop = 1\nrank = \"role\"\n\
+                     threads = 1\nmemory = \"1MB\"\n[rules]\nfile = \"c\"\n[ticket]\nfile = \"d\"\n\
+                     [quotas]\nservice_quotas = \"e\"\ninference_profiles = \"f\"\n";
+        let settings = read(every).expect("sound").settings();
+        assert_eq!(settings.len(), 12);
+        for setting in settings {
+            let key = setting.key.strip_prefix("defaults.").unwrap_or(setting.key);
+            assert!(
+                described.contains(&format!("| `{key}` |")),
+                "docs/configuration.md does not describe {key}"
+            );
+            assert!(described.contains(&format!("`--{}`", setting.option)), "nor --{}", setting.option);
         }
     }
 

@@ -19,7 +19,12 @@ use crate::output;
 
 /// What a kept dataset holds, whether it is sound, and what in it may go.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  # What borehole analyze dump/ --dataset kept/ has made
+  borehole dataset info kept/"
+)]
 pub(crate) struct DatasetArgs {
     #[command(subcommand)]
     command: DatasetCommand,
@@ -36,9 +41,11 @@ enum DatasetCommand {
 ///
 /// Exit codes: 0 printed, 2 it is no dataset, 4 it cannot be read.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole dataset info kept/\n  borehole dataset info week-10.part --format json"
-)]
+#[command(after_help = "Examples:
+  # What it belongs to, and which hours it holds
+  borehole dataset info kept/
+  # The same of a part, for another program
+  borehole dataset info week-10.part --format json")]
 struct InfoArgs {
     /// A directory that --dataset made, or a file that --part made
     #[arg(value_name = "DATASET")]
@@ -55,9 +62,11 @@ struct InfoArgs {
 ///
 /// Exit codes: 0 sound, 2 it is no dataset, 3 something is damaged, 4 it cannot be read.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole dataset verify kept/\n  borehole dataset verify kept/ --quick --format json"
-)]
+#[command(after_help = "Examples:
+  # Read and check every file
+  borehole dataset verify kept/
+  # Check only that they are there
+  borehole dataset verify kept/ --quick --format json")]
 struct VerifyArgs {
     /// A directory that --dataset made, or a file that --part made
     #[arg(value_name = "DATASET")]
@@ -74,7 +83,9 @@ struct VerifyArgs {
 ///
 /// Exit codes: 0 done, 2 it is no dataset, 4 it is in use, or something cannot be removed.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  borehole dataset vacuum kept/")]
+#[command(after_help = "Examples:
+  # Free the space that nothing needs any more
+  borehole dataset vacuum kept/")]
 struct VacuumArgs {
     /// A directory that --dataset made
     #[arg(value_name = "DIR")]
@@ -301,7 +312,7 @@ mod tests {
             "options  resolve = counts\n",
             "hours    2 from 2024-03-11 07:00 to 2024-03-12 06:00\n",
             "rows     3,000\n",
-            "Parquet  118 KiB, 40.5 bytes a row\n",
+            "Parquet  122 kB, 40.5 bytes a row\n",
             "streams  aws-1\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
@@ -348,8 +359,8 @@ mod tests {
         std::fs::write(lost.join("invocations.parquet"), [0; 2_048]).expect("written");
         let dataset = Dataset::open_existing(place.path()).expect("it opens");
         let text = removed_text(&dataset.vacuum().expect("it works"));
-        assert!(text.contains("invocations.parquet: rows that no hour names, 2.0 KiB\n"), "{text}");
-        assert!(text.ends_with("4 places removed, 2.0 KiB freed\n"), "{text}");
+        assert!(text.contains("invocations.parquet: rows that no hour names, 2.05 kB\n"), "{text}");
+        assert!(text.ends_with("4 places removed, 2.05 kB freed\n"), "{text}");
         assert_eq!(removed_text(&dataset.vacuum().expect("it works")), "nothing to remove\n");
         let findings = dataset.verify(true);
         let text = findings_text(&findings, &dataset.info(), false);

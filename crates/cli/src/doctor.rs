@@ -22,10 +22,10 @@ use crate::Outcome;
 use crate::args::{Format, parse_time};
 use crate::columns::{Align, aligned, counted};
 use crate::estimate::day;
-use crate::exit::{Exit, UsageError, escaped};
+use crate::exit::{Exit, UsageError, escaped, unhinted};
 use crate::glimpse::{self, Glimpse};
 use crate::logging::Logging;
-use crate::places::{Places, S3Args};
+use crate::places::{Places, S3Args, no_source};
 use crate::policy::{self, Holds};
 use crate::prices;
 
@@ -40,12 +40,16 @@ const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;
 /// Exit codes: 0 all is there, 2 wrong arguments, 3 only something that some commands use is missing, or there was no
 /// record to try it on, 4 something that reading needs is missing.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole doctor s3://bedrock-logs --large-data s3://bedrock-large-data\n  borehole doctor s3://bedrock-logs --profile audit --format json\n  aws bedrock get-model-invocation-logging-configuration | borehole doctor --logging-config -"
-)]
+#[command(after_help = "Examples:
+  # Can both buckets be read, and what is missing if not
+  borehole doctor s3://bedrock-logs --large-data s3://bedrock-large-data
+  # As somebody else, for another program
+  borehole doctor s3://bedrock-logs --profile audit --format json
+  # The buckets that Bedrock is told to log to
+  aws bedrock get-model-invocation-logging-configuration | borehole doctor --logging-config -")]
 pub(crate) struct Doctor {
     /// Where the logs are
-    #[arg(required_unless_present = "logging_config", value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 
     /// Where offloaded payloads are: a directory or s3://BUCKET[/PREFIX]; repeatable
@@ -68,6 +72,9 @@ pub(crate) struct Doctor {
 
 /// Runs the command.
 pub(crate) fn run(args: &Doctor) -> Outcome {
+    if args.sources.is_empty() && args.logging_config.is_none() {
+        return Err(no_source());
+    }
     let now = args.now.unwrap_or_else(crate::now);
     let mut visit = Visit { now, callers: Vec::new(), reports: Vec::new(), buckets: BTreeSet::new() };
     let logging = args.logging_config.as_ref().map(read_logging).transpose()?;
@@ -225,7 +232,7 @@ impl Visit {
             Err(error) if error.downcast_ref::<UsageError>().is_some() => Err(error),
             Err(error) => {
                 let mut report = PlaceReport::new(argument);
-                let (cause, hint) = match error.downcast_ref::<borehole_scan::Error>() {
+                let (cause, hint) = match unhinted(&error).downcast_ref::<borehole_scan::Error>() {
                     Some(borehole_scan::Error::Store(error)) => (error.cause.clone(), error.hint),
                     _ => (format!("{error:#}"), None),
                 };

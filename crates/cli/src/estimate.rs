@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "plan: 10,000 objects, 976 MiB to read in s3://logs",
+                "plan: 10,000 objects, 1.02 GB to read in s3://logs",
                 "requests: 38 LISTs sent, 10,000 GETs to come; GETs of payloads come on top: which are needed shows \
                  while reading",
                 "cost, an estimate: under $0.01 for requests (prices of 2025-10-01 from \
@@ -353,7 +353,7 @@ mod tests {
         let estimate = estimate(&objects, &[bucket("logs", "eu-central-1")]);
         let lines = estimate.lines(&lists(1), None);
         assert!(
-            lines[0].ends_with("STANDARD 1 (1.0 GiB), STANDARD_IA 1 (10 GiB), GLACIER_IR 1 (2.0 GiB)"),
+            lines[0].ends_with("STANDARD 1 (1.07 GB), STANDARD_IA 1 (10.7 GB), GLACIER_IR 1 (2.15 GB)"),
             "{lines:?}"
         );
         // 10 GiB at $0.01, 2 GiB at $0.03.

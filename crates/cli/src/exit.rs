@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     NoAnswer = 4,
     /// Nothing matched.
     Nothing = 5,
+    /// A `--fail-if` condition holds, or cannot be told.
+    Condition = 6,
 }
 
 impl From<Exit> for ExitCode {
@@ -44,6 +46,33 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// An error whose next step somebody knows better than this file.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    error: anyhow::Error,
+    hints: Vec<String>,
+}
+
+impl Hinted {
+    /// The error with these hints; as it is where there is none.
+    pub(crate) fn over(error: anyhow::Error, hints: Vec<String>) -> anyhow::Error {
+        if hints.is_empty() { error } else { Hinted { error, hints }.into() }
+    }
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// An error without the hints that somebody gave it.
+pub(crate) fn unhinted(error: &anyhow::Error) -> &anyhow::Error {
+    error.downcast_ref::<Hinted>().map_or(error, |hinted| &hinted.error)
+}
+
 /// The books did not balance: nothing is published.
 #[derive(Debug)]
 pub(crate) struct Unbalanced(pub String);
@@ -58,6 +87,14 @@ impl std::error::Error for Unbalanced {}
 
 /// Tells the error on stderr, and which exit code it is.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
+    if let Some(Hinted { error, hints }) = error.downcast_ref::<Hinted>() {
+        let (exit, _) = classify(error);
+        tell!("error: {}", escaped(&format!("{error:#}")));
+        for hint in hints {
+            tell!("hint: {}", escaped(hint));
+        }
+        return exit;
+    }
     let (exit, hint) = classify(error);
     tell!("error: {}", escaped(&format!("{error:#}")));
     if let Some(hint) = hint {
@@ -85,6 +122,9 @@ fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
                 "give the part that holds them, too, or ask for the hours that are there with --from and --to",
             ),
         ),
+        Some(Error::Kept(KeptError::Hourless { .. })) => {
+            (Exit::Usage, Some("split the work by --stream, or read such files in a run of their own"))
+        }
         Some(Error::Kept(_)) => (Exit::Usage, Some("each hour of a stream may be in one of them only")),
         Some(Error::NotKept { .. } | Error::KeptDamaged { .. }) => (
             Exit::NoAnswer,
@@ -111,6 +151,9 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let lines: Vec<String> = text.lines().map(escaped).collect();
     if error.use_stderr() {
         tell!("{}", lines.join("\n"));
+        if error.kind() == clap::error::ErrorKind::InvalidSubcommand {
+            tell!("hint: it is no command, no path that is there, and no name of borehole.toml");
+        }
     } else {
         // Whoever closes the pipe has read enough.
         let _ = crate::output::to_stdout(&format!("{}\n", lines.join("\n")));

@@ -37,9 +37,15 @@ const NO_HOURS: usize = 0;
 /// Exit codes: 0 complete, 2 wrong arguments, 3 the table was written but is incomplete, 4 no answer,
 /// 5 nothing matched.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole export dump/ -o invocations.parquet\n  borehole export s3://bedrock-logs-mcp/2024/03/11 --model anthropic.claude-3-haiku-20240307-v1:0 -o day.csv\n  borehole export dump/ --what groups --by identity,model -o callers.csv\n  borehole export dump/ --what minutes --format ndjson -o -"
-)]
+#[command(after_help = "Examples:
+  # Every counted request, a row each
+  borehole export dump/ -o invocations.parquet
+  # One Region on one day
+  borehole export s3://bedrock-logs-mcp/2024/03/11 --region us-east-1 -o day.csv
+  # A row for each caller and model
+  borehole export dump/ --what groups --by identity,model -o callers.csv
+  # Minutes, for another program
+  borehole export dump/ --what minutes --format ndjson -o -")]
 pub(crate) struct Export {
     #[command(flatten)]
     pub gather: GatherArgs,

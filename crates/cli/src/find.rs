@@ -47,15 +47,21 @@ const TEXT_MAX: usize = 1_100;
 ///
 /// Exit codes: 0 found, 2 wrong arguments, 3 something could not be read, 4 no answer, 5 not found.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole find 0b2c1a54-1111-4222-8333-123456789abc s3://bedrock-logs-mcp --date 2024-03-11\n  borehole find 0b2c1a54-1111-4222-8333-123456789abc prod --last 2d\n  borehole find 0b2c1a54-1111-4222-8333-123456789abc logs/ --large-data payloads/ --show-body"
-)]
+#[command(after_help = "Examples:
+  # Every object of one request
+  borehole find 0b2c1a54-1111-4222-8333-123456789abc dump/
+  # In a bucket, on the day that the caller's own log says
+  borehole find 0b2c1a54-1111-4222-8333-123456789abc s3://bedrock-logs-mcp --date 2024-03-11
+  # In a source of borehole.toml
+  borehole find 0b2c1a54-1111-4222-8333-123456789abc prod --last 2d
+  # With the prompt and the answer
+  borehole find 0b2c1a54-1111-4222-8333-123456789abc dump/ --large-data payloads/ --show-body")]
 pub(crate) struct Find {
     /// The request
     #[arg(value_name = "REQUEST-ID")]
     pub request_id: String,
     /// Where the logs are
-    #[arg(required = true, value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 
     /// Where offloaded payloads are: a directory or s3://BUCKET[/PREFIX]; repeatable

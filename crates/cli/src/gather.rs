@@ -29,8 +29,8 @@ use crate::cells::{Cells, Sums};
 use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::export::rows::RowTable;
 use crate::kept::Shelf;
-use crate::places::Places;
-use crate::{Outcome, estimate, output, progress, rejects};
+use crate::places::{Places, no_source};
+use crate::{Outcome, estimate, hints, output, progress, rejects};
 
 /// What is read, and how.
 #[derive(Clone, Debug, Args)]
@@ -220,6 +220,7 @@ pub(crate) struct Talk {
     watched: Arc<Progress>,
     started: Instant,
     threads: usize,
+    subject: hints::Subject,
 }
 
 impl Gathered {
@@ -237,12 +238,15 @@ impl Gathered {
     /// Writes the losses, where a file was named for them, tells of them, and says how the command ends. For when
     /// the report is written.
     pub(crate) fn finish(&self, args: &GatherArgs, rejects_file: Option<&Path>) -> Outcome {
-        let Talk { plan, ledger, watched, started, threads } = &self.talk;
+        let Talk { plan, ledger, watched, started, threads, subject } = &self.talk;
         if let Some(path) = rejects_file {
             output::to_file(path, &rejects::render(ledger))?;
         }
         if !args.quiet {
             rejects::tell(ledger, plan);
+            if self.health.records.counted > 0 || !self.complete {
+                subject.tell_filters();
+            }
         }
         if args.verbose > 0 {
             tell_timing(watched, *started, *threads);
@@ -254,7 +258,7 @@ impl Gathered {
             return Ok(Exit::Complete);
         }
         if !args.quiet {
-            tell_nothing(plan, &self.health);
+            subject.tell_nothing(plan, &self.health);
         }
         Ok(Exit::Nothing)
     }
@@ -271,13 +275,7 @@ pub(crate) enum Run {
 /// Reads the sources.
 pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
     if args.sources.is_empty() {
-        return Err(UsageError {
-            message: "no SOURCE was given".to_owned(),
-            hint: Some(
-                "a directory, a file, s3://BUCKET[/PREFIX], - for standard input, or a name of borehole.toml",
-            ),
-        }
-        .into());
+        return Err(no_source());
     }
     let started = Instant::now();
     loop {
@@ -403,7 +401,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let Sums { figures, tally, cube, book } = cells.finish(scanned.closings)?;
+    let Sums { figures, tally, cube, book, seen } = cells.finish(scanned.closings)?;
     let (cube, cube_left_out) = match cube {
         Some(Ok(cube)) => (Some(borehole_report::model::Cube::new(&cube)), None),
         Some(Err(refusal)) => (None, Some(refusal.to_string())),
@@ -428,7 +426,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         unchanged: scanned.unchanged,
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
-    let talk = Talk { plan, ledger, watched, started, threads: options.threads };
+    let subject = hints::Subject { sources, filter: question.filter, profiles: question.profiles, seen };
+    let talk = Talk { plan, ledger, watched, started, threads: options.threads, subject };
     let gathered =
         Gathered { figures, health, cube, cube_left_out, complete, book, rules, rules_at, run, talk };
     Ok(Attempt::Done(Run::Done(Box::new(gathered))))
@@ -656,18 +655,6 @@ fn references_are_whole(references: &ReferenceTally) -> bool {
         && references.archived == 0
         && references.failed == 0
         && references.refused.is_empty()
-}
-
-fn tell_nothing(plan: &Plan, health: &Health) {
-    tell!("nothing matched");
-    if plan.objects.is_empty() {
-        tell!("hint: no object here has the key of an invocation log; check the path, or the range");
-        tell!("hint: borehole ls SOURCE --all shows what is there");
-    } else if !health.records.filtered.is_empty() {
-        tell!("hint: every record was filtered; check the range and the filters");
-    } else {
-        tell!("hint: nothing in these files is an invocation record");
-    }
 }
 
 fn tell_timing(progress: &Progress, started: Instant, threads: usize) {

@@ -15,6 +15,9 @@ use borehole_store::{Error, Listed, Object, ReadFailure, StorageClass, Store};
 /// cent.
 const LISTINGS_MAX: u32 = 600;
 
+/// Folders of date trees that are kept: more than anybody reads.
+const FOLDERS_MAX: usize = 64;
+
 /// What a few listings show.
 #[derive(Debug, Default)]
 pub(crate) struct Glimpse {
@@ -40,6 +43,10 @@ pub(crate) struct Glimpse {
     pub denied: Option<Vec<u8>>,
     /// There was more than [`LISTINGS_MAX`] listings show.
     pub is_cut: bool,
+    /// The folders that the date trees begin in: at most [`FOLDERS_MAX`].
+    pub folders: Vec<Vec<u8>>,
+    /// Folders of other services beside those of Bedrock, as `CloudTrail`.
+    pub services: BTreeSet<String>,
 }
 
 /// Looks at a source.
@@ -63,6 +70,7 @@ pub(crate) fn look(source: &Source) -> Result<Glimpse, Error> {
                 Some(leads_on) => leads_on,
                 None => depth < UNKNOWN_FOLDERS_DEPTH,
             };
+            look.glimpse.services.extend(if leads_on { None } else { service(&child) });
             if leads_on && !is_date_part(name_of(&child), 4) {
                 folders.push_back((child, depth + 1));
             }
@@ -106,6 +114,9 @@ impl Look<'_> {
     /// Opens the newest and the oldest hour of `folder/YYYY/MM/DD/HH`.
     fn date_tree(&mut self, folder: &[u8]) -> Result<(), Error> {
         self.glimpse.streams += 1;
+        if self.glimpse.folders.len() < FOLDERS_MAX {
+            self.glimpse.folders.push(folder.to_vec());
+        }
         for newest in [true, false] {
             let mut path = folder.to_vec();
             for width in [4, 2, 2, 2] {
@@ -174,6 +185,13 @@ impl Glimpse {
 
 fn name_of(folder: &[u8]) -> &[u8] {
     folder.rsplit(|&byte| byte == b'/').next().unwrap_or(folder)
+}
+
+/// The service that delivers into a folder at or below `AWSLogs/ACCOUNT`.
+fn service(folder: &[u8]) -> Option<String> {
+    let names: Vec<&[u8]> = folder.split(|&byte| byte == b'/').collect();
+    let at = names.iter().rposition(|name| *name == b"AWSLogs")?;
+    names.get(at + 2).map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
 fn is_date_part(name: &[u8], width: usize) -> bool {

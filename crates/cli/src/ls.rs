@@ -36,12 +36,18 @@ const SUMS_MAX: usize = 2_000_000;
 ///
 /// Exit codes: 0 complete, 2 wrong arguments, 3 something could not be listed, 4 no answer, 5 nothing found.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole ls s3://bedrock-logs-mcp\n  borehole ls s3://bedrock-logs-mcp/2024/03/11 --by hour\n  borehole ls prod --last 90d --by stream\n  borehole ls dump/ --format json"
-)]
+#[command(after_help = "Examples:
+  # What a bucket holds, by day
+  borehole ls s3://bedrock-logs-mcp
+  # Hour by hour of one day
+  borehole ls s3://bedrock-logs-mcp/2024/03/11 --by hour
+  # By account and Region
+  borehole ls prod --last 90d --by stream
+  # For another program
+  borehole ls dump/ --format json")]
 pub(crate) struct Ls {
     /// Where the logs are
-    #[arg(required = true, value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
 
     /// What a line of the table covers

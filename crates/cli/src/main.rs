@@ -13,6 +13,9 @@ mod args;
 mod bodies;
 mod cells;
 mod columns;
+mod command_line;
+mod compare;
+mod completions;
 mod config;
 mod dataset;
 mod doctor;
@@ -20,13 +23,16 @@ mod download;
 mod estimate;
 mod exit;
 mod export;
+mod fail_if;
 mod find;
 mod gather;
 mod glimpse;
+mod hints;
 mod json_text;
 mod kept;
 mod logging;
 mod ls;
+mod man;
 mod output;
 mod places;
 mod policy;
@@ -37,26 +43,30 @@ mod quota;
 mod range;
 mod rejects;
 mod remembered;
+mod render;
+mod report;
 mod restore;
 mod rules;
 mod studies;
 mod synth;
 mod ticket;
 
-use clap::Parser;
-
-use crate::args::{Arguments, Command};
+use crate::args::Command;
+use crate::command_line::Refusal;
 use crate::exit::Exit;
 
 fn main() -> std::process::ExitCode {
     exit::silence_panics();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match command_line::read(std::env::args_os().collect()) {
         Ok(arguments) => arguments,
-        Err(error) => return exit::refuse(&error),
+        Err(Refusal::Clap(error)) => return exit::refuse(&error),
+        Err(Refusal::Ours(error)) => return exit::report(&error).into(),
     };
     // A check of our own that fails is exit code 1, and nothing is published; the hook has told where.
     let result = std::panic::catch_unwind(|| match &arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
+        Command::Report(report) => report::run(report),
+        Command::Compare(compare) => compare::run(compare),
         Command::Ls(ls) => ls::run(ls),
         Command::Find(find) => find::run(find),
         Command::Export(export) => export::run(export),
@@ -68,6 +78,8 @@ fn main() -> std::process::ExitCode {
         Command::Dataset(dataset) => dataset::run(dataset),
         Command::Synth(synth) => synth::run(synth),
         Command::Ticket(ticket) => ticket::run(ticket),
+        Command::Completions(completions) => completions::run(completions),
+        Command::Man(man) => man::run(man),
     });
     match result {
         Ok(Ok(exit)) => exit.into(),

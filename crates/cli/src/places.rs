@@ -17,7 +17,8 @@ use borehole_store::{Error, Listed, Object, ReadFailure, Ready, Receipt, S3Store
 use clap::Args;
 
 use crate::config::{self, Config};
-use crate::exit::{UsageError, escaped};
+use crate::exit::{Hinted, UsageError, escaped};
+use crate::hints;
 
 /// A store with nothing in it: in the place of one that is not asked.
 pub(crate) struct EmptyStore {
@@ -70,9 +71,12 @@ pub(crate) struct S3Args {
     /// Agree to pay for requester-pays buckets
     #[arg(long)]
     pub requester_pays: bool,
-    /// Named sources [default: borehole.toml here, then in the user's configuration directory]
+    /// Named sources and defaults [default: borehole.toml here, then in the user's configuration directory]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read no borehole.toml
+    #[arg(long, conflicts_with = "config")]
+    pub no_config: bool,
     /// Seconds without a byte after which a request is repeated
     #[arg(long, value_name = "SECONDS", default_value_t = 10, hide = true)]
     pub stall: u64,
@@ -165,6 +169,9 @@ impl Places {
 
     /// Opens the SOURCE arguments: one name from the configuration may stand for several sources.
     pub(crate) fn sources(&mut self, arguments: &[String]) -> anyhow::Result<Vec<Source>> {
+        if arguments.is_empty() {
+            return Err(no_source());
+        }
         let spelt: Vec<_> = arguments.iter().map(|argument| (argument, spelling(argument))).collect();
         let paths = spelt.iter().filter(|(_, spelling)| matches!(spelling, Spelling::Path));
         self.inputs.extend(paths.filter_map(|(argument, _)| input_directory(argument)));
@@ -246,7 +253,14 @@ impl Places {
 
     fn open(&mut self, place: Place) -> anyhow::Result<Source> {
         Ok(match place {
-            Place::Local(path) => Source::open(&path)?,
+            Place::Local(path) => match Source::open(&path) {
+                Ok(source) => source,
+                Err(error) => {
+                    let hints =
+                        if Path::new(&path).exists() { Vec::new() } else { hints::missing_path(&path) };
+                    return Err(Hinted::over(error.into(), hints));
+                }
+            },
             Place::S3(location, options) => {
                 let store = self.bucket(&location.bucket, &options)?;
                 // With the key behind it, the name of a source is the URL of an object.
@@ -323,6 +337,7 @@ impl Places {
     fn config(&mut self) -> anyhow::Result<&Config> {
         let config = match self.config.take() {
             Some(config) => config,
+            None if self.args.no_config => Config::default(),
             None => Config::find(self.args.config.as_deref(), &self.inputs)?,
         };
         Ok(self.config.insert(config))
@@ -465,6 +480,18 @@ impl Store for LaterBucket {
     fn stopped(&self) -> Option<Error> {
         self.store.get()?.as_ref()?.stopped()
     }
+}
+
+/// No SOURCE was given, and borehole.toml names none.
+pub(crate) fn no_source() -> anyhow::Error {
+    let hint = "a directory, a file, s3://BUCKET[/PREFIX], - for standard input, or a name of borehole.toml, whose \
+                defaults.source stands for one that is not given";
+    UsageError { message: "no SOURCE was given".to_owned(), hint: Some(hint) }.into()
+}
+
+/// Whether a SOURCE argument is written as a URL or as a name of the configuration, and so is no path.
+pub(crate) fn is_url_or_name(argument: &str) -> bool {
+    !matches!(spelling(argument), Spelling::Path)
 }
 
 /// Paths that are there are paths, whatever the configuration calls so, too.

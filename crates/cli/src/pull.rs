@@ -45,7 +45,11 @@ const BUCKETS_SHOWN: usize = 3;
 #[derive(Clone, Debug, Args)]
 #[command(
     override_usage = "borehole pull [OPTIONS] <SOURCE>... <DIR>",
-    after_help = "Examples:\n  borehole pull s3://bedrock-logs/2024/03/11 dump/ --large-data s3://bedrock-large-data\n  borehole pull s3://bedrock-logs --last 2d dump/ --payloads none --dry-run"
+    after_help = "Examples:
+  # One day with its payloads
+  borehole pull s3://bedrock-logs/2024/03/11 dump/ --large-data s3://bedrock-large-data
+  # What would be downloaded, without payloads
+  borehole pull s3://bedrock-logs dump/ --last 2d --payloads none --dry-run"
 )]
 pub(crate) struct Pull {
     /// Where the logs are (`s3://BUCKET/PREFIX/DATE` or names of borehole.toml), and last the directory of the dump,

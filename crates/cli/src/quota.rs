@@ -24,10 +24,22 @@ mod reconciliation;
 /// Replays every attempt against a quota: max_tokens is reserved when a call starts and settled when it ends, as
 /// Bedrock does. How the quota's minute moves is not documented, so three models of it bracket the answer. What
 /// throttling hid is estimated: retries are joined, the rest is imputed.
+///
+/// Exit codes: 0 complete, 2 wrong arguments, 3 the logs were not read in whole, 4 no answer, 5 nothing matched.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole quota dump/\n  borehole quota dump/ --target 1% --growth 20% --margin 10%\n  borehole quota s3://bedrock-logs-mcp --last 14d --service-quotas quotas/\n  borehole quota dump/ --tpm 4000000 --rpm 500\n  borehole quota dump/ --cap-max-tokens p99.9 --without role=batch"
-)]
+#[command(after_help = "Examples:
+  # The smallest quotas that would have been enough
+  borehole quota dump/
+  # For at most 1 % throttled, with room to grow
+  borehole quota dump/ --target 1% --growth 20% --margin 10%
+  # Beside the quotas that are applied now
+  borehole quota s3://bedrock-logs-mcp --last 14d --service-quotas quotas/
+  # What given quotas would have refused
+  borehole quota dump/ --tpm 4000000 --rpm 500
+  # What a cap on max_tokens would change
+  borehole quota dump/ --cap-max-tokens p99.9
+  # What a caller less would change
+  borehole quota dump/ --without role=batch")]
 pub(crate) struct Quota {
     #[command(flatten)]
     pub gather: GatherArgs,

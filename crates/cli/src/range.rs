@@ -44,6 +44,13 @@ impl RangeArgs {
         if let (Some(from), Some(to)) = (range.from, range.to)
             && from >= to
         {
+            if from > to {
+                return Err(UsageError {
+                    message: format!("the range begins at {from}, after its end at {to}"),
+                    hint: Some("--from is the earlier of the two: were they swapped?"),
+                }
+                .into());
+            }
             return Err(UsageError {
                 message: format!("the range {from} to {to} is empty"),
                 hint: Some("the end is not included: --to is the moment after the last"),

@@ -40,9 +40,13 @@ const FAILURES_SHOWN: usize = 10;
 /// Exit codes: 0 done (a dry run and --status, too), 2 wrong arguments, 3 some objects could not be asked for,
 /// 4 no answer, 5 nothing is archived there.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole restore s3://bedrock-logs/2024/03/11\n  borehole restore s3://bedrock-logs/2024/03/11 --days 3 --yes\n  borehole restore s3://bedrock-logs --from 2024-03-01 --to 2024-03-08 --large-data s3://bedrock-large-data --status"
-)]
+#[command(after_help = "Examples:
+  # What lies in an archive tier, and what a restore costs; nothing is asked for
+  borehole restore s3://bedrock-logs/2024/03/11
+  # Ask for it, for three days
+  borehole restore s3://bedrock-logs/2024/03/11 --days 3 --yes
+  # How far it is
+  borehole restore s3://bedrock-logs/2024/03/11 --status")]
 pub(crate) struct Restore {
     /// Where the logs are: s3://BUCKET/PREFIX/DATE or a name of borehole.toml
     #[arg(required = true, value_name = "SOURCE")]

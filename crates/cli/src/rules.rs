@@ -25,7 +25,12 @@ const WIDTH: usize = 100;
 
 /// The dated rules that quota tokens are counted by.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  # All rules of today
+  borehole rules show"
+)]
 pub(crate) struct RulesArgs {
     #[command(subcommand)]
     command: RulesCommand,
@@ -40,9 +45,13 @@ enum RulesCommand {
 ///
 /// Exit codes: 0 printed, 2 wrong arguments or a broken rules file.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole rules show --model us.anthropic.claude-sonnet-4-5-20250929-v1:0\n  borehole rules show --at 2025-06-15\n  borehole rules show --rules ours.toml --format json"
-)]
+#[command(after_help = "Examples:
+  # How one model is counted, and who says so
+  borehole rules show --model us.anthropic.claude-sonnet-4-5-20250929-v1:0
+  # All rules of a day
+  borehole rules show --at 2025-06-15
+  # With rules of your own before them
+  borehole rules show --rules ours.toml --format json")]
 struct Show {
     /// Only what holds for this model, in any spelling that a log has
     #[arg(long, value_name = "MODEL")]

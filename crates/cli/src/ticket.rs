@@ -35,9 +35,15 @@ const USE_CASE_BYTES_MAX: usize = 32 << 10;
 /// Exit codes: 0 complete, 2 wrong arguments or something left to fill in, 3 the logs were not read in whole,
 /// 4 no answer, 5 nothing matched.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole ticket --init\n  borehole ticket dump/ --model anthropic.claude-sonnet-4-5-20250929-v1:0\n  borehole ticket s3://bedrock-logs-mcp --last 14d --growth 20% --service-quotas quotas/ -o case/\n  borehole ticket dump/ --form mission --use-case use-case.txt --not-global \"data residency\""
-)]
+#[command(after_help = "Examples:
+  # First a file for what only you can say
+  borehole ticket --init
+  # A ticket for one model
+  borehole ticket dump/ --model anthropic.claude-3-haiku-20240307-v1:0
+  # Two weeks, with the quotas that are applied now, as files
+  borehole ticket s3://bedrock-logs-mcp --last 14d --growth 20% --service-quotas quotas/ -o case/
+  # Another form
+  borehole ticket dump/ --form mission --use-case use-case.txt --not-global 'data residency'")]
 pub(crate) struct Ticket {
     #[command(flatten)]
     pub gather: GatherArgs,

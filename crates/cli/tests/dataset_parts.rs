@@ -388,3 +388,27 @@ fn datasets_of_different_sources_together_are_one_run_over_all() {
         ask(&turned, question).is(&raw, &format!("{question:?}, turned around"));
     }
 }
+
+/// A dated folder that is no date lies in no range of hours, so its files may be read by one part and not by another.
+#[test]
+fn files_in_folders_that_are_no_date_are_never_lost_between_parts() {
+    let (place, dump) = (Dump::new(), Dump::new());
+    let folder = "AWSLogs/111122223333/BedrockModelInvocationLogs/us-east-1/2024";
+    for (number, (name, hour)) in
+        (1..).zip([("03/11/00/a.json", 0), ("03/11/09/b.json", 9), ("13/45/00/c.json", 3)])
+    {
+        let line = lines(&[record(("111122223333", "us-east-1"), number, DAY + hour, 0)]);
+        dump.put(&format!("{folder}/{name}"), line);
+    }
+    let early = part(&place, &dump.root(), "..2024-03-11T05:00:00Z", &[]);
+    let late = part(&place, &dump.root(), "2024-03-11T05:00:00Z..", &[]);
+    let raw = ask(&[dump.root()], &[]);
+    for parts in [[&early, &late], [&late, &early]] {
+        let both = run(borehole().arg("analyze").args(parts));
+        if both.code == Some(2) {
+            assert!(both.err.contains("outside of the dated folders"), "{}", both.err);
+        } else {
+            ask(&parts.map(String::clone), &[]).is(&raw, "parts");
+        }
+    }
+}

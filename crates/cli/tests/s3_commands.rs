@@ -247,7 +247,7 @@ fn a_dry_run_and_too_many_bytes_write_nothing() {
     assert!(dry.out.starts_with("records: "), "{}", dry.out);
     assert!(dry.out.contains("payloads: at most "), "{}", dry.out);
     let refused = world.run(&[&arguments[..], &["--max-bytes", "1KiB"]].concat()).ends(2);
-    assert!(refused.err.contains("more than --max-bytes 1.0 KiB"), "{}", refused.err);
+    assert!(refused.err.contains("more than --max-bytes 1.02 kB"), "{}", refused.err);
     assert!(!directory.exists());
     let nothing = world.run(&["pull", "s3://bedrock-logs-mcp/2023/01/01", text_of(&directory)]).ends(5);
     assert!(nothing.err.contains("nothing matched"), "{}", nothing.err);
@@ -587,4 +587,26 @@ fn doctor_tells_what_a_lifecycle_rule_deletes() {
         "{}",
         report.out
     );
+}
+
+// hints
+
+#[test]
+fn a_prefix_or_range_of_a_bucket_without_logs_says_where_and_when_there_are_some() {
+    let Some(server) = SeaweedFs::shared() else { return };
+    let bucket = server.bucket("hinted");
+    let records = lines(&[call(1, "2024-03-11T07:00:00Z", 1, 1)]);
+    bucket.put(&aws_key("2024/03/11/07", "a.json"), records.as_bytes());
+    let analyze = |arguments: &[&str]| {
+        let mut command = command();
+        let command = server.equip(&mut command, Identity::Reader, &server.endpoint());
+        run(command.arg("analyze").args(arguments).args(["--now", "2024-04-01", "--no-dataset"]))
+    };
+    let folder = format!("s3://{}/AWSLogs/{ACCOUNT}/BedrockModelInvocationLogs/{REGION}", bucket.name);
+    let short = analyze(&[&format!("s3://{}/{ACCOUNT}/{REGION}/2024/03/11", bucket.name)]).ends(5);
+    assert!(short.err.contains(&format!("was this meant: {folder}/2024/03/11")), "{}", short.err);
+    // Fourteen days before April there are none.
+    let late = analyze(&[&format!("s3://{}", bucket.name)]).ends(5);
+    assert!(late.err.contains("has logs from 2024-03-11 07:00 to 2024-03-11 08:00 (UTC)"), "{}", late.err);
+    analyze(&[&folder, "--all"]).ends(0);
 }

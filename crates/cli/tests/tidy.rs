@@ -53,7 +53,7 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 33] = [
+const PACKAGES: [(&str, &[&str]); 36] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -65,6 +65,8 @@ const PACKAGES: [(&str, &[&str]); 33] = [
     ("base64", &["borehole-report"]),
     ("chrono", &["borehole-record"]),
     ("clap", &["borehole"]),
+    ("clap_complete", &["borehole"]),
+    ("clap_mangen", &["borehole"]),
     ("criterion", &[]),
     ("flate2", &["borehole-record", "borehole-synth", "borehole-report"]),
     ("hdrhistogram", &["borehole-usage"]),
@@ -84,7 +86,19 @@ const PACKAGES: [(&str, &[&str]); 33] = [
     ),
     ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
     ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
-    ("serde_json", &["borehole-quota", "borehole-report", "borehole-table", "borehole-synth", "borehole"]),
+    (
+        "serde_json",
+        &[
+            "borehole-quota",
+            "borehole-report",
+            "borehole-table",
+            "borehole-synth",
+            "borehole",
+            "borehole-testbed",
+        ],
+    ),
+    // The hashes by which a page names its own scripts and style.
+    ("sha2", &["borehole-report"]),
     ("simd-json", &["borehole-record"]),
     ("simdutf8", &["borehole-record"]),
     ("tempfile", &["borehole-scan", "borehole-table", "borehole", "borehole-testbed"]),

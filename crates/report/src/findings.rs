@@ -10,9 +10,11 @@ use borehole_usage::figures::Ratio;
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
-use crate::text::cells::{Ink, Line, cut_middle, escape, flow};
+use crate::text::cells::{Ink, Line, flow};
 use crate::text::numbers::{counted, percent, short, short_decimal, thousands};
+use crate::text::script::Script;
 use crate::text::stamp;
+use crate::text::words::share;
 
 /// Findings about one quota.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -367,7 +369,9 @@ const NAME_CELLS_MAX: usize = 40;
 
 /// How the page spells what findings name.
 pub(crate) struct Spelling<'a> {
-    /// A model's short name, escaped.
+    /// Where the page goes.
+    pub(crate) script: Script,
+    /// A model's short name; not escaped.
     pub(crate) model: &'a dyn Fn(&str) -> String,
     /// An identity without what its account says already; not escaped.
     pub(crate) caller: for<'t> fn(&'t str, Option<&str>) -> &'t str,
@@ -377,15 +381,20 @@ pub(crate) struct Spelling<'a> {
 
 /// WHY, WHO and FIX in lines of at most `cells`; none where there is no attempt.
 pub(crate) fn lines(findings: &Findings, spelling: &Spelling<'_>, cells: usize) -> Vec<Line> {
-    let Some(key) = &findings.key else { return Vec::new() };
-    let page = Page { findings, key, spelling };
     let mut lines = Vec::new();
-    for (label, items) in [("WHY", page.why()), ("WHO", page.who()), ("FIX", page.fix())] {
-        if !items.is_empty() {
-            lines.extend(flow(&Line::inked(Ink::Bold, label), INDENT, &items, cells, LINES_MAX));
-        }
+    for (label, items) in parts(findings, spelling) {
+        lines.extend(flow(&Line::inked(Ink::Bold, label), INDENT, &items, cells, LINES_MAX));
     }
     lines.into_iter().map(|line| line.fitted(cells)).collect()
+}
+
+/// The same, not laid out: each label with what stands behind it.
+pub(crate) fn parts(findings: &Findings, spelling: &Spelling<'_>) -> Vec<(&'static str, Vec<Line>)> {
+    let Some(key) = &findings.key else { return Vec::new() };
+    let page = Page { findings, key, spelling };
+    let mut all = vec![("WHY", page.why()), ("WHO", page.who()), ("FIX", page.fix())];
+    all.retain(|(_, items)| !items.is_empty());
+    all
 }
 
 struct Page<'a> {
@@ -405,12 +414,13 @@ impl Page<'_> {
         };
         let head = match (&why.cause.cause, &why.cause.confidence) {
             (Some(cause), Some(confidence)) => {
-                let cause = format!("{} ({})", limit_words(cause), limit_short(cause));
+                let cause = format!("{} ({})", self.limit_words(cause), self.limit_short(cause));
                 Line::inked(Ink::Yellow, cause)
-                    .and(Ink::Plain, format!(": {explained}, {} confidence", escape(confidence)))
+                    .and(Ink::Plain, format!(": {explained}, {} confidence", self.text(confidence)))
             }
             _ => {
-                let doubt = why.cause.doubt.as_deref().map_or_else(String::new, doubt_words);
+                let doubt =
+                    why.cause.doubt.as_deref().map_or_else(String::new, |doubt| self.doubt_words(doubt));
                 Line::inked(Ink::Yellow, "quota unknown").and(Ink::Plain, format!(": {explained}; {doubt}"))
             }
         };
@@ -453,13 +463,13 @@ impl Page<'_> {
         let head = if who.callers == 1 {
             Line::plain(format!("{caller}, the only caller"))
         } else {
-            let (peak, all) = (share(who.share_in_worst_minutes), share(who.share));
+            let (peak, all) = (share(Some(who.share_in_worst_minutes)), share(Some(who.share)));
             let line = Line::plain(format!("{caller}: {peak} of {minutes}, {all} in all"));
             if who.noisy_neighbour { line.and(Ink::Yellow, " (noisy neighbour)") } else { line }
         };
         let mut items = vec![head];
         if let Some(worst) = who.worst_minutes.first() {
-            let load = format!("{} {}", short(worst.load), measure_words(&who.measure));
+            let load = format!("{} {}", short(worst.load), self.measure_words(&who.measure));
             items.push(Line::plain(format!("worst {} with {load}", self.moment(&worst.minute))));
         }
         if let Some(retries) = who.retries.as_ref().filter(|retries| retries.throttled_again > 0) {
@@ -512,7 +522,7 @@ impl Page<'_> {
                     vec![head(format!("cap max_tokens at {max_tokens}{by}"))]
                 };
                 if let Some(frees) = fix.frees_share {
-                    items.push(Line::plain(format!("frees {} of what is reserved", share(frees))));
+                    items.push(Line::plain(format!("frees {} of what is reserved", share(Some(frees)))));
                 }
                 let (cut, answers) = (fix.cut_answers.unwrap_or(0), fix.answers.unwrap_or(0));
                 let cut = if cut == 0 { "none".to_owned() } else { percent(cut, answers) };
@@ -520,7 +530,7 @@ impl Page<'_> {
                 items
             }
             "spread_bursts" => {
-                let part = fix.busiest_second_share.map(share).unwrap_or_default();
+                let part = share(fix.busiest_second_share);
                 let minute = fix.minute.as_deref().map(|minute| self.moment(minute)).unwrap_or_default();
                 vec![
                     head("spread bursts".to_owned()),
@@ -530,7 +540,7 @@ impl Page<'_> {
             "cache_prompts" => {
                 let prompt = fix.average_prompt_tokens.map(short_decimal).unwrap_or_default();
                 let caller = self.caller("identity", fix.caller.as_deref());
-                let input = fix.input_share.map(share).unwrap_or_default();
+                let input = share(fix.input_share);
                 vec![
                     head("cache prompts, if they repeat".to_owned()),
                     Line::plain("nothing is read from a cache"),
@@ -553,10 +563,11 @@ impl Page<'_> {
             }
             "compare_applied_quota" => vec![
                 head("compare with the applied quota".to_owned()),
-                Line::plain("borehole quota SOURCE --service-quotas FILE"),
+                Line::plain(self.spelling.script.command("borehole quota SOURCE --service-quotas FILE")),
             ],
             "increase" => {
-                let quota = fix.quota.as_deref().map_or("quota".to_owned(), limit_short);
+                let quota =
+                    fix.quota.as_deref().map_or_else(|| "quota".to_owned(), |quota| self.limit_short(quota));
                 vec![head(format!("ask for more {quota}")), Line::plain(self.ticket())]
             }
             _ => vec![head(self.short_remedy(fix))],
@@ -572,10 +583,10 @@ impl Page<'_> {
             "cache_prompts" => "cache prompts (suggestion)".to_owned(),
             "global_scope" if fix.suggestion => "a global profile (suggestion)".to_owned(),
             "global_scope" => "the global profile".to_owned(),
-            "compare_applied_quota" => "borehole quota --service-quotas".to_owned(),
-            "increase" => "borehole ticket".to_owned(),
+            "compare_applied_quota" => self.spelling.script.command("borehole quota --service-quotas"),
+            "increase" => self.spelling.script.command("borehole ticket"),
             // A word of a newer version speaks for itself.
-            other => escape(other),
+            other => self.text(other),
         }
     }
 
@@ -584,74 +595,70 @@ impl Page<'_> {
         // A name that a shell would read as more than a word is not put into a command.
         let is_word =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'/' | b'_');
-        if !model.is_empty() && !model.starts_with('-') && model.bytes().all(is_word) {
-            format!("borehole ticket SOURCE --model {model}")
-        } else {
-            "borehole ticket SOURCE".to_owned()
-        }
+        let is_plain = !model.is_empty() && !model.starts_with('-') && model.bytes().all(is_word);
+        let model = if is_plain { format!(" --model {model}") } else { String::new() };
+        self.spelling.script.command(&format!("borehole ticket SOURCE{model}"))
     }
 
     fn key(&self) -> String {
-        let model = cut_middle(&(self.spelling.model)(&self.key.model), NAME_CELLS_MAX);
-        let region = self.key.region.as_deref().map(|region| format!(" {}", name(region)));
-        format!("{model} {}{}", escape(&self.key.scope), region.unwrap_or_default())
+        let model = self.name(&(self.spelling.model)(&self.key.model));
+        let region = self.key.region.as_deref().map(|region| format!(" {}", self.name(region)));
+        format!("{model} {}{}", self.text(&self.key.scope), region.unwrap_or_default())
     }
 
     fn caller(&self, by: &str, caller: Option<&str>) -> String {
         match caller {
             None => "unnamed callers".to_owned(),
             Some(caller) if by == "identity" => {
-                name((self.spelling.caller)(caller, self.key.account.as_deref()))
+                self.name((self.spelling.caller)(caller, self.key.account.as_deref()))
             }
-            Some(caller) => format!("{} {}", escape(by), name(caller)),
+            Some(caller) => format!("{} {}", self.text(by), self.name(caller)),
         }
     }
 
     fn moment(&self, text: &str) -> String {
-        stamp::moment(text, self.spelling.with_year)
+        stamp::moment(text, self.spelling.with_year, self.spelling.script)
     }
 
     fn basis(&self) -> Line {
-        Line::inked(Ink::Dim, format!("from {}", escape(&self.findings.basis)))
+        Line::inked(Ink::Dim, format!("from {}", self.text(&self.findings.basis)))
     }
-}
 
-/// A name from the log inside a line.
-fn name(text: &str) -> String {
-    cut_middle(&escape(text), NAME_CELLS_MAX)
-}
-
-/// A part of a whole as a percentage.
-fn share(part: Decimal) -> String {
-    const WHOLE: u64 = 1_000_000;
-    let units = u64::try_from(part.units()).unwrap_or(u64::MAX);
-    percent(units.saturating_mul(WHOLE).saturating_add(u64::from(part.micros())), WHOLE)
-}
-
-fn limit_words(limit: &str) -> String {
-    escape(limit).replace('_', " ")
-}
-
-fn limit_short(limit: &str) -> String {
-    match limit {
-        "tokens_per_minute" => "TPM".to_owned(),
-        "requests_per_minute" => "RPM".to_owned(),
-        "tokens_per_day" => "TPD".to_owned(),
-        other => escape(other),
+    /// A name from the log inside a line.
+    fn name(&self, text: &str) -> String {
+        self.spelling.script.name(text, NAME_CELLS_MAX)
     }
-}
 
-fn doubt_words(doubt: &str) -> String {
-    match doubt {
-        "either_limit" => "tokens and requests were both at their largest".to_owned(),
-        "low_use" => "use was below what was served at other times".to_owned(),
-        "tokens_unknown" => "too few tokens are known".to_owned(),
-        other => escape(other),
+    /// A word of the contract, which a report of another origin may have put there.
+    fn text(&self, text: &str) -> String {
+        self.spelling.script.text(text)
     }
-}
 
-fn measure_words(measure: &str) -> String {
-    escape(measure).replace('_', " ")
+    fn limit_words(&self, limit: &str) -> String {
+        self.text(&limit.replace('_', " "))
+    }
+
+    fn limit_short(&self, limit: &str) -> String {
+        match limit {
+            "tokens_per_minute" => "TPM".to_owned(),
+            "requests_per_minute" => "RPM".to_owned(),
+            "tokens_per_day" => "TPD".to_owned(),
+            other => self.text(other),
+        }
+    }
+
+    fn doubt_words(&self, doubt: &str) -> String {
+        match doubt {
+            "either_limit" => "tokens and requests were both at their largest".to_owned(),
+            "low_use" => "use was below what was served at other times".to_owned(),
+            "tokens_unknown" => "too few tokens are known".to_owned(),
+            other => self.text(other),
+        }
+    }
+
+    fn measure_words(&self, measure: &str) -> String {
+        self.text(&measure.replace('_', " "))
+    }
 }
 
 #[cfg(test)]
@@ -769,9 +776,11 @@ mod tests {
     }
 
     fn text(findings: &Findings, cells: usize) -> String {
-        let model =
-            |model: &str| escape(model.trim_start_matches("anthropic.").trim_end_matches("-20250929-v1:0"));
-        let spelling = Spelling { model: &model, caller: after_role, with_year: false };
+        let model = |model: &str| {
+            model.trim_start_matches("anthropic.").trim_end_matches("-20250929-v1:0").to_owned()
+        };
+        let spelling =
+            Spelling { script: Script::Terminal, model: &model, caller: after_role, with_year: false };
         let mut out = String::new();
         lines(findings, &spelling, cells).iter().for_each(|line| line.write(false, &mut out));
         out

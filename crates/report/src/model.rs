@@ -799,6 +799,26 @@ impl Report {
         self.truncated_strings += strings.truncated;
         self
     }
+
+    /// The report with the data of a page, or why there is none.
+    #[must_use]
+    pub fn with_cube(self, cube: Option<Cube>, left_out: Option<String>) -> Report {
+        Report { cube, cube_left_out: left_out, ..self }
+    }
+
+    /// The report with the applied quotas of what was called, whose models may be as the log spells them.
+    #[must_use]
+    pub fn with_applied_quotas(mut self, mut quotas: Vec<AppliedQuota>) -> Report {
+        let mut strings = Strings::default();
+        for quota in &mut quotas {
+            quota.model = strings.bounded(&quota.model);
+            quota.account = strings.optional(quota.account.as_ref());
+            quota.region = strings.optional(quota.region.as_ref());
+        }
+        self.applied_quotas = quotas;
+        self.truncated_strings += strings.truncated;
+        self
+    }
 }
 
 /// Copies figures into the model and bounds every string from the logs on the way.

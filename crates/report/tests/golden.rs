@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use borehole_report::text::TextStyle;
-use borehole_report::{Report, json, text};
+use borehole_report::{Report, json, markdown, text};
 use borehole_usage::figures::{Figures, Health};
 
 type Case = (&'static str, fn() -> (Figures, Health));
@@ -41,6 +41,8 @@ fn i14_every_format_says_what_its_golden_says() {
         let report = report(build);
         expect(&format!("{name}.json"), &json::render(&report));
         expect(&format!("{name}.txt"), &text::render(&report, &TextStyle::default()));
+        // Not `*.md`: those are the documents of this repository.
+        expect(&format!("{name}.markdown"), &markdown::render(&report));
     }
     let plain_bars = TextStyle { width: 72, color: true, unicode_bars: false, rows: 4, explain: false };
     expect("troubled.narrow_color.txt", &text::render(&report(support::troubled), &plain_bars));
@@ -50,8 +52,10 @@ fn i14_every_format_says_what_its_golden_says() {
 
 #[test]
 fn no_golden_is_an_orphan() {
-    let mut expected: BTreeSet<String> =
-        CASES.iter().flat_map(|(name, _)| [format!("{name}.json"), format!("{name}.txt")]).collect();
+    let mut expected: BTreeSet<String> = CASES
+        .iter()
+        .flat_map(|(name, _)| ["json", "txt", "markdown"].map(|end| format!("{name}.{end}")))
+        .collect();
     expected.extend(["troubled.narrow_color.txt", "clean.explain.txt"].map(str::to_owned));
     let present: BTreeSet<String> = std::fs::read_dir(golden_dir())
         .expect("the golden folder is there")
@@ -63,11 +67,12 @@ fn no_golden_is_an_orphan() {
 }
 
 #[test]
-fn text_rendered_from_parsed_json_is_the_same_text() {
+fn what_is_rendered_from_parsed_json_is_the_same() {
     for (_, build) in CASES {
         let report = report(build);
         let parsed = json::parse(&json::render(&report)).expect("our own JSON parses");
         let style = TextStyle::default();
         assert_eq!(text::render(&parsed, &style), text::render(&report, &style));
+        assert_eq!(markdown::render(&parsed), markdown::render(&report));
     }
 }

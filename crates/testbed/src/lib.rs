@@ -1,4 +1,4 @@
-//! Real S3 servers and real faults for the tests of every crate, and for the benches.
+//! Real S3 servers, real faults and a real browser for the tests of every crate, and for the benches.
 //!
 //! In: nothing but Python 3 and a package registry. Out: running servers, filled buckets, and a [`Proxy`] that
 //! breaks answers on purpose. Always: everything binds loopback, and ends with the test, however that ends. Where a
@@ -7,6 +7,7 @@
 //!
 //! - [`SeaweedFs`] is for everything that S3 does with signatures, permissions, listings and bytes;
 //! - [`Moto`] is for archives and restores (its page says what it does not do);
+//! - [`Browser`] is Chromium, for pages (Debian's packages chromium and chromium-driver; it is not installed here);
 //! - [`table_readers`] are no servers, but Python with what reads exported tables;
 //! - [`Proxy`] stands before either, and loses, cuts, stalls and alters what they answer.
 //!
@@ -34,6 +35,7 @@
 //! assert!(tally.gets_total() as f64 / tally.gets.len() as f64 <= 1.7);
 //! ```
 
+mod browser;
 mod bucket;
 mod child;
 mod install;
@@ -44,6 +46,7 @@ mod readers;
 mod seaweedfs;
 mod skip;
 
+pub use browser::{Browser, Look, key};
 pub use bucket::{Bucket, Extras, REGION, wait_for};
 pub use moto::Moto;
 pub use proxy::{Fault, Faults, Kind, Proxy, SERVER_WORDS, Script, Seen, Tally};

@@ -54,7 +54,18 @@ pub(crate) fn borehole() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_borehole"));
     command.current_dir(repository());
     command.env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
-    for name in ["NO_COLOR", "TERM", "COLUMNS", "RUST_LOG", "RUST_BACKTRACE", "LC_ALL", "LANG", "TZ"] {
+    command.env("XDG_CONFIG_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/config"));
+    for name in [
+        "BOREHOLE_CONFIG",
+        "NO_COLOR",
+        "TERM",
+        "COLUMNS",
+        "RUST_LOG",
+        "RUST_BACKTRACE",
+        "LC_ALL",
+        "LANG",
+        "TZ",
+    ] {
         command.env_remove(name);
     }
     command

@@ -7,6 +7,7 @@ use crate::quota::{Answer, AttributionOf, NeedOf, Quota, QuotaReport, TrialOf};
 use crate::text::cells::{Ink, Line, cut_middle, escape, flow};
 use crate::text::listing::caller;
 use crate::text::numbers::{counted, percent, short, short_beside, thousands};
+use crate::text::script::Script;
 use crate::text::table::{pad_end, pad_start};
 use crate::text::{TextStyle, stamp};
 
@@ -69,7 +70,8 @@ impl Page<'_> {
     fn head(&self) -> Vec<Line> {
         let report = self.report;
         let sources: Vec<String> = report.run.sources.iter().map(|source| escape(source)).collect();
-        let range = report.range.as_ref().map(stamp::range).unwrap_or_default();
+        let range =
+            report.range.as_ref().map(|range| stamp::range(range, Script::Terminal)).unwrap_or_default();
         let mut lines = vec![
             Line::inked(Ink::Bold, cut_middle(&sources.join(", "), 50)).and(Ink::Plain, format!("  {range}")),
         ];
@@ -135,7 +137,7 @@ impl Page<'_> {
                 format!(
                     "any 24 h: {} from {}",
                     short(u128::from(day.rolling_24h)),
-                    stamp::moment(&day.rolling_24h_start, self.with_year)
+                    stamp::moment(&day.rolling_24h_start, self.with_year, Script::Terminal)
                 ),
             ];
             lines.extend(self.labelled("DAY", items));
@@ -347,7 +349,7 @@ impl Page<'_> {
             ));
         }
         if let Some(worst) = trial.worst_minutes.first() {
-            let at = stamp::moment(&worst.minute, self.with_year);
+            let at = stamp::moment(&worst.minute, self.with_year, Script::Terminal);
             items.push(format!("most at {at} ({})", thousands(u128::from(worst.requests))));
         }
         if let Some(caller) = trial.callers.first() {

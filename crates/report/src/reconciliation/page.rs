@@ -6,6 +6,7 @@ use super::words::{self, moment};
 use super::{Difference, is_right_reading, range};
 use crate::text::cells::{Ink, Line, cut_middle, escape, flow, width};
 use crate::text::numbers::{percent, short};
+use crate::text::script::Script;
 use crate::text::table::{pad_end, pad_start};
 use crate::text::{TextStyle, counted, stamp, thousands};
 
@@ -63,7 +64,7 @@ impl Page<'_> {
     fn head(&self) -> Vec<Line> {
         let sheet = self.sheet;
         let mut lines = match sheet.common {
-            Some(common) => self.labelled("CLOUDWATCH", &[stamp::range(&range(common))]),
+            Some(common) => self.labelled("CLOUDWATCH", &[stamp::range(&range(common), Script::Terminal)]),
             None => self.labelled("CLOUDWATCH", &["no time in common with the log".to_owned()]),
         };
         let mut periods = vec![format!("{} in the files", sheet.file_period)];

@@ -9,6 +9,7 @@ use borehole_quota::cloudwatch::{
 use borehole_record::UtcMinute;
 
 use super::Figure;
+use crate::text::script::Script;
 use crate::text::{counted, stamp, thousands};
 
 /// The name of a rule in JSON.
@@ -296,5 +297,5 @@ fn span(first: UtcMinute, last: UtcMinute) -> String {
 
 /// `2024-03-11 07:10`.
 pub(super) fn moment(minute: UtcMinute) -> String {
-    stamp::moment(&minute.to_string(), true)
+    stamp::moment(&minute.to_string(), true, Script::Terminal)
 }

@@ -18,8 +18,9 @@ pub(super) fn next_steps(report: &Report) -> Vec<&'static str> {
             steps.push(step);
         }
     };
-    let has_rejects =
-        health.objects.failed.sum() + health.documents.rejected.sum() + health.records.rejected.sum() > 0;
+    let has_rejects = [&health.objects.failed, &health.documents.rejected, &health.records.rejected]
+        .iter()
+        .any(|counts| counts.sum() > 0);
     advise(has_rejects, "--rejects FILE lists each loss: key, offset, reason; no text of a body");
     advise(failed(&["permission", "access_denied"]), "make the unreadable objects readable, then run again");
     advise(

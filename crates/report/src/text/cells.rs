@@ -165,6 +165,16 @@ impl Line {
         self.0.extend(other.0);
     }
 
+    /// Its spans, in order.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (Ink, &str)> {
+        self.0.iter().map(|(ink, text)| (*ink, text.as_str()))
+    }
+
+    /// The text alone.
+    pub(crate) fn to_text(&self) -> String {
+        self.0.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
     /// Cells.
     pub(crate) fn width(&self) -> usize {
         self.0.iter().map(|(_, text)| width(text)).sum()

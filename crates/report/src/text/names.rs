@@ -5,40 +5,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cells::escape;
 use crate::model::Report;
 
 /// The short names of the models in one report.
-pub(super) struct ModelNames(BTreeMap<String, String>);
+pub(crate) struct ModelNames(BTreeMap<String, String>);
 
 impl ModelNames {
     /// Looks at every model that the report names.
-    pub(super) fn of(report: &Report) -> Self {
-        let keyed = report
-            .groups
-            .iter()
-            .filter_map(|group| group.key.as_ref())
-            .flat_map(|key| &key.0)
-            .filter(|(dimension, _)| dimension == "model")
-            .filter_map(|(_, value)| value.as_deref());
-        let listed = report.requests.iter().flatten().map(|request| request.model.as_str());
-        let models: BTreeSet<&str> = keyed.chain(listed).collect();
+    pub(crate) fn of(report: &Report) -> Self {
+        ModelNames::of_models(models_of(report))
+    }
 
+    /// Looks at these models.
+    pub(crate) fn of_models<'a>(models: impl Iterator<Item = &'a str>) -> Self {
+        let models: BTreeSet<&str> = models.collect();
         let mut models_by_short: BTreeMap<&str, usize> = BTreeMap::new();
         for model in &models {
             *models_by_short.entry(shortened(model)).or_default() += 1;
         }
         let name = |model: &str| {
             let short = shortened(model);
-            if models_by_short.get(short) == Some(&1) { escape(short) } else { escape(model) }
+            if models_by_short.get(short) == Some(&1) { short.to_owned() } else { model.to_owned() }
         };
         ModelNames(models.iter().map(|&model| (model.to_owned(), name(model))).collect())
     }
 
-    /// The name to print, escaped.
-    pub(super) fn short(&self, model: &str) -> String {
-        self.0.get(model).cloned().unwrap_or_else(|| escape(model))
+    /// The name to print; not escaped.
+    pub(crate) fn short<'a>(&'a self, model: &'a str) -> &'a str {
+        self.0.get(model).map_or(model, String::as_str)
     }
+}
+
+/// The models of the groups and of the listed requests.
+fn models_of(report: &Report) -> impl Iterator<Item = &str> {
+    let keyed = report
+        .groups
+        .iter()
+        .filter_map(|group| group.key.as_ref())
+        .flat_map(|key| &key.0)
+        .filter(|(dimension, _)| dimension == "model")
+        .filter_map(|(_, value)| value.as_deref());
+    keyed.chain(report.requests.iter().flatten().map(|request| request.model.as_str()))
 }
 
 /// `anthropic.claude-3-5-sonnet-20241022-v2:0` → `claude-3-5-sonnet-v2`, where the id has that shape and

@@ -95,6 +95,11 @@ fn trimmed_tenths(tenths: u128) -> String {
 
 /// `62 %`, `3.1 %`; `<0.1 %` and `99.9 %` rather than a rounded 0 or 100. `–` of nothing.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
+    percent_of(u128::from(part), u128::from(whole))
+}
+
+/// The same of larger numbers.
+pub(crate) fn percent_of(part: u128, whole: u128) -> String {
     if whole == 0 {
         return "–".to_owned();
     }
@@ -104,11 +109,35 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".to_owned();
     }
-    match rounded(u128::from(part) * 1_000, u128::from(whole)) {
+    // Of numbers this large a thousandth more or less is not seen.
+    let Some(thousandfold) = part.checked_mul(1_000) else {
+        return percent_of(part / 1_000, (whole / 1_000).max(1));
+    };
+    match rounded(thousandfold, whole) {
         0 => "<0.1 %".to_owned(),
         tenths if part < whole => format!("{} %", trimmed_tenths(tenths.min(999))),
         tenths => format!("{} %", trimmed_tenths(tenths)),
     }
+}
+
+/// How `after` differs from `before`: `=`, `+4.3 %`, `−62 %`, `×14`, or `from 0`.
+pub(crate) fn change(before: u128, after: u128) -> String {
+    /// From here on a multiple says more than a percentage.
+    const MULTIPLE_MIN: u128 = 10;
+    if before == after {
+        "=".to_owned()
+    } else if before == 0 {
+        "from 0".to_owned()
+    } else if after / before >= MULTIPLE_MIN {
+        format!("×{}", short(rounded(after, before)))
+    } else {
+        format!("{}{}", sign(before, after), percent_of(after.abs_diff(before), before))
+    }
+}
+
+/// `+` or `−`, as wide as digits are.
+pub(crate) fn sign(before: u128, after: u128) -> &'static str {
+    if after < before { "−" } else { "+" }
 }
 
 /// `42 ms`, `0.6 s`, `7.8 s`, `31 s`.
@@ -125,7 +154,8 @@ pub(crate) fn duration(ms: u64) -> String {
 }
 
 /// `512 B`, `12.4 kB`, `402 MB`: powers of ten.
-pub(crate) fn bytes(count: u128) -> String {
+#[must_use]
+pub fn bytes(count: u128) -> String {
     if count < 1_000 {
         return format!("{count} B");
     }

@@ -1,8 +1,8 @@
 //! Times of the report for people: ranges, gaps and peak minutes, from the model's RFC 3339 texts.
 //!
-//! Always UTC. A text that is no such time (a year beyond 9999) is shown as it is, escaped.
+//! Always UTC. A text that is no such time (a year beyond 9999) is shown as it is, escaped for where it goes.
 
-use super::cells::escape;
+use super::script::Script;
 use crate::model::Range;
 
 const MINUTES_PER_DAY: i64 = 1_440;
@@ -72,9 +72,9 @@ pub(crate) fn needs_year(range: Option<&Range>) -> bool {
 }
 
 /// `2026-11-08 → 11-22 UTC, end excluded (14 d)`.
-pub(crate) fn range(range: &Range) -> String {
+pub(crate) fn range(range: &Range, script: Script) -> String {
     let (Some(from), Some(to)) = (Stamp::parse(&range.from), Stamp::parse(&range.to)) else {
-        return format!("{} → {} UTC, end excluded", escape(&range.from), escape(&range.to));
+        return format!("{} → {} UTC, end excluded", script.text(&range.from), script.text(&range.to));
     };
     let minutes = (to.day - from.day) * MINUTES_PER_DAY + to.minute - from.minute;
     let whole_days = [from, to].iter().all(|stamp| stamp.minute == 0 && stamp.seconds() == "00");
@@ -103,9 +103,9 @@ fn span(minutes: i64) -> String {
 }
 
 /// Hours without objects: `11-12 02–07`; an end at midnight is 24 of the day before.
-pub(super) fn gap(gap: &Range, with_year: bool) -> String {
+pub(super) fn gap(gap: &Range, with_year: bool, script: Script) -> String {
     let (Some(from), Some(to)) = (Stamp::parse(&gap.from), Stamp::parse(&gap.to)) else {
-        return format!("{} – {}", escape(&gap.from), escape(&gap.to));
+        return format!("{} – {}", script.text(&gap.from), script.text(&gap.to));
     };
     let hour = |stamp: Stamp<'_>| stamp.minute / 60;
     let start = format!("{} {:02}", from.date(with_year), hour(from));
@@ -125,20 +125,22 @@ pub(super) fn gap_hours(gap: &Range) -> Option<i64> {
 }
 
 /// `11-18 09:01`, with seconds where there are any.
-pub(crate) fn moment(text: &str, with_year: bool) -> String {
+pub(crate) fn moment(text: &str, with_year: bool, script: Script) -> String {
     Stamp::parse(text)
-        .map_or_else(|| escape(text), |stamp| format!("{} {}", stamp.date(with_year), stamp.clock()))
+        .map_or_else(|| script.text(text), |stamp| format!("{} {}", stamp.date(with_year), stamp.clock()))
 }
 
 /// `11-18`.
-pub(crate) fn day(text: &str, with_year: bool) -> String {
-    Stamp::parse(text).map_or_else(|| escape(text), |stamp| stamp.date(with_year).to_owned())
+pub(crate) fn day(text: &str, with_year: bool, script: Script) -> String {
+    Stamp::parse(text).map_or_else(|| script.text(text), |stamp| stamp.date(with_year).to_owned())
 }
 
 /// `11-18 09:01:07`, always with seconds.
-pub(super) fn second(text: &str, with_year: bool) -> String {
-    Stamp::parse(text)
-        .map_or_else(|| escape(text), |stamp| format!("{} {}", stamp.date(with_year), &stamp.text[11..19]))
+pub(crate) fn second(text: &str, with_year: bool, script: Script) -> String {
+    Stamp::parse(text).map_or_else(
+        || script.text(text),
+        |stamp| format!("{} {}", stamp.date(with_year), &stamp.text[11..19]),
+    )
 }
 
 #[cfg(test)]
@@ -171,7 +173,7 @@ mod tests {
             ),
             ("@99", "+10000-01-01T00:00:00Z", "@99 → +10000-01-01T00:00:00Z UTC, end excluded"),
         ] {
-            assert_eq!(range(&range_of(from, to)), expected);
+            assert_eq!(range(&range_of(from, to), Script::Terminal), expected);
         }
     }
 
@@ -182,14 +184,17 @@ mod tests {
             ("2026-11-12T22:00:00Z", "2026-11-13T00:00:00Z", "11-12 22–24", 2),
             ("2026-11-30T22:00:00Z", "2026-12-01T04:00:00Z", "11-30 22 – 12-01 04", 6),
         ] {
-            assert_eq!(gap(&range_of(from, to), false), expected);
+            assert_eq!(gap(&range_of(from, to), false, Script::Terminal), expected);
             assert_eq!(gap_hours(&range_of(from, to)), Some(hours));
         }
     }
 
     #[test]
     fn i05_a_time_that_is_none_is_escaped() {
-        assert_eq!(moment("\x1b[2J", false), "\\x1b[2J");
-        assert_eq!(moment("2024-03-11T07:00:00\u{9b}Z", false), "2024-03-11T07:00:00\\x9bZ");
+        assert_eq!(moment("\x1b[2J", false, Script::Terminal), "\\x1b[2J");
+        assert_eq!(
+            moment("2024-03-11T07:00:00\u{9b}Z", false, Script::Terminal),
+            "2024-03-11T07:00:00\\x9bZ"
+        );
     }
 }

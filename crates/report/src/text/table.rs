@@ -4,17 +4,18 @@
 //! there is room for them; key columns give way, longest first, and where even that does not help a key
 //! stands above its numbers.
 
-use super::cells::{Ink, Line, cut_middle, escape, flow, width};
+use super::cells::{Ink, Line, cut_middle, flow, width};
 use super::names::ModelNames;
 use super::numbers::{percent, short, short_beside, short_decimal};
+use super::script::Script;
 use crate::model::{Group, Key};
 
 /// An absent value: there is nothing that could have one.
-const ABSENT: &str = "–";
+pub(crate) const ABSENT: &str = "–";
 /// Quota tokens of requests of which none is known.
 pub(super) const UNKNOWN: &str = "?";
 /// Stands before quota tokens that are known of a part of the requests only: at least so many.
-pub(super) const AT_LEAST: &str = "≥";
+pub(crate) const AT_LEAST: &str = "≥";
 /// Key columns shrink to this, so that both ends of a value still say something.
 const KEY_CELLS_MIN: usize = 8;
 /// Key columns that are useless when cut keep up to this: `ap-southeast-2`, `2024-03-11T07:00:00Z`.
@@ -25,7 +26,7 @@ const STACKED_KEY_CELLS_MAX: usize = 60;
 const STACKED_LINES_MAX: usize = 3;
 
 /// Number columns: the heading over them, their own, and whether they begin a new pair.
-const NUMBERS: [(&str, &str); 7] = [
+pub(crate) const NUMBERS: [(&str, &str); 7] = [
     ("requests", "total"),
     ("requests", "thrott."),
     ("quota TPM", "steady"),
@@ -35,11 +36,83 @@ const NUMBERS: [(&str, &str); 7] = [
     ("avg tokens", "out"),
 ];
 
-struct Row {
+/// One row of the table.
+pub(crate) struct Row {
     ink: Ink,
-    is_total: bool,
-    keys: Vec<String>,
-    numbers: Vec<String>,
+    /// It is the totals; its keys are empty.
+    pub(crate) is_total: bool,
+    /// The key, a text for each dimension.
+    pub(crate) keys: Vec<String>,
+    /// A text for each of [`NUMBERS`].
+    pub(crate) numbers: Vec<String>,
+}
+
+/// The table in words: headings of the key columns, and rows.
+pub(crate) struct Rows<'a> {
+    /// The dimensions of the key.
+    dimensions: Vec<&'a str>,
+    /// How they are called.
+    pub(crate) headings: Vec<String>,
+    /// The groups, then the totals where they are wanted.
+    pub(crate) rows: Vec<Row>,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of other numbers than those of a report, each a key and its texts; the totals come last.
+    pub(crate) fn of_keys(
+        dimensions: &'a [String],
+        rows: impl Iterator<Item = (Option<&'a Key>, Vec<String>)>,
+        names: &ModelNames,
+        script: Script,
+    ) -> Self {
+        let row = |(key, numbers): (Option<&Key>, Vec<String>)| match key {
+            Some(_) => Row {
+                ink: Ink::Plain,
+                is_total: false,
+                keys: key_texts(key, dimensions.len(), names, script),
+                numbers,
+            },
+            None => {
+                let keys = vec![String::new(); dimensions.len()];
+                Row { ink: Ink::Bold, is_total: true, keys, numbers }
+            }
+        };
+        Rows {
+            dimensions: dimensions.iter().map(String::as_str).collect(),
+            headings: dimensions.iter().map(|dimension| heading(dimension, script)).collect(),
+            rows: rows.map(row).collect(),
+        }
+    }
+
+    /// `totals` gets the last row.
+    pub(crate) fn new(
+        groups: &'a [Group],
+        totals: Option<&'a Group>,
+        names: &ModelNames,
+        script: Script,
+    ) -> Self {
+        let dimensions: Vec<&str> = groups
+            .first()
+            .and_then(|group| group.key.as_ref())
+            .map(|key| key.0.iter().map(|(dimension, _)| dimension.as_str()).collect())
+            .unwrap_or_default();
+        let largest = Largest::of(groups.iter().chain(totals));
+        let mut rows: Vec<Row> = groups
+            .iter()
+            .map(|group| Row {
+                ink: Ink::Plain,
+                is_total: false,
+                keys: key_texts(group.key.as_ref(), dimensions.len(), names, script),
+                numbers: number_texts(group, &largest),
+            })
+            .collect();
+        if let Some(totals) = totals {
+            let keys = vec![String::new(); dimensions.len()];
+            rows.push(Row { ink: Ink::Bold, is_total: true, keys, numbers: number_texts(totals, &largest) });
+        }
+        let headings = dimensions.iter().map(|dimension| heading(dimension, script)).collect();
+        Rows { dimensions, headings, rows }
+    }
 }
 
 /// The table; `totals` gets the last row where there is more than one group.
@@ -49,29 +122,14 @@ pub(super) fn render(
     names: &ModelNames,
     cells: usize,
 ) -> Vec<Line> {
-    let mut dimensions: Vec<&str> = groups
-        .first()
-        .and_then(|group| group.key.as_ref())
-        .map(|key| key.0.iter().map(|(dimension, _)| dimension.as_str()).collect())
-        .unwrap_or_default();
-    let largest = Largest::of(groups.iter().chain(totals));
-    let mut rows: Vec<Row> = groups
-        .iter()
-        .map(|group| Row {
-            ink: Ink::Plain,
-            is_total: false,
-            keys: key_texts(group.key.as_ref(), dimensions.len(), names),
-            numbers: number_texts(group, &largest),
-        })
-        .collect();
-    if let Some(totals) = totals {
-        let keys = vec![String::new(); dimensions.len()];
-        rows.push(Row { ink: Ink::Bold, is_total: true, keys, numbers: number_texts(totals, &largest) });
-    }
+    lay_out(Rows::new(groups, totals, names, Script::Terminal), &NUMBERS, cells)
+}
 
-    let numbers = NumberColumns::of(&rows);
+/// Lines of at most so many cells; `numbers` are the headings of the number columns.
+pub(crate) fn lay_out(table: Rows<'_>, numbers: &[(&str, &str)], cells: usize) -> Vec<Line> {
+    let Rows { mut dimensions, mut headings, mut rows } = table;
+    let numbers = NumberColumns::of(&rows, numbers);
     let room = cells.saturating_sub(numbers.width() + 2);
-    let mut headings: Vec<String> = dimensions.iter().map(|dimension| heading(dimension)).collect();
     let mut lines = Vec::new();
     if natural_widths(&rows, &headings).iter().sum::<usize>() + headings.len() > room + 1 {
         lines.extend(hoist_constants(&mut rows, &mut dimensions, &mut headings, cells));
@@ -125,7 +183,12 @@ fn natural_widths(rows: &[Row], headings: &[String]) -> Vec<usize> {
     headings.iter().enumerate().map(widest).collect()
 }
 
-fn side_by_side(rows: &[Row], headings: &[String], widths: &[usize], numbers: &NumberColumns) -> Vec<Line> {
+fn side_by_side(
+    rows: &[Row],
+    headings: &[String],
+    widths: &[usize],
+    numbers: &NumberColumns<'_>,
+) -> Vec<Line> {
     let keys_width = widths.iter().sum::<usize>() + widths.len().saturating_sub(1);
     let keys = |texts: &[String]| {
         let padded: Vec<String> = texts
@@ -146,7 +209,7 @@ fn side_by_side(rows: &[Row], headings: &[String], widths: &[usize], numbers: &N
 }
 
 /// The key above the numbers: too many or too long dimensions for one.
-fn stacked(rows: &[Row], headings: &[String], numbers: &NumberColumns, cells: usize) -> Vec<Line> {
+fn stacked(rows: &[Row], headings: &[String], numbers: &NumberColumns<'_>, cells: usize) -> Vec<Line> {
     let indent = " ".repeat(cells.saturating_sub(numbers.width()));
     let joined = |ink: Ink, texts: &[String]| {
         let texts = texts.iter().filter(|text| !text.is_empty());
@@ -165,48 +228,50 @@ fn stacked(rows: &[Row], headings: &[String], numbers: &NumberColumns, cells: us
 }
 
 /// Widths of the number columns, and how they stand together.
-struct NumberColumns {
+struct NumberColumns<'a> {
+    headings: &'a [(&'a str, &'a str)],
     widths: Vec<usize>,
 }
 
-impl NumberColumns {
-    fn of(rows: &[Row]) -> Self {
+impl<'a> NumberColumns<'a> {
+    fn of(rows: &[Row], headings: &'a [(&'a str, &'a str)]) -> Self {
         let widest = |at: usize, own: &str| {
             rows.iter().map(|row| width(&row.numbers[at])).max().unwrap_or(0).max(width(own))
         };
         let mut widths: Vec<usize> =
-            NUMBERS.iter().enumerate().map(|(at, (_, own))| widest(at, own)).collect();
+            headings.iter().enumerate().map(|(at, (_, own))| widest(at, own)).collect();
         // A heading needs its own width, too, where the columns below it are narrow.
-        for (at, (over, _)) in NUMBERS.iter().enumerate() {
-            let below: Vec<usize> = (0..NUMBERS.len()).filter(|&column| NUMBERS[column].0 == *over).collect();
+        for (at, (over, _)) in headings.iter().enumerate() {
+            let below: Vec<usize> =
+                (0..headings.len()).filter(|&column| headings[column].0 == *over).collect();
             let room = below.iter().map(|&column| widths[column]).sum::<usize>() + below.len() - 1;
             if below.first() == Some(&at) {
                 widths[at] += width(over).saturating_sub(room);
             }
         }
-        NumberColumns { widths }
+        NumberColumns { headings, widths }
     }
 
     /// Spaces before a column: two where a new heading begins, one inside it.
-    fn gap(at: usize) -> usize {
+    fn gap(&self, at: usize) -> usize {
         match at {
             0 => 0,
-            _ if NUMBERS[at].0 == NUMBERS[at - 1].0 => 1,
+            _ if self.headings[at].0 == self.headings[at - 1].0 => 1,
             _ => 2,
         }
     }
 
     fn width(&self) -> usize {
-        self.widths.iter().enumerate().map(|(at, column)| column + Self::gap(at)).sum()
+        self.widths.iter().enumerate().map(|(at, column)| column + self.gap(at)).sum()
     }
 
     /// The headings over the columns, each at the right end of its columns.
     fn upper(&self) -> String {
         let mut line = String::new();
         let mut end = 0;
-        for (at, (over, _)) in NUMBERS.iter().enumerate() {
-            end += Self::gap(at) + self.widths[at];
-            let is_last = NUMBERS.get(at + 1).is_none_or(|(next, _)| next != over);
+        for (at, (over, _)) in self.headings.iter().enumerate() {
+            end += self.gap(at) + self.widths[at];
+            let is_last = self.headings.get(at + 1).is_none_or(|(next, _)| next != over);
             if is_last {
                 line.push_str(&pad_start(over, end.saturating_sub(width(&line))));
             }
@@ -215,13 +280,13 @@ impl NumberColumns {
     }
 
     fn lower(&self) -> String {
-        self.row(&NUMBERS.map(|(_, own)| own.to_owned()))
+        self.row(&self.headings.iter().map(|(_, own)| (*own).to_owned()).collect::<Vec<String>>())
     }
 
     fn row(&self, texts: &[String]) -> String {
         let mut line = String::new();
         for (at, text) in texts.iter().enumerate() {
-            line.push_str(&" ".repeat(Self::gap(at)));
+            line.push_str(&" ".repeat(self.gap(at)));
             line.push_str(&pad_start(text, self.widths[at]));
         }
         line
@@ -277,31 +342,40 @@ pub(super) fn is_partly_known(group: &Group) -> bool {
     group.quota_tokens_per_minute.is_some() && group.tokens.settled_known < group.requests.successful
 }
 
-fn key_texts(key: Option<&Key>, dimensions: usize, names: &ModelNames) -> Vec<String> {
+fn key_texts(key: Option<&Key>, dimensions: usize, names: &ModelNames, script: Script) -> Vec<String> {
     let mut texts: Vec<String> = key.map_or_else(Vec::new, |key| {
-        key.0.iter().map(|(dimension, value)| key_text(dimension, value.as_deref(), names)).collect()
+        let value = |(dimension, value): &(String, Option<String>)| {
+            key_text(dimension, value.as_deref(), names, script, usize::MAX)
+        };
+        key.0.iter().map(value).collect()
     });
     // A report of another origin may have groups of different shapes.
     texts.resize(dimensions, ABSENT.to_owned());
     texts
 }
 
-/// One value of a key for people.
-pub(super) fn key_text(dimension: &str, value: Option<&str>, names: &ModelNames) -> String {
+/// One value of a key for people, in at most so many cells.
+pub(crate) fn key_text(
+    dimension: &str,
+    value: Option<&str>,
+    names: &ModelNames,
+    script: Script,
+    cells: usize,
+) -> String {
     match value {
         None => ABSENT.to_owned(),
-        Some(model) if dimension == "model" => names.short(model),
+        Some(model) if dimension == "model" => script.name(names.short(model), cells),
         Some("application-profile") if dimension == "scope" => "app-profile".to_owned(),
-        Some(value) => escape(value),
+        Some(value) => script.name(value, cells),
     }
 }
 
 /// `Region` is a proper name; the other dimensions are called as on the command line.
-fn heading(dimension: &str) -> String {
+pub(crate) fn heading(dimension: &str, script: Script) -> String {
     match dimension {
         "region" => "Region".to_owned(),
         "inference-region" => "ran in".to_owned(),
-        other => escape(other),
+        other => script.text(other),
     }
 }
 

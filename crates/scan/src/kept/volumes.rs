@@ -61,6 +61,17 @@ pub enum KeptError {
         /// Another.
         second: String,
     },
+    /// Two parts of the same streams differ in the files whose keys name no hour, which every part has to have read.
+    #[error(
+        "{first} and {second} were made from different files outside of the dated folders; such files lie in no \
+         range of hours, so the two cannot be put together"
+    )]
+    Hourless {
+        /// A place.
+        first: String,
+        /// Another one.
+        second: String,
+    },
     /// None holds this.
     #[error("no dataset or part holds the hours{}{}{of}", FromHour(*.from), ToHour(*.to))]
     Gap {
@@ -99,6 +110,8 @@ struct Family {
     hours: BTreeMap<UtcHour, (u32, KeptHour)>,
     /// Where the listing of a slot lies.
     listings: BTreeMap<Slot, u32>,
+    /// The content of the files without an hour, of each volume that has some.
+    hourless: BTreeMap<u32, u128>,
 }
 
 /// Everything that earlier runs left.
@@ -169,6 +182,9 @@ impl Kept {
         let Some(family) = self.families.iter_mut().find(|family| family.volumes.contains(&volume)) else {
             return false;
         };
+        if let (None, Some(folder)) = (slot, &folder) {
+            family.hourless.insert(volume, folder.content);
+        }
         if let Some(folder) = folder
             && (owns || !family.folders.contains_key(&slot))
         {
@@ -205,13 +221,21 @@ impl Kept {
         Some((from, to))
     }
 
-    /// Refuses a range of which some hours are in no place.
+    /// Refuses a range of which some hours are in no place, and places that contradict each other.
     ///
     /// # Errors
-    /// Names the first such hours.
+    /// Names the first such hours, or two such places.
     pub fn check_range(&self, range: Range) -> Result<(), KeptError> {
         let (from, to) = range.hours();
         for family in &self.families {
+            // Of these one place is taken for all: where they differ, some would be lost.
+            let hourless = |volume: &u32| family.hourless.get(volume);
+            if let Some((first, rest)) = family.volumes.split_first()
+                && let Some(second) = rest.iter().find(|&volume| hourless(volume) != hourless(first))
+            {
+                let name = |volume: u32| self.names[volume as usize].clone();
+                return Err(KeptError::Hourless { first: name(*first), second: name(*second) });
+            }
             let scopes = || family.volumes.iter().map(|&volume| &self.scopes[volume as usize]);
             let mut covered: Vec<(UtcHour, UtcHour)> =
                 scopes().flat_map(|scope| scope.covered.iter().copied()).collect();

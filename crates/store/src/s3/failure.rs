@@ -193,6 +193,10 @@ fn random_share() -> f64 {
     bits as f64 / (1u64 << 53) as f64
 }
 
+/// The metadata service of an instance gave no token. It is asked last, after all else had nothing; outside of EC2 it
+/// is a proxy that answers in its place.
+const IMDS_REFUSAL: &str = " TokenError { kind: ";
+
 fn before_sending(cause: &(dyn StdError + 'static)) -> Trouble {
     // The types of these errors cannot be named from here; their names can be looked for.
     let mut names = String::new();
@@ -204,7 +208,10 @@ fn before_sending(cause: &(dyn StdError + 'static)) -> Trouble {
     let has = |name: &str| names.contains(name);
     if has("ResolveEndpointError") || has("InvalidEndpoint") || has("MissingEndpoint") {
         Trouble::Fatal(Fatal::Address)
-    } else if has("CredentialsNotLoaded") || has("InvalidConfiguration") || has("NoMatchingAuthScheme") {
+    } else if ["CredentialsNotLoaded", "InvalidConfiguration", "NoMatchingAuthScheme", IMDS_REFUSAL]
+        .iter()
+        .any(|name| has(name))
+    {
         Trouble::Fatal(Fatal::NoCredentials)
     } else {
         Trouble::Expired

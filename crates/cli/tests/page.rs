@@ -420,6 +420,8 @@ fn a_page_needs_nothing_but_itself_and_its_engine_agrees_with_its_report() {
 fn the_policy_of_a_page_refuses_what_it_did_not_bring() {
     let Some(browser) = Browser::start_or_skip() else { return };
     open(&browser, &page_of(&["fixtures/dumps/split"]));
+    let directives =
+        ["script-src-elem", "script-src-attr", "style-src-attr", "img-src", "frame-src", "connect-src"];
     let outcome = browser.run(
         "const outcome = {refused: []};
          document.addEventListener('securitypolicyviolation', (event) => outcome.refused.push(event.effectiveDirective));
@@ -436,18 +438,19 @@ fn the_policy_of_a_page_refuses_what_it_did_not_bring() {
          for (const ask of [() => fetch('https://pwned.example/b'), () => new WebSocket('wss://pwned.example/'), () => eval('1')]) {
            try { await ask(); } catch {}
          }
-         await new Promise((done) => setTimeout(done, 50));
+         const deadline = performance.now() + 20000;
+         while (!args[0].every((one) => outcome.refused.includes(one)) && performance.now() < deadline) {
+           await new Promise((done) => setTimeout(done, 5));
+         }
          outcome.color = getComputedStyle(holder.querySelector('p')).color === 'rgb(255, 0, 0)';
          outcome.pwned = window.pwned === 1;
          return outcome;",
-        &[],
+        &[json!(directives)],
     );
     assert_eq!((&outcome["pwned"], &outcome["color"]), (&json!(false), &json!(false)), "{outcome}");
     let refused: Vec<&str> =
         outcome["refused"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    for directive in
-        ["script-src-elem", "script-src-attr", "style-src-attr", "img-src", "frame-src", "connect-src"]
-    {
+    for directive in directives {
         assert!(refused.contains(&directive), "{directive} is not refused: {refused:?}");
     }
     let requests = browser.requests();

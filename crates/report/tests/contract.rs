@@ -3,7 +3,7 @@
 mod support;
 
 use borehole_report::{Report, RunInfo, json};
-use borehole_usage::figures::{Figures, Group, Health, Ratio};
+use borehole_usage::figures::{Figures, Group, Health, Rank, Ranking, Ratio};
 use serde_json::Value;
 
 fn report(figures: &Figures) -> Report {
@@ -117,6 +117,29 @@ fn an_unknown_is_absent_and_only_a_key_may_be_null() {
     assert_eq!(totals["high_token"]["by_input"].get("share"), None);
     assert_eq!(totals["distributions"], serde_json::json!({}));
     assert_eq!(totals.get("tokens_per_minute"), None);
+}
+
+#[test]
+fn rankings_have_a_row_for_records_without_a_value_and_shares_where_there_is_a_load() {
+    let share = Ratio { numerator: 1, denominator: 3 };
+    let long = "x".repeat(300);
+    let rows = vec![
+        Rank { attempted: 3, throttled: 1, input: 1 << 60, share: Some(share), ..Rank::default() },
+        Rank { value: Some(long), attempted: 1, share_in_peak: Some(share), ..Rank::default() },
+    ];
+    let ranking = Ranking { dimension: "tag:team".to_owned(), rows, omitted: 7 };
+    let figures = Figures { rankings: vec![ranking], ..Figures::default() };
+    let found = value(&figures);
+    let rankings = &found["rankings"][0];
+    assert_eq!((&rankings["dimension"], &rankings["omitted"]), (&"tag:team".into(), &7.into()));
+    let [first, second] = [&rankings["rows"][0], &rankings["rows"][1]];
+    assert_eq!(first["value"], Value::Null);
+    assert_eq!((first["share"].to_string(), first.get("share_in_peak")), ("0.333333".to_owned(), None));
+    assert_eq!(second["value"].as_str().map(|value| value.chars().count()), Some(256 + 18));
+    let rendered = json::render(&report(&figures));
+    assert_eq!(json::render(&json::parse(&rendered).expect("our own JSON parses")), rendered);
+    assert_eq!(value(&Figures::default()).get("rankings"), None);
+    assert_eq!(value(&Figures::default()).get("cube"), None);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct Cube {
     pub body: Vec<u8>,
     /// Hours of a slot; 0 where one slot is the whole run.
     pub slot_hours: u64,
-    /// How large the cube is expected to be in a page, in bytes: compressed, and as text.
+    /// About how large the page is that it is in, in bytes: compressed, as text, with all else.
     pub page_bytes: u64,
 }
 
@@ -216,8 +216,8 @@ impl<'a> Draft<'a> {
     fn cube(&self, groups: Groups<'a>, bytes_aim: u64, bytes_max: u64) -> Result<Option<Cube>, Refusal> {
         let mut names = NameTable::default();
         let sections = Sections::of(self, &groups, &mut names);
-        let Sections { mut body, estimate, cells, rankings } = sections;
-        let fixed = estimate + names.page_bytes() + PAGE_BYTES_WITHOUT_CUBE;
+        let Sections { mut body, cells, rankings } = sections;
+        let fixed = body.page_bytes() + names.page_bytes() + PAGE_BYTES_WITHOUT_CUBE;
         check(&body)?;
         if fixed > bytes_max {
             return Ok(None);
@@ -236,14 +236,15 @@ impl<'a> Draft<'a> {
                 continue;
             }
             let slots = slots::write(self, &groups, &cells, &rankings, slot_hours, &names);
-            let page_bytes = fixed + slots.estimate;
+            let slot_bytes = slots.page_bytes();
+            let page_bytes = fixed + slot_bytes;
             if page_bytes <= bytes_aim || is_last && page_bytes <= bytes_max {
-                body.append(slots.body);
+                body.append(slots);
                 check(&body)?;
                 let names = names.into_names();
                 return Ok(Some(Cube { names, body: body.into_bytes(), slot_hours, page_bytes }));
             }
-            tried.push((slot_hours, slots.estimate));
+            tried.push((slot_hours, slot_bytes));
         }
         Ok(None)
     }

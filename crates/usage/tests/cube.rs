@@ -210,7 +210,9 @@ fn read(cube: &Cube) -> Page {
     }
     for _ in 0..r.n() {
         let kind = r.name().expect("a kind");
-        each_cell(&mut groups, |cell| drop(cell.content.insert(kind.clone(), r.n())));
+        each_cell(&mut groups, |cell| {
+            cell.content.insert(kind.clone(), r.n());
+        });
     }
     let by_name = |r: &mut Reader<'_>| {
         (0..r.n()).map(|_| (r.name().expect("a name"), r.n())).collect::<BTreeMap<String, u64>>()

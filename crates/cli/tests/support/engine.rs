@@ -287,10 +287,9 @@ fn check_hours(answer: &Value) {
     }
     let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
     for hour in hours {
-        assert_eq!(
-            hour["tokens"].as_u64(),
-            Some(hour["input"].as_u64().unwrap() + hour["output"].as_u64().unwrap())
-        );
+        let [tokens, input, output] =
+            ["tokens", "input", "output"].map(|name| hour[name].as_u64().expect("a count"));
+        assert_eq!(tokens, input + output);
         for (code, count) in hour["errors"].as_object().expect("counts") {
             *errors.entry(code).or_default() += count.as_u64().expect("a count");
         }

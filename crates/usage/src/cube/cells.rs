@@ -21,8 +21,6 @@ use crate::sums::{Counters, SPREAD_NAMES, Sums};
 pub(super) struct Sections {
     /// Sections 3 to 15.
     pub(super) body: Writer,
-    /// How many bytes of a page they are expected to take.
-    pub(super) estimate: u64,
     /// By group, then by hour.
     pub(super) cells: Vec<Vec<CellSpreads>>,
     pub(super) rankings: Rankings,
@@ -122,7 +120,7 @@ impl Sections {
         // A page adds these up over all hours: what it adds up by minute or by value is never more.
         numbers_of(&all.counters).into_iter().for_each(|sum| body.expect(sum));
         all.spreads.iter().flat_map(|spreads| spreads.iter()).for_each(|spread| body.expect(spread.sum));
-        let estimate = columns.append_to(&mut body, names);
+        columns.append_to(&mut body, names);
         let is_settled = all.counters.settled_known > 0;
         let rankings = Rankings { rankings: rankings(draft, is_settled, names), is_settled, groups_settled };
         // Names of inference Regions come last; their order is that of the texts.
@@ -134,7 +132,7 @@ impl Sections {
         for name in regions {
             names.refer(texts.text(name));
         }
-        Sections { body, estimate, cells, rankings }
+        Sections { body, cells, rankings }
     }
 }
 
@@ -365,9 +363,8 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Writes all; how many bytes of a page that is expected to take.
-    fn append_to(self, body: &mut Writer, names: &mut NameTable) -> u64 {
-        let start = body.len();
+    /// Writes all.
+    fn append_to(self, body: &mut Writer, names: &mut NameTable) {
         self.counters.into_iter().for_each(|column| body.append(column));
         body.number(self.kinds_seen.iter().filter(|&&is_seen| is_seen).count() as u64);
         let kinds = ContentKinds::NAMES.into_iter().zip(self.kinds).zip(self.kinds_seen);
@@ -383,17 +380,8 @@ impl<'a> Columns<'a> {
         self.loads.into_iter().for_each(|column| body.append(column));
         body.append(self.throttles);
         self.windows.into_iter().for_each(|column| body.append(column));
-        page_bytes(body.len() - start, CELLS_PERCENT)
     }
 }
-
-/// What so many bytes take in a page where compression leaves so many percent of them: four characters for three bytes.
-pub(super) fn page_bytes(bytes: u64, percent: u64) -> u64 {
-    bytes * percent / 100 * 4 / 3
-}
-
-/// What compression leaves of columns, in percent; measured, see `docs/cube.md`.
-const CELLS_PERCENT: u64 = 80;
 
 fn write_named<Name: AsRef<str>>(counts: &[(Name, u64)], names: &mut NameTable, writer: &mut Writer) {
     writer.number(counts.len() as u64);

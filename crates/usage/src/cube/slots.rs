@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use borehole_record::{UtcHour, UtcMinute};
 
-use super::cells::{CellSpreads, InferenceSums, Ranking, Rankings, page_bytes};
+use super::cells::{CellSpreads, InferenceSums, Ranking, Rankings};
 use super::writer::{NameTable, Writer};
 use super::{Draft, Group, Groups};
 use crate::buckets::{self, Adder, Section, SpreadId};
@@ -17,14 +17,7 @@ use crate::packed::Unpacker;
 use crate::ranks::{PeakMinute, RankSums, Ranks};
 use crate::sums::SPREAD_NAMES;
 
-/// Sections 16 to 18 for one length of slots.
-pub(super) struct Slots {
-    pub(super) body: Writer,
-    /// How many bytes of a page they are expected to take.
-    pub(super) estimate: u64,
-}
-
-/// Writes them for slots of so many hours; 0 is the whole run.
+/// Writes sections 16 to 18 for slots of so many hours; 0 is the whole run.
 pub(super) fn write(
     draft: &Draft<'_>,
     groups: &Groups<'_>,
@@ -32,7 +25,7 @@ pub(super) fn write(
     rankings: &Rankings,
     slot_hours: u64,
     names: &NameTable,
-) -> Slots {
+) -> Writer {
     let slot = |hour: usize| slot_of(draft.hours[hour].0, slot_hours);
     let mut body = Writer::default();
     body.number(slot_hours);
@@ -45,16 +38,9 @@ pub(super) fn write(
             first += cells.len();
         }
     }
-    let spread_bytes = body.len();
     write_rankings(draft, groups, rankings, slot_hours, &mut body);
-    let estimate =
-        page_bytes(spread_bytes, SPREADS_PERCENT) + page_bytes(body.len() - spread_bytes, RANKINGS_PERCENT);
-    Slots { body, estimate }
+    body
 }
-
-/// What compression leaves of distributions and of rankings, in percent; measured, see `docs/cube.md`.
-const SPREADS_PERCENT: u64 = 75;
-const RANKINGS_PERCENT: u64 = 80;
 
 fn slot_of(hour: UtcHour, slot_hours: u64) -> i64 {
     if slot_hours == 0 { 0 } else { hour.0.div_euclid(slot_hours as i64) }

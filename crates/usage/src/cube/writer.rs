@@ -57,15 +57,40 @@ impl Writer {
         self.bits <= INTEGER_MAX
     }
 
-    /// How many bytes are written.
-    pub(super) fn len(&self) -> u64 {
-        self.packer.len() as u64
+    /// About how many bytes of a page what is written takes: compressed, and four characters for three bytes.
+    ///
+    /// DEFLATE gives each byte a code whose length follows from how often it occurs in a block. What it saves beside that
+    /// by repetition is about a tenth here: columns of measured numbers hardly repeat.
+    pub(super) fn page_bytes(&self) -> u64 {
+        let coded = self.packer.from(0).chunks(BLOCK_BYTES).map(coded_bytes).sum::<u64>();
+        coded * 9 / 10 * 4 / 3
     }
 
     /// The bytes.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.packer.finish().into_vec()
     }
+}
+
+/// Bytes that have one set of codes, about.
+const BLOCK_BYTES: usize = 1 << 15;
+
+/// The bytes of a block where each takes as many bits as its frequency is worth, and those of its table of codes.
+fn coded_bytes(block: &[u8]) -> u64 {
+    let mut counts = [0u64; 256];
+    block.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    let seen = || counts.iter().copied().filter(|&count| count > 0);
+    let whole = log2_256ths(block.len() as u64);
+    let bits_256ths: u64 = seen().map(|count| count * (whole - log2_256ths(count))).sum();
+    bits_256ths / (256 * 8) + seen().count() as u64 / 2
+}
+
+/// The binary logarithm of a number above 0 in 256ths, the part after the point by a straight line: at most 9 hundredths
+/// too small, and for two numbers that are subtracted from each other less.
+fn log2_256ths(value: u64) -> u64 {
+    let whole = u64::from(value.ilog2());
+    let after = (u128::from(value) << 8 >> whole) as u64 - 256;
+    whole * 256 + after
 }
 
 /// The names of a cube, numbered as they come.
@@ -93,11 +118,10 @@ impl NameTable {
         text.and_then(|text| self.numbers.get(text).copied()).unwrap_or(0)
     }
 
-    /// What the names are expected to take in a page, in bytes.
+    /// About how many bytes of a page the names take.
     pub(super) fn page_bytes(&self) -> u64 {
-        // Most are ARNs and ids that differ at their ends: compressed to some half, then four characters for three
-        // bytes.
-        self.names.iter().map(|name| name.len() as u64 * 2 / 3 + 2).sum()
+        // Many are ARNs and ids that begin alike.
+        self.names.iter().map(|name| name.len() as u64 / 2 + 2).sum()
     }
 
     pub(super) fn into_names(self) -> Vec<String> {

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
     let wanted = Wanted {
         by: args.by.clone(),
         rank: ranked(args.rank.as_ref(), outputs.have_page()),
-        cube: args.cube || outputs.have_page(),
+        cube: (args.cube || outputs.have_page()).then_some(args.page_size),
         series: args.series,
         top: args.top,
         list: args.list.map(|kind| (kind, args.list_max)),

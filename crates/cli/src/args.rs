@@ -185,6 +185,9 @@ pub(crate) struct Analyze {
     /// Put the data of a page into the JSON, so that `borehole report` can make a page with filters of it
     #[arg(long, help_heading = "Report")]
     pub cube: bool,
+    /// What a page should stay within: distributions of shorter ranges of hours take more
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "3MB", help_heading = "Report")]
+    pub page_size: u64,
     /// Applied quotas, to show beside what was used: the JSON of `aws service-quotas list-service-quotas
     /// --service-code bedrock`, a file or a directory of them; repeatable
     #[arg(long, value_name = "FILE|DIR", help_heading = "Counting")]

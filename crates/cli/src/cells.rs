@@ -14,7 +14,7 @@ use borehole_scan::{CellSink, KeepHour, Plan, Source};
 use borehole_store::EscapedKey;
 use borehole_table::dataset::{Dataset, Slot};
 use borehole_table::invocations::InvocationRows;
-use borehole_usage::cube::{Cube, Refusal};
+use borehole_usage::cube::{Cube, PAGE_BYTES_MAX, Refusal};
 use borehole_usage::{
     CoverageId, CoverageSpan, Figures, HourSummary, Outcome, Question, SealedHour, Tally, Totals,
 };
@@ -236,11 +236,15 @@ impl<'a> Cells<'a> {
     }
 
     /// The figures and the attempts; what was not known before is kept for the next time. `closings` are what hours
-    /// were made of, now that all is known.
+    /// were made of, now that all is known; `page_bytes` is what the page should stay within that is asked for.
     ///
     /// # Errors
     /// Where rows could not be made.
-    pub(crate) fn finish(self, closings: BTreeMap<UtcHour, u128>) -> anyhow::Result<Sums> {
+    pub(crate) fn finish(
+        self,
+        closings: BTreeMap<UtcHour, u128>,
+        page_bytes: Option<u64>,
+    ) -> anyhow::Result<Sums> {
         let Cells { question, spans, totals, mut book, mut answers, known, failure, seen, .. } = self;
         if let Some(failure) = failure {
             return Err(failure);
@@ -249,7 +253,7 @@ impl<'a> Cells<'a> {
             answers.write();
             answers.closings = closings;
         }
-        let cube = question.cube.then(|| totals.cube(question, spans));
+        let cube = page_bytes.map(|aim| totals.cube_within(question, spans, aim, PAGE_BYTES_MAX.max(aim)));
         let (figures, tally) = match known {
             Some(known) => known,
             None => {

@@ -148,8 +148,8 @@ pub(crate) struct Wanted {
     pub by: Vec<Dimension>,
     /// The dimensions to rank the values of.
     pub rank: Vec<Dimension>,
-    /// Whether a page is to be made that can be asked again.
-    pub cube: bool,
+    /// Where a page is to be made that can be asked again: the bytes that it should stay within.
+    pub cube: Option<u64>,
     /// The series of the groups.
     pub series: Option<Grain>,
     /// Most groups.
@@ -176,7 +176,7 @@ impl Default for Wanted {
         Wanted {
             by: Question::default().by,
             rank: Vec::new(),
-            cube: false,
+            cube: None,
             series: None,
             top: None,
             list: None,
@@ -370,7 +370,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     let question = Question {
         by: wanted.by,
         rank: wanted.rank,
-        cube: wanted.cube,
+        cube: wanted.cube.is_some(),
         series: wanted.series,
         top: wanted.top,
         list: wanted.list.map(|(kind, _)| kind),
@@ -401,7 +401,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let Sums { figures, tally, cube, book, seen } = cells.finish(scanned.closings)?;
+    let Sums { figures, tally, cube, book, seen } = cells.finish(scanned.closings, wanted.cube)?;
     let (cube, cube_left_out) = match cube {
         Some(Ok(cube)) => (Some(borehole_report::model::Cube::new(&cube)), None),
         Some(Err(refusal)) => (None, Some(refusal.to_string())),

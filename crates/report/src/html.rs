@@ -2,7 +2,7 @@
 //!
 //! In: a [`Report`]. Out: an HTML document with the report's JSON and, where there is one, its cube as inert data,
 //! the scripts that draw them, and health, findings and notes as plain markup, so that they stand even where no
-//! script runs. Always: strings from the logs reach the markup through [`escape`] alone and the scripts as JSON
+//! script runs. Always: strings from the logs reach the markup through `escape` alone and the scripts as JSON
 //! without `<`, `>` and `&`; the policy lets run what this file embeds, by hash, and nothing else; the same report
 //! gives the same bytes. Absent: figures computed here, and any address to fetch from.
 

@@ -31,7 +31,7 @@ const REASONS_MAX: usize = 4;
 /// Groups whose peak minute is printed.
 const PEAKS_MAX: usize = 3;
 /// Values of a ranked dimension that are named.
-const RANKS_MAX: usize = 5;
+const RANKS_MAX: usize = 3;
 /// Cells of such a value: a role's ARN is shorter.
 const RANKED_CELLS_MAX: usize = 80;
 /// Cells of the bar of a whole, in a line of bands.

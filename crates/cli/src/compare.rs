@@ -36,7 +36,15 @@ const HEAD_BYTES: u64 = 256;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "borehole compare [OPTIONS] A B",
-    after_help = "Examples:\n  borehole compare last-week.json this-week.json\n  borehole compare s3://bedrock-logs-mcp/2024/03/11 s3://bedrock-logs-mcp/2024/03/12\n  borehole compare dump/2024/03/11 dump/2024/03/12 --by identity,model -o change.html\n  borehole compare before.html after.html --format markdown"
+    after_help = "Examples:
+  # Two reports that were written before
+  borehole compare last-week.json this-week.json
+  # Two days of a bucket
+  borehole compare s3://bedrock-logs-mcp/2024/03/11 s3://bedrock-logs-mcp/2024/03/12
+  # By caller and model, as a page
+  borehole compare dump/2024/03/11 dump/2024/03/12 --by identity,model -o change.html
+  # Two pages, for a ticket
+  borehole compare before.html after.html --format markdown"
 )]
 pub(crate) struct CompareArgs {
     #[command(flatten)]

@@ -24,9 +24,17 @@ use crate::render::{OutputArgs, Rendering};
 /// Exit codes: 0 complete, 2 wrong arguments or not a report, 3 the report says that it is incomplete, 4 FILE cannot
 /// be read, 5 it counted nothing.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  borehole report run.json\n  borehole report run.json -o run.html -o run.md\n  borehole report run.html --format markdown\n  borehole report run.json -o callers.csv\n  ssh logs cat run.json | borehole report -"
-)]
+#[command(after_help = "Examples:
+  # As text
+  borehole report run.json
+  # As a page, and for a ticket
+  borehole report run.json -o run.html -o run.md
+  # A page that somebody sent
+  borehole report run.html --format markdown
+  # The groups for a spreadsheet
+  borehole report run.json -o groups.csv
+  # A report that lies elsewhere
+  ssh logs cat run.json | borehole report -")]
 pub(crate) struct ReportArgs {
     /// A JSON report or a page of borehole; - for standard input
     #[arg(value_name = "FILE")]
@@ -37,6 +45,9 @@ pub(crate) struct ReportArgs {
     /// Say after the text how each of its figures is computed
     #[arg(long, help_heading = "Report")]
     pub explain: bool,
+    /// As in other commands; there is no talk here but errors
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
 
     #[command(flatten)]
     pub output: OutputArgs,

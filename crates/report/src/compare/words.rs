@@ -103,11 +103,10 @@ impl<'a> Words<'a> {
     pub(super) fn cautions(&self) -> Vec<String> {
         let mut cautions = Vec::new();
         if self.is_per_hour() {
-            let hours = |side: &Side| side.hours.map_or_else(|| ABSENT.to_owned(), short_decimal);
-            let (before, after) = (hours(&self.comparison.before), hours(&self.comparison.after));
-            cautions.push(format!(
-                "the periods differ in length ({before} h before, {after} h after): changes of requests, load and errors are per hour"
-            ));
+            // How long each is stands beside its range.
+            cautions.push(
+                "the periods differ in length: changes of requests, load and errors are per hour".to_owned(),
+            );
         }
         if self.sides().iter().any(|(_, side)| side.range.is_none()) {
             cautions.push("the length of a period is not known: sums are compared as they are".to_owned());

@@ -276,3 +276,42 @@ proptest! {
         prop_assert_eq!(difference(&alone, &read_everything(&world, range)), None, "the shelf alone, a part of it");
     }
 }
+
+/// A record that was a stray by itself joins another one later: then it is no stray any more.
+#[test]
+fn a_stray_that_joins_later_is_not_left_behind() {
+    use borehole_record::DocumentKind::{Invocation, Metadata};
+    use support::world::{Doc, File, Line};
+    let file = |place, lines: Vec<Doc>, gzip| File {
+        source: 0,
+        place,
+        lines: lines.into_iter().map(Line::Record).collect(),
+        gzip,
+        fails: false,
+    };
+    let at = |hour| Doc { time: Some((hour, 0, 0)), model: Some(0), ..Doc::default() };
+    let files = vec![
+        file(Place::Aws(1, 31, 0), vec![Doc::default(), at(34)], false),
+        file(Place::Aws(1, 30, 0), vec![Doc::default()], false),
+        file(Place::Split(0, 47, Invocation, 4), vec![Doc::default()], true),
+        file(
+            Place::Split(0, 47, Invocation, 4),
+            vec![Doc { request: Some(4), model: None, ..at(47) }],
+            false,
+        ),
+        file(Place::Split(0, 47, Metadata, 4), vec![Doc { request: Some(4), ..at(34) }], false),
+    ];
+    let world = World { files, range: None };
+    let arrivals = [0, 2, 3, 3, 2];
+    for killed_after in 0..12 {
+        let shelf = Shelf::default();
+        for (step, left) in [(0, Some(10)), (1, None), (2, Some(killed_after)), (3, None)] {
+            let world = at_step(&world, &arrivals, step);
+            *shelf.writes_left.lock().unwrap() = left;
+            let (found, _) =
+                read_the_rest(&world, Range::default(), &shelf, false).expect("the run goes through");
+            let expected = read_everything(&world, Range::default());
+            assert_eq!(difference(&found, &expected), None, "step {step}, killed after {killed_after}");
+        }
+    }
+}

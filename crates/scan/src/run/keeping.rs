@@ -21,11 +21,15 @@ use crate::kept::{
     closing_hash, made_of,
 };
 use crate::ledger::{Ledger, Reasons};
-use crate::limits::CLOSING_HOURS;
+use crate::limits::{CLOSING_HOURS, SLACK_HOURS};
 use crate::plan::{Plan, Planned};
 use crate::read::is_stray;
 use crate::source::Source;
 use crate::{Error, ScanOptions};
+
+/// The content of a folder that is still being read. It is the hash of none, so that an hour that was written with it
+/// does not stand should the run be killed before it is written anew.
+const NOT_YET: u128 = 0;
 
 /// What a run takes and leaves.
 pub(super) struct Keeping<'a> {
@@ -50,6 +54,8 @@ pub(super) struct Keeping<'a> {
     streams: FxHashMap<String, u32>,
     /// Strays that were found in folders that are read.
     strays: BTreeMap<Slot, Vec<Invocation>>,
+    /// Folders by the hours of what was found in them that counts elsewhere.
+    noted: BTreeMap<UtcHour, BTreeSet<Slot>>,
     /// Of folders that are not read, and of those that are and are done.
     contents: BTreeMap<Slot, u128>,
     /// Folders by the hours of their strays.
@@ -95,6 +101,7 @@ impl<'a> Keeping<'a> {
             own_prints,
             streams,
             strays: BTreeMap::new(),
+            noted: BTreeMap::new(),
             contents,
             stray_slots,
             done: BTreeMap::new(),
@@ -119,6 +126,9 @@ impl<'a> Keeping<'a> {
     pub(super) fn note_strays(&mut self, folder: Slot, invocations: &[Invocation]) {
         if !self.run.stands && self.reuse.read.contains(&folder) {
             self.strays.entry(folder).or_default().extend_from_slice(invocations);
+            for invocation in invocations {
+                self.noted.entry(UtcHour::of(invocation.timestamp)).or_default().insert(folder);
+            }
         }
     }
 
@@ -313,6 +323,15 @@ impl<'a> Keeping<'a> {
     fn made_of(&self, hour: UtcHour) -> BTreeMap<Slot, u128> {
         made_of(hour, &self.contents, &self.stray_slots)
     }
+
+    /// The same while folders are still being read: those that are known to have a part in the hour count as well.
+    fn made_of_so_far(&self, hour: UtcHour) -> BTreeMap<Slot, u128> {
+        let mut made = self.made_of(hour);
+        let near = UtcHour(hour.0.saturating_sub(SLACK_HOURS))..=UtcHour(hour.0.saturating_add(SLACK_HOURS));
+        let noted = self.noted.range(near).flat_map(|(_, slots)| slots);
+        made.extend(noted.filter(|slot| !self.contents.contains_key(slot)).map(|&slot| (slot, NOT_YET)));
+        made
+    }
 }
 
 /// A kept row with the number that its object has in this run; `None` where it has none.
@@ -376,7 +395,7 @@ impl<S: CellSink> Scanning<'_, S> {
     ) -> Option<KeepHour> {
         let keeping = self.keeping.as_mut()?;
         keeping.end_folders(UtcHour(hour.0.saturating_add(CLOSING_HOURS)), &self.books, &self.failed);
-        let made = keeping.made_of(hour);
+        let made = keeping.made_of_so_far(hour);
         if keeping.run.stands || keeping.is_wider(hour, &made) {
             return None;
         }

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         &gathered.book,
         |key, second| rules.charge(&key.model, day(second)),
         |key| {
-            let value = |limit| applied.find(key, limit, rules).map(|quota| quota.value_for(key.scope));
+            let value = |limit| applied.value(key, limit, rules);
             KnownQuotas {
                 tokens_per_minute: value(Limit::TokensPerMinute),
                 requests_per_minute: value(Limit::RequestsPerMinute),
@@ -84,7 +84,7 @@ fn ranked(asked: Option<&Rank>, has_page: bool) -> Vec<Dimension> {
 /// The applied quotas of what was called.
 fn quotas_in_use(gathered: &Gathered, applied: &AppliedQuotas) -> Vec<AppliedQuota> {
     let quota = |key: &QuotaKey| {
-        let value = |limit| applied.find(key, limit, &gathered.rules).map(|quota| quota.value_for(key.scope));
+        let value = |limit| applied.value(key, limit, &gathered.rules);
         let (tokens_per_minute, requests_per_minute) =
             (value(Limit::TokensPerMinute), value(Limit::RequestsPerMinute));
         tokens_per_minute.or(requests_per_minute)?;

@@ -104,8 +104,7 @@ pub(crate) fn command() -> clap::Command {
     let mut overview = String::new();
     for (heading, commands) in GROUPS {
         overview.push_str(&format!("{heading}:\n"));
-        let known = |name: &str| name == "help" || command.find_subcommand(name).is_some();
-        for (name, does) in commands.iter().filter(|(name, _)| known(name)) {
+        for (name, does) in commands {
             overview.push_str(&format!("  {name:<12} {does}\n"));
         }
         overview.push('\n');

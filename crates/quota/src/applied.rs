@@ -191,6 +191,12 @@ impl AppliedQuotas {
         fitting.next().is_none().then_some(first)
     }
 
+    /// What the applied quota of a key allows; `None` where [`AppliedQuotas::find`] finds none.
+    #[must_use]
+    pub fn value(&self, key: &QuotaKey, limit: Limit, rules: &Rules) -> Option<u64> {
+        self.find(key, limit, rules).map(|quota| quota.value_for(key.scope))
+    }
+
     /// The quotas of one account and Region. What the key does not name is taken from the files where these know only
     /// one.
     fn place(&self, key: &QuotaKey) -> Option<&BTreeMap<String, AppliedQuota>> {

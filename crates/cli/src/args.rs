@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Restore(crate::restore::Restore),
     Doctor(crate::doctor::Doctor),
     Dataset(crate::dataset::DatasetArgs),
+    ServeMcp(Box<crate::serve_mcp::ServeMcp>),
     Synth(Synth),
     Completions(crate::completions::Completions),
     Man(crate::man::Man),
@@ -90,6 +91,7 @@ const GROUPS: [Group; 4] = [
     (
         "Other",
         &[
+            ("serve-mcp", "an assistant's questions over the Model Context Protocol"),
             ("synth", "made-up logs with their own exact tally"),
             ("completions", "completions for bash, zsh, fish, elvish, powershell"),
             ("man", "manual pages"),

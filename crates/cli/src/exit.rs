@@ -73,6 +73,11 @@ pub(crate) fn unhinted(error: &anyhow::Error) -> &anyhow::Error {
     error.downcast_ref::<Hinted>().map_or(error, |hinted| &hinted.error)
 }
 
+/// The hints that somebody gave an error.
+pub(crate) fn hints_of(error: &anyhow::Error) -> &[String] {
+    error.downcast_ref::<Hinted>().map_or(&[], |hinted| &hinted.hints)
+}
+
 /// The books did not balance: nothing is published.
 #[derive(Debug)]
 pub(crate) struct Unbalanced(pub String);
@@ -103,7 +108,8 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     exit
 }
 
-fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
+/// Which exit code an error is, and the next step where there is one.
+pub(crate) fn classify(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     if let Some(usage) = error.downcast_ref::<UsageError>() {
         return (Exit::Usage, usage.hint);
     }

@@ -47,6 +47,7 @@ mod render;
 mod report;
 mod restore;
 mod rules;
+mod serve_mcp;
 mod studies;
 mod synth;
 mod ticket;
@@ -75,6 +76,7 @@ fn main() -> std::process::ExitCode {
         Command::Restore(restore) => restore::run(restore),
         Command::Rules(rules) => rules::run(rules),
         Command::Doctor(doctor) => doctor::run(doctor),
+        Command::ServeMcp(serve) => serve_mcp::run(serve),
         Command::Dataset(dataset) => dataset::run(dataset),
         Command::Synth(synth) => synth::run(synth),
         Command::Ticket(ticket) => ticket::run(ticket),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use support::{files_below, goldens, repository};
 
 /// Which rooms a room may use. Test dependencies are free.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("borehole-store", &[]),
     ("borehole-record", &[]),
     ("borehole-scan", &["borehole-store", "borehole-record"]),
@@ -21,6 +21,8 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("borehole-quota", &["borehole-record", "borehole-usage"]),
     ("borehole-report", &["borehole-record", "borehole-usage", "borehole-quota"]),
     ("borehole-table", &["borehole-record"]),
+    // It reads nothing itself: the command gives it the runs.
+    ("borehole-mcp", &["borehole-record", "borehole-quota", "borehole-report"]),
     // No edge at all: a generator that shared code with the reader would share its misunderstandings.
     ("borehole-synth", &[]),
     // Servers and faults for tests: only tests and benches use it, and it must not know what it tests.
@@ -29,7 +31,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("borehole-benches", &ROOMS_AND_COMMAND),
 ];
 
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 9] = [
     "borehole-store",
     "borehole-record",
     "borehole-scan",
@@ -37,10 +39,11 @@ const ROOMS: [&str; 8] = [
     "borehole-quota",
     "borehole-report",
     "borehole-table",
+    "borehole-mcp",
     "borehole-synth",
 ];
 
-const ROOMS_AND_COMMAND: [&str; 9] = [
+const ROOMS_AND_COMMAND: [&str; 10] = [
     "borehole-store",
     "borehole-record",
     "borehole-scan",
@@ -48,12 +51,13 @@ const ROOMS_AND_COMMAND: [&str; 9] = [
     "borehole-quota",
     "borehole-report",
     "borehole-table",
+    "borehole-mcp",
     "borehole-synth",
     "borehole",
 ];
 
 /// In which rooms a package may be used. A package that is not here is used nowhere. Benches may use them all.
-const PACKAGES: [(&str, &[&str]); 36] = [
+const PACKAGES: [(&str, &[&str]); 37] = [
     ("anyhow", &["borehole"]),
     ("aws-config", &["borehole-store"]),
     ("aws-sdk-s3", &["borehole-store", "borehole-testbed"]),
@@ -80,18 +84,21 @@ const PACKAGES: [(&str, &[&str]); 36] = [
     ("polars-parquet-format", &["borehole-table"]),
     ("zstd", &["borehole-table"]),
     ("rayon", &["borehole-scan"]),
+    // The official SDK of the Model Context Protocol.
+    ("rmcp", &["borehole-mcp"]),
     (
         "rustc-hash",
         &["borehole-record", "borehole-scan", "borehole-usage", "borehole-quota", "borehole-table"],
     ),
     ("rustix", &["borehole-store", "borehole-scan", "borehole-table", "borehole-testbed"]),
-    ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole"]),
+    ("serde", &["borehole-quota", "borehole-report", "borehole-table", "borehole-mcp", "borehole"]),
     (
         "serde_json",
         &[
             "borehole-quota",
             "borehole-report",
             "borehole-table",
+            "borehole-mcp",
             "borehole-synth",
             "borehole",
             "borehole-testbed",
@@ -104,7 +111,7 @@ const PACKAGES: [(&str, &[&str]); 36] = [
     ("tempfile", &["borehole-scan", "borehole-table", "borehole", "borehole-testbed"]),
     ("thiserror", &["borehole-store", "borehole-scan", "borehole-table"]),
     // What waits for a network waits behind the synchronous face of the store.
-    ("tokio", &["borehole-store", "borehole-testbed"]),
+    ("tokio", &["borehole-store", "borehole-mcp", "borehole-testbed"]),
     ("toml", &["borehole-quota", "borehole"]),
     ("unicode-width", &["borehole-report"]),
     // Fingerprints of what is kept and of what it was made from.

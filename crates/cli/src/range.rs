@@ -62,15 +62,21 @@ impl RangeArgs {
 
     /// The range as asked, or the last 14 days where a source is on S3 and nobody said a range; that is told.
     pub(crate) fn asked_or_recent(&self, sources: &[Source]) -> anyhow::Result<Range> {
-        let asked = self.asked()?;
-        let is_open = asked == Range::default()
+        if let Some(recent) = self.recent(sources)? {
+            tell!("note: no range was given; on S3 that means the last {RECENT_DAYS} days (--all is everything)");
+            return Ok(recent);
+        }
+        self.asked()
+    }
+
+    /// The last 14 days, where a source is on S3 and nobody said a range.
+    pub(crate) fn recent(&self, sources: &[Source]) -> anyhow::Result<Option<Range>> {
+        let is_open = self.asked()? == Range::default()
             && sources.iter().all(|source| source.range.is_none() && !source.is_file);
         if !is_open || self.all || !sources.iter().any(|source| source.store.is_remote()) {
-            return Ok(asked);
+            return Ok(None);
         }
-        let recent = last(self.now(), RECENT_DAYS * 86_400);
-        tell!("note: no range was given; on S3 that means the last {RECENT_DAYS} days (--all is everything)");
-        Ok(recent)
+        Ok(Some(last(self.now(), RECENT_DAYS * 86_400)))
     }
 
     /// The moment called now.

@@ -154,7 +154,8 @@ impl Calls {
 
     /// Gives threads to the runs of a lane that may have one, in the order in which they were asked.
     fn start(self: &Arc<Self>, book: &mut Book, lane: Lane) {
-        let running = book.entries.iter().filter(|entry| entry.is_in_thread() && entry.lane() == lane).count();
+        let running =
+            book.entries.iter().filter(|entry| entry.is_in_thread() && entry.lane() == lane).count();
         let free = threads_max(lane).saturating_sub(running);
         let is_next = |entry: &&mut Entry| entry.stage == Stage::Queued && entry.lane() == lane;
         for entry in book.entries.iter_mut().filter(is_next).take(free) {
@@ -225,9 +226,8 @@ impl Book {
         ends.sort_unstable();
         if let Some(excess) = ends.len().checked_sub(KEPT_MAX).filter(|excess| *excess > 0) {
             let newest_dropped = ends[excess - 1];
-            self.entries.retain(|entry| {
-                !is_kept(entry) || entry.ended_at().is_none_or(|then| then > newest_dropped)
-            });
+            self.entries
+                .retain(|entry| !is_kept(entry) || entry.ended_at().is_none_or(|then| then > newest_dropped));
         }
     }
 }
@@ -337,5 +337,68 @@ impl Drop for Waiting {
             }
             Stage::Queued | Stage::Running | Stage::Stopping | Stage::Ended(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(number: u64, then: Instant) -> Entry {
+        let arguments = serde_json::json!({"bucket_name": "logs-bucket", "prefix": number.to_string()});
+        let call = Call::parse("s3_object_list", arguments.as_object().expect("an object"));
+        let run = Run {
+            call: call.expect("sound arguments"),
+            watch: Watch::new(),
+            answer: watch::Sender::new(Some(Err(failure(FailureKind::NoAnswer, &number.to_string())))),
+        };
+        Entry {
+            run: Arc::new(run),
+            stage: Stage::Ended(then),
+            waiters: 0,
+            is_promised: true,
+            is_taken: false,
+        }
+    }
+
+    fn numbers(book: &Book) -> Vec<String> {
+        let message = |entry: &Entry| match &*entry.run.answer.borrow() {
+            Some(Err(failure)) => failure.message.clone(),
+            _ => String::new(),
+        };
+        book.entries.iter().map(message).collect()
+    }
+
+    #[test]
+    fn answers_that_nobody_comes_for_are_kept_for_ten_minutes() {
+        let then = Instant::now();
+        let mut book = Book::default();
+        book.entries.push(ended(0, then));
+        book.entries.push(ended(1, then + Duration::from_secs(1)));
+        book.forget(then + Duration::from_secs(599));
+        assert_eq!(numbers(&book), ["0", "1"]);
+        book.forget(then + Duration::from_secs(600));
+        assert_eq!(numbers(&book), ["1"]);
+        // Somebody is about to take it.
+        book.entries[0].waiters = 1;
+        book.forget(then + Duration::from_secs(6000));
+        assert_eq!(numbers(&book), ["1"]);
+    }
+
+    #[test]
+    fn of_many_answers_the_sixteen_newest_are_kept() {
+        let then = Instant::now();
+        let mut book = Book::default();
+        // The order of ending need not be that of asking.
+        for number in (0..20).rev() {
+            book.entries.push(ended(number, then + Duration::from_millis(number)));
+        }
+        book.entries.push(ended(0, then));
+        if let Some(entry) = book.entries.last_mut() {
+            entry.waiters = 1;
+        }
+        book.forget(then + Duration::from_secs(1));
+        let expected: Vec<String> = (4..20).rev().chain([0]).map(|number: u64| number.to_string()).collect();
+        assert_eq!(numbers(&book), expected);
     }
 }

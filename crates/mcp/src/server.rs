@@ -254,7 +254,8 @@ impl ServerHandler for Server {
                     Waited::Cancelled => return Err(ErrorData::internal_error("cancelled", None)),
                 },
                 Err(Refused::Busy) => wrong(
-                    "busy: too many calls are under way\nhint: wait for some of them, or cancel them".to_owned(),
+                    "busy: too many calls are under way\nhint: wait for some of them, or cancel them"
+                        .to_owned(),
                 ),
                 Err(Refused::Closed) => wrong("the server is ending".to_owned()),
             },

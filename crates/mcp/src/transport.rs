@@ -244,9 +244,11 @@ fn parse(line: &[u8]) -> Parsed {
 fn none(line: &[u8]) -> Parsed {
     match serde_json::from_slice::<Value>(line) {
         Err(_) => Parsed::Refused(refusal(&Value::Null, PARSE_ERROR, "not JSON")),
-        Ok(Value::Array(_)) => {
-            Parsed::Refused(refusal(&Value::Null, INVALID_REQUEST, "batches are not taken: one message a line"))
-        }
+        Ok(Value::Array(_)) => Parsed::Refused(refusal(
+            &Value::Null,
+            INVALID_REQUEST,
+            "batches are not taken: one message a line",
+        )),
         // A broken notification: those are never answered.
         Ok(Value::Object(fields)) if fields.contains_key("method") && !fields.contains_key("id") => {
             Parsed::Nothing

@@ -8,6 +8,8 @@
 mod engine;
 #[allow(dead_code, reason = "the protocol is not built yet")]
 mod tools;
+#[allow(dead_code, reason = "the protocol is not built yet")]
+mod untrusted;
 
 pub use engine::{
     Asked, Basis, Engine, Entry, Event, Events, Failure, FailureKind, Listing, Measured, Moments, Object,

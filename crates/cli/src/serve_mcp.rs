@@ -9,6 +9,7 @@ mod failure;
 mod objects;
 mod search;
 mod snapshot;
+mod stop;
 
 use std::path::PathBuf;
 

@@ -20,12 +20,12 @@ use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Ou
 use aws_sdk_s3::types::{EncodingType, OptionalObjectAttributes};
 use aws_smithy_runtime_api::box_error::BoxError;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::Bucket;
 use super::failure::{Fatal, Trouble, classify, pause, status};
 use super::fetch::version_of;
-use super::limits::LISTINGS_IN_FLIGHT;
+use super::limits::{LISTINGS_IN_FLIGHT, STOP_CHECK};
 use crate::{Error, EscapedKey, Listed, Object, ReadFailure, Restore, StorageClass, Version};
 
 /// A page that makes no sense is asked for again so often: a proxy's hiccup passes, a broken server stays.
@@ -163,7 +163,16 @@ fn run(
         {
             start(&mut pages, walk);
         }
-        let Some(joined) = runtime.block_on(pages.join_next()) else { return Ok(()) };
+        // A page may be long in coming, and who wants the end of it does not wait.
+        let joined = runtime.block_on(async { timeout(STOP_CHECK, pages.join_next()).await });
+        let stopped = bucket.stopped().map(|error| Err(Error { operation: "list", ..error }));
+        let Ok(joined) = joined else {
+            match stopped {
+                Some(error) => return error,
+                None => continue,
+            }
+        };
+        let Some(joined) = joined else { return Ok(()) };
         let Ok((mut walk, outcome)) = joined else {
             return Err(walk_error(bucket, b"", "internal error", 1));
         };
@@ -181,6 +190,9 @@ fn run(
                 continue;
             }
         };
+        if let Some(error) = stopped {
+            return error;
+        }
         let (objects, folders) = walk.take_news(page, bucket)?;
         let prefix_len = walk.prefix.len();
         if walk.token.is_some() {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use connect::{Connections, Counters};
 pub use limits::{RANGE_BYTES, Tuning};
 
-use crate::{Error, Listed, Object, ReadFailure, Ready, Receipt, Store};
+use crate::{Error, Listed, Object, ReadFailure, Ready, Receipt, Stop, Store};
 
 /// How to reach a bucket. Two sources with the same options share a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -103,6 +103,12 @@ impl S3Store {
         self.shared.foreign_endpoint()
     }
 
+    /// As [`Store::stopping`], still a bucket.
+    #[must_use]
+    pub fn stopping_bucket(&self, stop: &Stop) -> Arc<S3Store> {
+        Arc::new(S3Store { shared: Arc::new(self.shared.stopping(stop)) })
+    }
+
     /// How it is reached, as it was asked for.
     #[must_use]
     pub fn options(&self) -> &S3Options {
@@ -143,5 +149,9 @@ impl Store for S3Store {
 
     fn stopped(&self) -> Option<Error> {
         self.shared.stopped()
+    }
+
+    fn stopping(&self, stop: &Stop) -> Option<Arc<dyn Store>> {
+        Some(self.stopping_bucket(stop))
     }
 }

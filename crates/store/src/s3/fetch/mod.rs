@@ -158,6 +158,10 @@ async fn fetch_first(
     let cut = Cut::of(&bucket.connections.tuning);
     let mut effort = Effort::new(&bucket.connections.tuning);
     loop {
+        // It may have waited for its turn while all was stopped.
+        if bucket.stopped().is_some() {
+            return Err(ReadFailure::Stopped);
+        }
         let bytes = cut.reservation(target.size);
         if !room.try_grow(bytes) {
             // To wait for the rest while holding a part could be to wait for ever, if others do the same.

@@ -9,6 +9,7 @@ mod failure;
 mod objects;
 mod search;
 mod snapshot;
+mod stop;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::exit::UsageError;
 use crate::gather::GatherArgs;
+use objects::Buckets;
 use snapshot::Snapshots;
 
 /// Answers an assistant's questions over the Model Context Protocol, on stdin and stdout.
@@ -69,7 +71,7 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         }
         .into());
     }
-    let _logs = Logs { args: clone(args), snapshots: Snapshots::default() };
+    let _logs = Logs { args: clone(args), snapshots: Snapshots::default(), buckets: Buckets::default() };
     todo_serve()
 }
 
@@ -85,6 +87,7 @@ fn clone(args: &ServeMcp) -> ServeMcp {
 struct Logs {
     args: ServeMcp,
     snapshots: Snapshots,
+    buckets: Buckets,
 }
 
 impl Engine for Logs {
@@ -119,7 +122,7 @@ impl Engine for Logs {
     }
 
     fn find(&self, request_id: &str, date: Option<&str>, watch: &Watch) -> Result<Value, Failure> {
-        search::find(&self.args, request_id, date, watch)
+        search::find(&self.args, &self.buckets, request_id, date, watch)
     }
 
     fn events(
@@ -129,7 +132,7 @@ impl Engine for Logs {
         max: usize,
         watch: &Watch,
     ) -> Result<Events, Failure> {
-        search::events(&self.args, &self.snapshots, pattern, period, max, watch)
+        search::events(&self.args, &self.buckets, &self.snapshots, pattern, period, max, watch)
     }
 
     fn list(
@@ -140,14 +143,14 @@ impl Engine for Logs {
         max: usize,
         watch: &Watch,
     ) -> Result<Listing, Failure> {
-        objects::list(&self.args, bucket, prefix, after, max, watch)
+        self.buckets.list(&self.args, bucket, prefix, after, max, watch)
     }
 
     fn read(&self, bucket: &str, key: &str, watch: &Watch) -> Result<Object, Failure> {
-        objects::read(&self.args, bucket, key, watch)
+        self.buckets.read(&self.args, bucket, key, watch)
     }
 
     fn restore(&self, bucket: &str, key: &str, days: u32, watch: &Watch) -> Result<Restored, Failure> {
-        objects::restore(&self.args, bucket, key, days, watch)
+        self.buckets.restore(&self.args, bucket, key, days, watch)
     }
 }

@@ -12,17 +12,19 @@ mod snapshot;
 mod stop;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use borehole_mcp::{
-    Asked, Basis, Engine, Events, Failure, Listing, Measured, Object, Pattern, Period, Restored, Subject,
-    Tickets, Watch,
+    Asked, Basis, Engine, Events, Failure, Listing, Measured, Object, Pattern, Period, Restored,
+    ServeOptions, Subject, Tickets, Watch,
 };
 use borehole_report::quota::QuotaReport;
 use clap::Args;
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::exit::UsageError;
+use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
 use objects::Buckets;
 use snapshot::Snapshots;
@@ -71,12 +73,16 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         }
         .into());
     }
-    let _logs = Logs { args: clone(args), snapshots: Snapshots::default(), buckets: Buckets::default() };
-    todo_serve()
-}
-
-fn todo_serve() -> Outcome {
-    anyhow::bail!("not built yet")
+    let options = ServeOptions {
+        version: env!("CARGO_PKG_VERSION"),
+        answer_within: Duration::from_secs(args.answer_within),
+        shows_bodies: args.allow_bodies,
+        restores: args.allow_restore,
+        sources: args.gather.sources.clone(),
+    };
+    let logs = Logs { args: clone(args), snapshots: Snapshots::default(), buckets: Buckets::default() };
+    borehole_mcp::serve_stdio(Arc::new(logs), &options)?;
+    Ok(Exit::Complete)
 }
 
 fn clone(args: &ServeMcp) -> ServeMcp {

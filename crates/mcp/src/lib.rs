@@ -10,6 +10,7 @@ mod engine;
 mod server;
 mod tools;
 mod transport;
+mod untrusted;
 
 pub use engine::{
     Asked, Basis, Engine, Entry, Event, Events, Failure, FailureKind, Listing, Measured, Moments, Object,

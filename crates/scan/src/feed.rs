@@ -3,7 +3,7 @@
 //! Every admission (one object, or several that are at hand) becomes one piece of work when reading it need not wait,
 //! in whatever order that happens, and perhaps a second one when its payloads have come. A thread takes pieces
 //! until it has finished one admission; so as many takers as unfinished ones always suffice, and none waits for
-//! nothing.
+//! nothing. A run that ends before its time closes the feed: nobody waits any more.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,8 +24,14 @@ pub(crate) enum Work {
 /// The queue.
 #[derive(Default)]
 pub(crate) struct Feed {
-    work: Mutex<VecDeque<Work>>,
+    line: Mutex<Line>,
     arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Line {
+    work: VecDeque<Work>,
+    is_closed: bool,
 }
 
 impl Feed {
@@ -47,28 +53,46 @@ impl Feed {
     }
 
     fn push(&self, work: Work) {
-        self.lock().push_back(work);
+        self.lock().work.push_back(work);
         self.arrived.notify_one();
     }
 
     /// What has only to be finished goes first: it frees memory.
     pub(crate) fn resume(&self, parked: Box<Parked>) {
-        self.lock().push_front(Work::Resume(parked));
+        self.lock().work.push_front(Work::Resume(parked));
         self.arrived.notify_one();
     }
 
-    /// The next piece of work; waits for it.
-    pub(crate) fn take(&self) -> Work {
-        let mut work = self.lock();
+    /// The next piece of work; waits for it. `None` once the feed is closed.
+    pub(crate) fn take(&self) -> Option<Work> {
+        let mut line = self.lock();
         loop {
-            match work.pop_front() {
-                Some(next) => return next,
-                None => work = self.arrived.wait(work).unwrap_or_else(PoisonError::into_inner),
+            if line.is_closed {
+                return None;
+            }
+            match line.work.pop_front() {
+                Some(next) => return Some(next),
+                None => line = self.arrived.wait(line).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Work>> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing of the run is wanted any more: what waits is dropped, and so is what still comes.
+    pub(crate) fn close(&self) {
+        let mut line = self.lock();
+        line.is_closed = true;
+        let dropped = std::mem::take(&mut line.work);
+        drop(line);
+        self.arrived.notify_all();
+        drop(dropped);
+    }
+
+    /// Whether nothing of the run is wanted any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

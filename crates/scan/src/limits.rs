@@ -8,6 +8,10 @@ pub const BATCH_INVOCATIONS: usize = 4_096;
 /// than all objects in flight can fill where objects are small, so that many small ones never wait.
 pub const MESSAGES_WAITING: usize = 16;
 
+/// How long the coordinating thread waits for readers before it asks again whether the run is to be stopped: whoever
+/// stops one should not notice the wait, and a question costs a few microseconds.
+pub const ASKED_WHETHER_STOPPED: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Chunks of local objects in flight per thread: one being decoded and one waiting, so that no thread idles between
 /// two.
 pub const CHUNKS_IN_FLIGHT_PER_THREAD: usize = 2;

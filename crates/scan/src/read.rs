@@ -221,11 +221,11 @@ impl<'a> Output<'a> {
 }
 
 impl Reader<'_> {
-    /// Takes work from the feed until the objects of one admission are done.
+    /// Takes work from the feed until the objects of one admission are done, or the feed is closed.
     pub(crate) fn work(&self, send: &SyncSender<Message>) {
         MEMORY.with_borrow_mut(|memory| {
-            loop {
-                let is_done = match self.feed.take() {
+            while let Some(work) = self.feed.take() {
+                let is_done = match work {
                     Work::Read(numbers, body) => self.read_objects(&numbers, body, memory, send),
                     Work::Resume(parked) => {
                         self.resume(*parked, memory, send);
@@ -251,6 +251,9 @@ impl Reader<'_> {
         let folder = numbers.first().and_then(|&number| self.plan.objects[number as usize].role.hour());
         let mut output = Output::new(folder, send);
         for &number in numbers {
+            if self.feed.is_closed() {
+                return true;
+            }
             let body = body.take();
             let read = || self.read_object(number, body, memory, &mut output);
             match catch_unwind(AssertUnwindSafe(read)).unwrap_or(Some(Outcome::Panicked)) {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use borehole_record::{DecodeOptions, Invocation, UtcHour};
 use borehole_store::EscapedKey;
@@ -20,9 +20,9 @@ use crate::join::{Fragment, JoinKey, Joined, Joiner};
 use crate::kept::{Keeper, Kept, Section, Slot};
 use crate::ledger::{LedgerLine, Loss, Tally};
 use crate::limits::{
-    CHUNK_BYTES, CHUNK_OBJECTS, CHUNKS_IN_FLIGHT_PER_THREAD, CLOSING_HOURS, CLOSING_HOURS_SPLIT, HOURS_AHEAD,
-    HOURS_AHEAD_REMOTE, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_REMOTE, READ_HOURS_MEMORY_SHARE,
-    RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS,
+    ASKED_WHETHER_STOPPED, CHUNK_BYTES, CHUNK_OBJECTS, CHUNKS_IN_FLIGHT_PER_THREAD, CLOSING_HOURS,
+    CLOSING_HOURS_SPLIT, HOURS_AHEAD, HOURS_AHEAD_REMOTE, MESSAGES_WAITING, OBJECTS_IN_FLIGHT_REMOTE,
+    READ_HOURS_MEMORY_SHARE, RECORDS_WAITING_FOR_PAYLOADS, SLACK_HOURS,
 };
 use crate::plan::{Plan, Planned, Role};
 use crate::read::{Batch, Message, Outcome, Reader, Report, Run, is_stray, note_place};
@@ -81,7 +81,8 @@ pub trait CellSink: Sync {
     fn standing(&mut self, hours: Vec<(UtcHour, u128)>) -> Vec<UtcHour> {
         hours.into_iter().map(|(hour, _)| hour).collect()
     }
-    /// Whether there is no use in going on: the scan then ends with [`Error::Stopped`].
+    /// Whether there is no use in going on: the scan then ends with [`Error::Stopped`], soon, but not before what is
+    /// being read or closed at the moment is done.
     fn is_stopped(&self) -> bool {
         false
     }
@@ -233,7 +234,14 @@ pub fn scan_keeping<S: CellSink>(
         compactor: Compactor::default(),
         panicked: false,
     };
-    readers.in_place_scope(|scope| run.run(scope))?;
+    readers.in_place_scope(|scope| {
+        let ended = run.run(scope);
+        if ended.is_err() {
+            // Else the scope would wait for objects that nobody wants any more.
+            reader.feed.close();
+        }
+        ended
+    })?;
     if let Some(error) = resolver.stopped() {
         return Err(error.into());
     }
@@ -387,8 +395,13 @@ impl<'a, S: CellSink> Scanning<'a, S> {
             if self.in_flight == 0 {
                 return Ok(());
             }
-            let Ok(message) = receive.recv() else {
-                return Err(Error::Internal { what: "readers are gone" });
+            self.go_on()?;
+            let message = match receive.recv_timeout(ASKED_WHETHER_STOPPED) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::Internal { what: "readers are gone" });
+                }
             };
             let report = match message {
                 Message::Invocations(batch) => {
@@ -416,6 +429,11 @@ impl<'a, S: CellSink> Scanning<'a, S> {
                 }
             }
         }
+    }
+
+    /// An error where there is no use in going on. Asked before each piece of work that takes a noticeable time.
+    fn go_on(&self) -> Result<(), Error> {
+        if self.sink.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
     }
 
     fn hour_of(&self, number: u32) -> Option<UtcHour> {
@@ -668,6 +686,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         if joined.is_empty() {
             return Ok(());
         }
+        self.go_on()?;
         let resolver = self.reader.resolver;
         let mut joined = joined;
         while joined.len() > RECORDS_WAITING_FOR_PAYLOADS && resolver.is_remote() {
@@ -768,6 +787,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         if let Pass::Again { hours, .. } = &mut self.pass {
             let later = hours.split_off(&UtcHour(last.0 + 1));
             for hour in std::mem::replace(hours, later) {
+                self.go_on()?;
                 self.close_again(hour)?;
                 self.open.drop_before(hour);
             }
@@ -784,9 +804,7 @@ impl<'a, S: CellSink> Scanning<'a, S> {
         // In groups, so that not all of what they are reduced to is held at once.
         for group in hours.chunks(if is_last { self.options.threads.max(1) * 2 } else { 1 }) {
             self.close_all(group)?;
-            if self.sink.is_stopped() {
-                return Err(Error::Stopped);
-            }
+            self.go_on()?;
             if let Some(&hour) = group.last() {
                 self.leave_behind(hour)?;
             }

@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 
 use borehole_record::{DecodeOptions, Document, DocumentKind, ObjectDecoder, Reject, Sink};
 use borehole_store::Body;
 
 use crate::feed::{Feed, Work};
-use crate::limits::{CHUNKS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE};
+use crate::limits::{ASKED_WHETHER_STOPPED, CHUNKS_IN_FLIGHT_PER_THREAD, OBJECTS_IN_FLIGHT_REMOTE};
 use crate::{Error, Plan, Planned, Progress, Role, Source};
 
 /// How to survey.
@@ -57,6 +57,8 @@ pub fn survey(
     let (send, receive) = sync_channel(in_flight_max);
     let mut survey = Survey::default();
     pool.in_place_scope(|scope| {
+        // However this ends: nobody waits any more for objects that are still to come.
+        let _closing = Closing(&feed);
         let mut waiting = plan.objects.iter().zip(0u32..);
         let mut in_flight = 0;
         loop {
@@ -71,8 +73,17 @@ pub fn survey(
             if in_flight == 0 {
                 break;
             }
-            let Ok((number, read)) = receive.recv() else {
-                return Err(Error::Internal { what: "readers are gone" });
+            let (number, read) = match receive.recv_timeout(ASKED_WHETHER_STOPPED) {
+                Ok(done) => done,
+                Err(RecvTimeoutError::Timeout) => {
+                    match sources.iter().find_map(|source| source.store.stopped()) {
+                        Some(error) => return Err(error.into()),
+                        None => continue,
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::Internal { what: "readers are gone" });
+                }
             };
             in_flight -= 1;
             match read {
@@ -99,6 +110,15 @@ pub fn survey(
     Ok(survey)
 }
 
+/// Closes a feed in the end.
+struct Closing<'a>(&'a Feed);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// What became of one object.
 enum Read {
     Whole { rejected: u64 },
@@ -118,8 +138,11 @@ struct Surveyor<'a> {
 impl Surveyor<'_> {
     fn work(&self, feed: &Feed, send: &SyncSender<(u32, Read)>) {
         // Nothing is ever parked here.
-        let Work::Read(numbers, mut body) = feed.take() else { return };
+        let Some(Work::Read(numbers, mut body)) = feed.take() else { return };
         for number in numbers {
+            if feed.is_closed() {
+                return;
+            }
             let body = body.take();
             let read = catch_unwind(AssertUnwindSafe(|| self.read(number, body))).unwrap_or(Read::Panicked);
             self.progress.object_done(self.plan.objects[number as usize].object.size);

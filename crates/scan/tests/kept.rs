@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use borehole_record::{Invocation, UtcHour};
 use borehole_scan::kept::{Keeper, Kept, KeptRows, Scope, Section, Slot};
@@ -17,11 +18,14 @@ use proptest::prelude::*;
 use support::world::{Place, World, world};
 use support::{options, run_noting};
 
-/// States in memory. What comes after `writes_left` is lost, as if the run had been killed there.
+/// States in memory. What comes after `writes_left` is lost, as if the run had been killed there; a run that asked
+/// `questions_left` times whether it is stopped is.
 #[derive(Default)]
 struct Shelf {
     states: Mutex<BTreeMap<Slot, State>>,
     writes_left: Mutex<Option<u64>>,
+    questions_left: Mutex<Option<u64>>,
+    told_to_stop: AtomicBool,
 }
 
 #[derive(Clone, Default)]
@@ -134,6 +138,20 @@ impl CellSink for Keeping<'_> {
 
     fn retract(&mut self, cell: Hour) {
         self.hours.remove(&cell.hour).expect("only what was given is taken back");
+    }
+
+    fn is_stopped(&self) -> bool {
+        match &mut *self.shelf.questions_left.lock().unwrap() {
+            Some(0) => {
+                self.shelf.told_to_stop.store(true, Relaxed);
+                true
+            }
+            Some(count) => {
+                *count -= 1;
+                false
+            }
+            None => false,
+        }
     }
 
     fn empty(&mut self, hour: UtcHour, keep: Vec<Section>) {
@@ -274,6 +292,39 @@ proptest! {
         let range = world.range();
         let (alone, _) = read_the_rest(&world, range, &shelf, true).expect("the run goes through");
         prop_assert_eq!(difference(&alone, &read_everything(&world, range)), None, "the shelf alone, a part of it");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// With what a stopped run left, the next one goes through.
+    #[test]
+    fn a_run_that_is_stopped_ends_there_and_spoils_nothing((world, arrivals, _) in growing()) {
+        let range = Range::default();
+        for step in [1, 3] {
+            let world = at_step(&world, &arrivals, step);
+            let expected = read_everything(&world, range);
+            for questions in [0, 1, 2, 3, 5, 8, 13, 21, 34] {
+                let shelf = Shelf::default();
+                if step == 3 {
+                    read_the_rest(&at_step(&world, &arrivals, 0), range, &shelf, false)
+                        .expect("the run goes through");
+                }
+                *shelf.questions_left.lock().unwrap() = Some(questions);
+                match read_the_rest(&world, range, &shelf, false) {
+                    Err(Error::Stopped) => {}
+                    Err(error) => prop_assert!(false, "{error}"),
+                    Ok((found, _)) => {
+                        prop_assert!(!shelf.told_to_stop.load(Relaxed), "a run that is stopped has no answer");
+                        prop_assert_eq!(difference(&found, &expected), None, "not stopped");
+                    }
+                }
+                *shelf.questions_left.lock().unwrap() = None;
+                let (found, _) = read_the_rest(&world, range, &shelf, false).expect("the run goes through");
+                prop_assert_eq!(difference(&found, &expected), None, "after {} questions", questions);
+            }
+        }
     }
 }
 

@@ -357,7 +357,10 @@ impl<S: CellSink> Scanning<'_, S> {
     pub(super) fn load_needed(&mut self) -> Result<(), Error> {
         let Some(keeping) = &self.keeping else { return Ok(()) };
         let hours: Vec<UtcHour> = keeping.reuse.load.iter().copied().collect();
-        hours.into_iter().try_for_each(|hour| self.load(hour))
+        hours.into_iter().try_for_each(|hour| {
+            self.go_on()?;
+            self.load(hour)
+        })
     }
 
     /// Loads what decides about hours that stood and are opened again.
@@ -369,7 +372,10 @@ impl<S: CellSink> Scanning<'_, S> {
         if !hours.iter().any(|&hour| self.stands(hour)) {
             return Ok(());
         }
-        needed.iter().try_for_each(|&hour| self.load(hour))
+        needed.iter().try_for_each(|&hour| {
+            self.go_on()?;
+            self.load(hour)
+        })
     }
 
     fn load(&mut self, hour: UtcHour) -> Result<(), Error> {
@@ -435,6 +441,7 @@ impl<S: CellSink> Scanning<'_, S> {
         }
         let asked = self.sink.standing(hours);
         for group in asked.chunks(self.options.threads.max(1) * 2) {
+            self.go_on()?;
             let (sink, plan) = (&*self.sink, self.plan);
             let Some(keeping) = &self.keeping else { return Ok(()) };
             let give = |&hour: &UtcHour| {

@@ -226,8 +226,7 @@ pub(crate) struct Talk {
 impl Gathered {
     /// What the figures are about.
     pub(crate) fn range(&self) -> Option<borehole_report::model::Range> {
-        let range = self.figures.from.zip(self.figures.to);
-        range.map(|(from, to)| borehole_report::model::Range { from: from.to_string(), to: to.to_string() })
+        range_of(&self.figures)
     }
 
     /// The books of the run.
@@ -262,6 +261,12 @@ impl Gathered {
         }
         Ok(Exit::Nothing)
     }
+}
+
+/// What figures are about.
+pub(crate) fn range_of(figures: &Figures) -> Option<borehole_report::model::Range> {
+    let range = figures.from.zip(figures.to);
+    range.map(|(from, to)| borehole_report::model::Range { from: from.to_string(), to: to.to_string() })
 }
 
 /// How a run ends.

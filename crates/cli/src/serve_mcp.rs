@@ -27,6 +27,7 @@ use crate::Outcome;
 use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
 use objects::Buckets;
+use cases::Cases;
 use snapshot::Snapshots;
 
 /// Answers an assistant's questions over the Model Context Protocol, on stdin and stdout.
@@ -56,6 +57,9 @@ pub(crate) struct ServeMcp {
     /// directory of them; repeatable
     #[arg(long, value_name = "FILE|DIR", help_heading = "Counting")]
     pub service_quotas: Vec<PathBuf>,
+    /// What the logs cannot say about a ticket (see borehole ticket --init) [default: ticket.toml here]
+    #[arg(long, value_name = "FILE", help_heading = "Ticket")]
+    pub ticket_toml: Option<PathBuf>,
     /// Seconds after which a call is answered with how far the reading is: clients drop calls at 60
     #[arg(long, value_name = "SECONDS", default_value_t = 45, hide = true)]
     pub answer_within: u64,
@@ -80,19 +84,20 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         restores: args.allow_restore,
         sources: args.gather.sources.clone(),
     };
-    let logs = Logs { args: clone(args), snapshots: Snapshots::default(), buckets: Buckets::default() };
+    let logs = Logs { args: clone(args), snapshots: Snapshots::default(), cases: Cases::default(), buckets: Buckets::default() };
     borehole_mcp::serve_stdio(Arc::new(logs), &options)?;
     Ok(Exit::Complete)
 }
 
 fn clone(args: &ServeMcp) -> ServeMcp {
-    ServeMcp { gather: args.gather.clone(), service_quotas: args.service_quotas.clone(), ..*args }
+    ServeMcp { gather: args.gather.clone(), service_quotas: args.service_quotas.clone(), ticket_toml: args.ticket_toml.clone(), ..*args }
 }
 
 /// The sources of the server.
 struct Logs {
     args: ServeMcp,
     snapshots: Snapshots,
+    cases: Cases,
     buckets: Buckets,
 }
 
@@ -114,7 +119,7 @@ impl Engine for Logs {
         aim: &Asked,
         watch: &Watch,
     ) -> Result<Tickets, Failure> {
-        cases::tickets(&self.args, &self.snapshots, subject, period, aim, watch)
+        self.cases.tickets(&self.args, &self.snapshots, subject, period, aim, watch)
     }
 
     fn quotas(
@@ -124,7 +129,7 @@ impl Engine for Logs {
         aim: &Asked,
         watch: &Watch,
     ) -> Result<(QuotaReport, Basis), Failure> {
-        cases::quotas(&self.args, &self.snapshots, subject, period, aim, watch)
+        self.cases.quotas(&self.args, &self.snapshots, subject, period, aim, watch)
     }
 
     fn find(&self, request_id: &str, date: Option<&str>, watch: &Watch) -> Result<Value, Failure> {

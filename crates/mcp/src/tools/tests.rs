@@ -340,6 +340,13 @@ fn a_ticket_has_its_text_its_blanks_and_its_facts() {
         assert_eq!(first["untrusted"]["model"], MODEL);
         assert_eq!(first["facts"]["tokens_per_minute"]["asked"], true, "{first}");
         assert_eq!(first["facts"]["evidence"]["throttled"], 60);
+        // Sentences stand in the text alone: there they are escaped, and not cut.
+        let facts = &first["facts"];
+        assert_eq!(
+            (facts.get("before_sending"), facts.get("commands"), facts.get("untrusted")),
+            (None, None, Some(&json!({ "model": MODEL })))
+        );
+        assert_eq!(facts["assumptions"].get("sentences"), None);
     }
 }
 

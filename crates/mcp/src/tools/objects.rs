@@ -73,7 +73,7 @@ pub(super) const LIST: Tool = Tool {
     ),
     parameters: &LIST_PARAMETERS,
     fields: list_fields,
-    read: |arguments| List::read(arguments).map(Question::List),
+    read: |arguments| ListObjects::read(arguments).map(Question::ListObjects),
     lane: Lane::Objects,
     is_read_only: true,
 };
@@ -88,7 +88,7 @@ pub(super) const READ: Tool = Tool {
     ),
     parameters: &READ_PARAMETERS,
     fields: read_fields,
-    read: |arguments| Read::read(arguments).map(Question::Read),
+    read: |arguments| ReadObject::read(arguments).map(Question::ReadObject),
     lane: Lane::Objects,
     is_read_only: true,
 };
@@ -103,23 +103,23 @@ pub(super) const RESTORE: Tool = Tool {
     ),
     parameters: &RESTORE_PARAMETERS,
     fields: restore_fields,
-    read: |arguments| Restore::read(arguments).map(Question::Restore),
+    read: |arguments| RestoreObject::read(arguments).map(Question::RestoreObject),
     lane: Lane::Objects,
     is_read_only: false,
 };
 
 /// What is asked of a listing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct List {
+pub(super) struct ListObjects {
     bucket: String,
     prefix: String,
     after: Option<String>,
     max: u32,
 }
 
-impl List {
+impl ListObjects {
     fn read(arguments: &Arguments) -> Result<Self, String> {
-        Ok(List {
+        Ok(ListObjects {
             bucket: arguments.text("bucket_name")?,
             prefix: arguments.text_given("prefix").unwrap_or_default(),
             after: arguments.text_given("start_after").filter(|key| !key.is_empty()),
@@ -153,14 +153,14 @@ fn entry(entry: &Entry) -> Content {
 
 /// What is asked of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Read {
+pub(super) struct ReadObject {
     bucket: String,
     key: String,
 }
 
-impl Read {
+impl ReadObject {
     fn read(arguments: &Arguments) -> Result<Self, String> {
-        Ok(Read { bucket: arguments.text("bucket_name")?, key: arguments.text("object_key")? })
+        Ok(ReadObject { bucket: arguments.text("bucket_name")?, key: arguments.text("object_key")? })
     }
 
     pub(super) fn answer(&self, engine: &dyn Engine, watch: &Watch) -> Result<Content, Failure> {
@@ -183,15 +183,15 @@ impl Read {
 
 /// What is asked of a restore.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Restore {
+pub(super) struct RestoreObject {
     bucket: String,
     key: String,
     days: u32,
 }
 
-impl Restore {
+impl RestoreObject {
     fn read(arguments: &Arguments) -> Result<Self, String> {
-        Ok(Restore {
+        Ok(RestoreObject {
             bucket: arguments.text("bucket_name")?,
             key: arguments.text("object_key")?,
             days: arguments.integer("days")?,

@@ -18,7 +18,7 @@ use borehole_record::{
 use borehole_scan::{PayloadRoot, Range, Source};
 use borehole_store::s3::restore::{Asked, Tier};
 use borehole_store::s3::{Dated, Location};
-use borehole_store::{EscapedKey, Listed, ReadFailure, Restore, StorageClass, Store, Version};
+use borehole_store::{EscapedKey, Listed, ReadFailure, Restore, StorageClass, Version};
 use serde_json::Value;
 
 use super::ServeMcp;
@@ -90,17 +90,20 @@ impl Opened {
     }
 
     /// The roots that a name stands for.
-    fn named(&self, bucket: &str) -> Result<Vec<&Root>, Failure> {
+    fn named(&self, bucket: &str) -> Result<Vec<Root>, Failure> {
         let name = bucket.trim_end_matches('/');
-        let exact: Vec<&Root> = self.roots.iter().filter(|root| root.names.contains(name)).collect();
+        let exact: Vec<Root> = self.roots.iter().filter(|root| root.names.contains(name)).cloned().collect();
         if !exact.is_empty() {
             return Ok(exact);
         }
         let is_folder = |root: &&Root| root.folder.as_deref() == Some(name);
-        let by_folder: Vec<&Root> = self.roots.iter().filter(is_folder).collect();
-        let places: BTreeSet<_> = by_folder.iter().map(|root| &root.source.root).collect();
-        if places.len() == 1 {
-            return Ok(by_folder);
+        let by_folder: Vec<Root> = self.roots.iter().filter(is_folder).cloned().collect();
+        let inside: Vec<Root> = self.roots.iter().filter_map(|root| root.folder_inside(name)).collect();
+        for found in [by_folder, inside] {
+            let places: BTreeSet<_> = found.iter().map(|root| &root.source.root).collect();
+            if places.len() == 1 {
+                return Ok(found);
+            }
         }
         let mut names: Vec<String> = self.roots.iter().map(|root| escaped(&root.shown)).collect();
         names.sort();
@@ -124,6 +127,7 @@ pub(super) fn refused(kind: FailureKind, message: String, hint: Option<String>) 
 }
 
 /// One place, under the names that clients may use for it.
+#[derive(Clone)]
 struct Root {
     /// Whole names.
     names: BTreeSet<String>,
@@ -134,6 +138,8 @@ struct Root {
     source: Source,
     /// What a client's keys begin with, and those of the place do not.
     stripped: Vec<u8>,
+    /// What stands there instead.
+    inside: Vec<u8>,
 }
 
 impl Root {
@@ -156,7 +162,7 @@ impl Root {
         names.insert(name.to_owned());
         let folder = source.root.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
         let folder = folder.map(str::to_owned);
-        Root { names, folder, shown, source: source.clone(), stripped: Vec::new() }
+        Root { names, folder, shown, source: source.clone(), stripped: Vec::new(), inside: Vec::new() }
     }
 
     /// `s3://bucket[/prefix]=DIR`: the directory by its own names, and by the bucket's.
@@ -183,8 +189,24 @@ impl Root {
             shown: location.bucket,
             source: own.source.clone(),
             stripped: if prefix.is_empty() { Vec::new() } else { format!("{prefix}/").into() },
+            inside: Vec::new(),
         };
         Ok([own, bucket])
+    }
+
+    /// A folder directly in a dump, which holds a bucket of its name as `borehole pull` and `aws s3 sync` leave it.
+    fn folder_inside(&self, name: &str) -> Option<Root> {
+        let is_plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+        let is_whole = self.source.root.is_some() && self.source.prefix.is_empty() && self.inside.is_empty();
+        let is_there = is_plain
+            && is_whole
+            && self.source.store.head(name.as_bytes()) == Err(ReadFailure::NotRegularFile);
+        is_there.then(|| Root {
+            shown: name.to_owned(),
+            stripped: Vec::new(),
+            inside: format!("{name}/").into(),
+            ..self.clone()
+        })
     }
 
     /// What all keys of the place begin with that may be named; a file is its own.
@@ -196,46 +218,46 @@ impl Root {
         below
     }
 
-    /// The same as a client's keys begin, for people.
-    fn below_shown(&self) -> String {
-        EscapedKey(&[&self.stripped[..], &self.below()].concat()).to_string()
+    /// A client's key or prefix as the place's own; `None` where it has no such.
+    fn own(&self, key: &[u8]) -> Option<Vec<u8>> {
+        key.strip_prefix(&self.stripped[..]).map(|rest| [&self.inside[..], rest].concat())
     }
 
-    /// The key in the place that a client's key stands for, where it may be named.
+    /// A key of the place as clients know it.
+    fn known(&self, own: &[u8]) -> Vec<u8> {
+        [&self.stripped[..], own.strip_prefix(&self.inside[..]).unwrap_or(own)].concat()
+    }
+
+    /// The place's own key of an object that may be named.
     fn own_key(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let own = key.strip_prefix(&self.stripped[..])?;
+        let own = self.own(key)?;
         let is_below =
             if self.source.is_file { own == self.source.prefix } else { own.starts_with(&self.below()) };
         let range = self.source.range.map(|(from, to)| Range {
             from: Some(Timestamp::from_seconds(from.start_seconds())),
             to: Some(Timestamp::from_seconds(to.start_seconds())),
         });
-        let is_of_its_time = range.is_none_or(|range| Part::of(own, &range).is_some());
-        (is_below && is_of_its_time).then(|| own.to_vec())
+        let is_of_its_time = range.is_none_or(|range| Part::of(&own, &range).is_some());
+        (is_below && is_of_its_time).then_some(own)
     }
 
-    /// What to list for a client's prefix: both as the place's own keys begin. `None` where no key can have both.
+    /// What the place is asked for where a client asks for a prefix; `None` where nothing that may be named has it.
     fn own_prefix(&self, prefix: &[u8]) -> Option<Vec<u8>> {
-        let all = [&self.stripped[..], &self.below()].concat();
-        let longer = if prefix.starts_with(&all) {
-            prefix
-        } else if all.starts_with(prefix) {
-            &all
-        } else {
-            return None;
+        let own = match self.own(prefix) {
+            Some(own) => own,
+            None if self.stripped.starts_with(prefix) => self.inside.clone(),
+            None => return None,
         };
-        longer.strip_prefix(&self.stripped[..]).map(<[u8]>::to_vec)
+        let below = self.below();
+        if own.starts_with(&below) { Some(own) } else { below.starts_with(&own).then_some(below) }
     }
 
-    /// Where a client's listing goes on, as the place's own keys are; `Err` where nothing of it is left.
-    fn own_after(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>, ()> {
-        match after {
-            Some(after) => match after.strip_prefix(&self.stripped[..]) {
-                Some(own) => Ok(Some(own.to_vec())),
-                None if *after < *self.stripped => Ok(None),
-                None => Err(()),
-            },
-            None => Ok(None),
+    /// Where a client's listing goes on in this place; `None` where nothing of it is left.
+    fn own_after(&self, after: &[u8]) -> Option<Vec<u8>> {
+        match self.own(after) {
+            // Before all that is wanted.
+            None if *after < *self.stripped => Some(Vec::new()),
+            own => own,
         }
     }
 
@@ -294,7 +316,11 @@ impl Buckets {
         for root in &roots {
             let Some(own) = root.own_prefix(&wanted) else { continue };
             is_allowed = true;
-            let Ok(after) = root.own_after(after.as_deref()) else { continue };
+            let after = match after.as_deref().map(|after| root.own_after(after)) {
+                Some(None) => continue,
+                Some(after) => after,
+                None => None,
+            };
             let source = stoppable(root.source.clone(), watch);
             let found = list_some(&source, root, &own, after.as_deref(), most, watch);
             self.note(std::slice::from_ref(&source), watch);
@@ -302,7 +328,7 @@ impl Buckets {
             more |= found.more;
             failed += found.failed;
             for (own, (object, modified)) in found.objects {
-                let key = [&root.stripped[..], &own].concat();
+                let key = root.known(&own);
                 let entry = entry(&key, &object, modified);
                 objects.entry(key).or_insert(entry);
             }
@@ -361,8 +387,9 @@ fn unescaped(text: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// The refusal of a key or prefix that is not below what was named.
-fn outside(roots: &[&Root], asked: &str) -> Failure {
-    let mut below: Vec<String> = roots.iter().map(|root| root.below_shown()).collect();
+fn outside(roots: &[Root], asked: &str) -> Failure {
+    let mut below: Vec<String> =
+        roots.iter().map(|root| EscapedKey(&root.known(&root.below())).to_string()).collect();
     below.sort();
     below.dedup();
     let dated = roots.iter().any(|root| root.source.range.is_some());
@@ -507,7 +534,7 @@ fn unread(root: &Root, key: &[u8], reason: ReadFailure, watch: &Watch) -> Failur
     if watch.is_stopped() {
         return stopped();
     }
-    let place = root.place(&[&root.stripped[..], key].concat());
+    let place = root.place(&root.known(key));
     let (kind, why, hint) = match reason {
         ReadFailure::Vanished => (FailureKind::NotFound, "there is no such object", None),
         ReadFailure::Path => (FailureKind::NotFound, "leads out of what this server was started with", None),
@@ -533,8 +560,8 @@ fn unread(root: &Root, key: &[u8], reason: ReadFailure, watch: &Watch) -> Failur
 }
 
 /// One object that a client named.
-struct One<'a> {
-    root: &'a Root,
+struct One {
+    root: Root,
     source: Source,
     /// As the client knows it.
     key: Vec<u8>,
@@ -542,8 +569,8 @@ struct One<'a> {
     modified: Option<Timestamp>,
 }
 
-impl<'a> One<'a> {
-    fn find(opened: &'a Opened, bucket: &str, asked: &str, watch: &Watch) -> Result<One<'a>, Failure> {
+impl One {
+    fn find(opened: &Opened, bucket: &str, asked: &str, watch: &Watch) -> Result<One, Failure> {
         let roots = opened.named(bucket)?;
         let key = unescaped(asked)?;
         if key.is_empty() {
@@ -555,7 +582,7 @@ impl<'a> One<'a> {
             let source = stoppable(root.source.clone(), watch);
             match look_up(&source, &own) {
                 Ok(Some((object, modified))) => {
-                    return Ok(One { root, source, key, object, modified });
+                    return Ok(One { root: root.clone(), source, key, object, modified });
                 }
                 Ok(None) => {
                     reason.get_or_insert_with(|| unread(root, &own, ReadFailure::Vanished, watch));
@@ -571,7 +598,7 @@ impl<'a> One<'a> {
     }
 
     fn unread(&self, reason: ReadFailure, watch: &Watch) -> Failure {
-        unread(self.root, &self.object.key, reason, watch)
+        unread(&self.root, &self.object.key, reason, watch)
     }
 
     fn read(&self, shows_text: bool, watch: &Watch) -> Result<Object, Failure> {
@@ -774,3 +801,6 @@ impl Sink for Envelopes {
         self.rejected += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

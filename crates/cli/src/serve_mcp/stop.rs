@@ -86,7 +86,12 @@ mod tests {
     }
 
     fn list(source: &Source) -> Result<Plan, Error> {
-        Plan::list(&[source.clone()], Range::default(), ListOptions::default(), &Progress::default())
+        Plan::list(
+            std::slice::from_ref(source),
+            Range::default(),
+            ListOptions::default(),
+            &Progress::default(),
+        )
     }
 
     fn assert_stopped(error: &Error) {

@@ -62,15 +62,24 @@ impl RangeArgs {
 
     /// The range as asked, or the last 14 days where a source is on S3 and nobody said a range; that is told.
     pub(crate) fn asked_or_recent(&self, sources: &[Source]) -> anyhow::Result<Range> {
+        let (range, is_recent) = self.asked_or_recent_silently(sources)?;
+        if is_recent {
+            tell!(
+                "note: no range was given; on S3 that means the last {RECENT_DAYS} days (--all is everything)"
+            );
+        }
+        Ok(range)
+    }
+
+    /// The same, and whether it is those last days.
+    pub(crate) fn asked_or_recent_silently(&self, sources: &[Source]) -> anyhow::Result<(Range, bool)> {
         let asked = self.asked()?;
         let is_open = asked == Range::default()
             && sources.iter().all(|source| source.range.is_none() && !source.is_file);
         if !is_open || self.all || !sources.iter().any(|source| source.store.is_remote()) {
-            return Ok(asked);
+            return Ok((asked, false));
         }
-        let recent = last(self.now(), RECENT_DAYS * 86_400);
-        tell!("note: no range was given; on S3 that means the last {RECENT_DAYS} days (--all is everything)");
-        Ok(recent)
+        Ok((last(self.now(), RECENT_DAYS * 86_400), true))
     }
 
     /// The moment called now.

@@ -9,20 +9,24 @@ mod failure;
 mod objects;
 mod search;
 mod snapshot;
+mod stop;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use borehole_mcp::{
-    Asked, Basis, Engine, Events, Failure, Listing, Measured, Object, Pattern, Period, Restored, Subject,
-    Tickets, Watch,
+    Asked, Basis, Engine, Events, Failure, Listing, Measured, Object, Pattern, Period, Restored,
+    ServeOptions, Subject, Tickets, Watch,
 };
 use borehole_report::quota::QuotaReport;
 use clap::Args;
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::exit::UsageError;
+use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
+use objects::Buckets;
 use snapshot::Snapshots;
 
 /// Answers an assistant's questions over the Model Context Protocol, on stdin and stdout.
@@ -69,12 +73,16 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         }
         .into());
     }
-    let _logs = Logs { args: clone(args), snapshots: Snapshots::default() };
-    todo_serve()
-}
-
-fn todo_serve() -> Outcome {
-    anyhow::bail!("not built yet")
+    let options = ServeOptions {
+        version: env!("CARGO_PKG_VERSION"),
+        answer_within: Duration::from_secs(args.answer_within),
+        shows_bodies: args.allow_bodies,
+        restores: args.allow_restore,
+        sources: args.gather.sources.clone(),
+    };
+    let logs = Logs { args: clone(args), snapshots: Snapshots::default(), buckets: Buckets::default() };
+    borehole_mcp::serve_stdio(Arc::new(logs), &options)?;
+    Ok(Exit::Complete)
 }
 
 fn clone(args: &ServeMcp) -> ServeMcp {
@@ -85,6 +93,7 @@ fn clone(args: &ServeMcp) -> ServeMcp {
 struct Logs {
     args: ServeMcp,
     snapshots: Snapshots,
+    buckets: Buckets,
 }
 
 impl Engine for Logs {
@@ -119,7 +128,7 @@ impl Engine for Logs {
     }
 
     fn find(&self, request_id: &str, date: Option<&str>, watch: &Watch) -> Result<Value, Failure> {
-        search::find(&self.args, request_id, date, watch)
+        search::find(&self.args, &self.buckets, request_id, date, watch)
     }
 
     fn events(
@@ -129,7 +138,7 @@ impl Engine for Logs {
         max: usize,
         watch: &Watch,
     ) -> Result<Events, Failure> {
-        search::events(&self.args, &self.snapshots, pattern, period, max, watch)
+        search::events(&self.args, &self.buckets, &self.snapshots, pattern, period, max, watch)
     }
 
     fn list(
@@ -140,14 +149,14 @@ impl Engine for Logs {
         max: usize,
         watch: &Watch,
     ) -> Result<Listing, Failure> {
-        objects::list(&self.args, bucket, prefix, after, max, watch)
+        self.buckets.list(&self.args, bucket, prefix, after, max, watch)
     }
 
     fn read(&self, bucket: &str, key: &str, watch: &Watch) -> Result<Object, Failure> {
-        objects::read(&self.args, bucket, key, watch)
+        self.buckets.read(&self.args, bucket, key, watch)
     }
 
     fn restore(&self, bucket: &str, key: &str, days: u32, watch: &Watch) -> Result<Restored, Failure> {
-        objects::restore(&self.args, bucket, key, days, watch)
+        self.buckets.restore(&self.args, bucket, key, days, watch)
     }
 }

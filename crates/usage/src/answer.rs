@@ -37,21 +37,60 @@ pub(crate) const OTHER_MODELS: &str = "__other__";
 /// The figures over all hours.
 pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[CoverageSpan]) -> Figures {
     let hours: Vec<(UtcHour, &KeptHour)> = totals.kept_hours().collect();
-    let Ordered { of_totals, mut groups, models_folded } = ordered(&hours, totals, question);
+    let ordered = ordered(&hours, totals, question);
     let mut scratch = Scratch::default();
-    let everything = gather(&of_totals, totals.bucket_counts(&mut scratch));
+    let everything = gather(&ordered.of_totals, totals.bucket_counts(&mut scratch));
+    let mut unknowns = Unknowns::default();
+    hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns, &kept.renaming));
+    let (unruled_models, unresolved_profiles) = unknowns.by_name(totals.names());
+    let rankings = rankings(&hours, question, &everything.sums.counters, totals.names());
+    let listing = question.list.map(|kind| {
+        let mut listing = Listing::default();
+        for (_, hour) in &hours {
+            listing.extend(kind, question.list_max, hour.listing.iter().cloned());
+        }
+        listing.into_rows()
+    });
+    let figures = figures_of(totals, question, coverage, ordered, &everything, scratch);
+    Figures { listing, unruled_models, unresolved_profiles, rankings, ..figures }
+}
 
+/// The figures of all groups together, as if there were no other records, and whether their largest windows are exact.
+/// Unknown models and profiles, rankings and the listing are left out.
+pub(crate) fn figures_of_groups(
+    totals: &Totals,
+    question: &Question,
+    coverage: &[CoverageSpan],
+) -> (Figures, bool) {
+    let hours: Vec<(UtcHour, &KeptHour)> = totals.kept_hours().collect();
+    let ordered = ordered(&hours, totals, question);
+    let members = ordered.groups.iter().map(|(_, members)| members);
+    let mut together =
+        Members { attempted: 0, cells: members.flat_map(|group| &group.cells).copied().collect() };
+    together.cells.sort_by_key(|member| member.hour);
+    let mut scratch = Scratch::default();
+    let buckets = totals.group_bucket_counts(&together.groups(), &mut scratch);
+    let everything = gather(&together.cells, buckets);
+    let has_exact_windows = everything.has_exact_windows;
+    (figures_of(totals, question, coverage, ordered, &everything, scratch), has_exact_windows)
+}
+
+/// What follows from everything together and from its groups.
+fn figures_of(
+    totals: &Totals,
+    question: &Question,
+    coverage: &[CoverageSpan],
+    ordered: Ordered<'_>,
+    everything: &Gathered,
+    mut scratch: Scratch,
+) -> Figures {
+    let Ordered { mut groups, models_folded, .. } = ordered;
     // A minute is active in the totals if and only if a counted record, not left out as an outlier, is in it.
     let minutes = &everything.timeline.minutes;
     let active = minutes.first().zip(minutes.last()).map(|(&(first, _), &(last, _))| (first, last));
     let range = MinuteRange::new(question.from, question.to, active);
     let start_of = |minute: UtcMinute| Timestamp { seconds: minute.start_seconds(), nanos: 0 };
 
-    let mut unknowns = Unknowns::default();
-    hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns, &kept.renaming));
-    let (unruled_models, unresolved_profiles) = unknowns.by_name(totals.names());
-
-    let rankings = rankings(&hours, question, &everything.sums.counters, totals.names());
     let names = Texts { names: totals.names() };
     let groups_found = groups.len();
     groups.truncate(question.top.unwrap_or(usize::MAX));
@@ -68,7 +107,7 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
     Figures {
         from: question.from.or(active.map(|(first, _)| start_of(first))),
         to: question.to.or(active.map(|(_, last)| start_of(UtcMinute(last.0 + 1)))),
-        totals: desk.group(Vec::new(), &everything),
+        totals: desk.group(Vec::new(), everything),
         groups_omitted: (groups_found - groups.len()) as u64,
         // One group is unpacked at a time.
         groups: groups
@@ -81,17 +120,11 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
             })
             .collect(),
         by,
-        listing: question.list.map(|kind| {
-            let mut listing = Listing::default();
-            for (_, hour) in &hours {
-                listing.extend(kind, question.list_max, hour.listing.iter().cloned());
-            }
-            listing.into_rows()
-        }),
+        listing: None,
         models_folded,
-        unruled_models,
-        unresolved_profiles,
-        rankings,
+        unruled_models: BTreeMap::new(),
+        unresolved_profiles: BTreeMap::new(),
+        rankings: Vec::new(),
     }
 }
 
@@ -280,11 +313,15 @@ struct Gathered {
     buckets: Vec<BucketCount>,
     timeline: Timeline,
     coverage: Vec<CoverageId>,
+    /// Whether the largest windows are exact: of several groups of one hour they are lower bounds where one of them is
+    /// kept without all of its seconds.
+    has_exact_windows: bool,
 }
 
 fn gather(cells: &[Member<'_>], buckets: Vec<BucketCount>) -> Gathered {
     let (mut sums, mut coverage, mut timeline) = (Sums::default(), Vec::new(), Timeline::default());
     let (mut series, mut more) = (SealedSeries::default(), SealedSeries::default());
+    let mut has_exact_windows = true;
     for same_hour in cells.chunk_by(|a, b| a.hour == b.hour) {
         for (position, member) in same_hour.iter().enumerate() {
             if position == 0 {
@@ -294,9 +331,10 @@ fn gather(cells: &[Member<'_>], buckets: Vec<BucketCount>) -> Gathered {
                 series.merge(&more);
             }
         }
+        has_exact_windows &= same_hour.len() == 1 || !series.is_cut();
         timeline.push(same_hour[0].hour, &series);
     }
-    Gathered { sums, buckets, timeline, coverage }
+    Gathered { sums, buckets, timeline, coverage, has_exact_windows }
 }
 
 /// What is needed to take the figures of any group.

@@ -21,7 +21,7 @@ use crate::ranks::{Cut, Ranked, Ranker};
 use crate::reading::{Readings, Slot};
 use crate::series::Seconds;
 use crate::strand::{self, Observed, Strand, Tables};
-use crate::sums::Ending;
+use crate::sums::{Counters, Ending};
 use crate::unknowns::{PackedUnknowns, Unknowns};
 
 /// What became of an invocation.
@@ -615,6 +615,23 @@ impl SealedHour {
         &self.tally
     }
 
+    /// Gives each group with its counted records: its values of the question's dimensions, in their order.
+    pub fn each_group(&self, give: &mut dyn FnMut(&[Option<&str>], u64)) {
+        let mut cells = self.cells();
+        let mut key = Vec::new();
+        // The first is that of the totals, which have no key.
+        cells.next(&mut key);
+        while let Some(cell) = cells.next(&mut key) {
+            give(&self.texts(&key), cell.attempted());
+        }
+    }
+
+    /// The values that a key stands for.
+    pub(crate) fn texts(&self, key: &[NameId]) -> Vec<Option<&str>> {
+        let text = |id: &NameId| (*id != NameId::ABSENT).then(|| &*self.names[id.0 as usize]);
+        key.iter().map(text).collect()
+    }
+
     /// Whether it is the hour of no records.
     pub(crate) fn is_empty(&self) -> bool {
         // Every record is in the tally, counted or filtered.
@@ -640,6 +657,11 @@ impl<'a> SealedCells<'a> {
         SealedCells { unpacker: Unpacker::new(cells), dimensions, is_first: true }
     }
 
+    /// Bytes that are not read yet.
+    pub(crate) fn rest(&self) -> usize {
+        self.unpacker.rest().len()
+    }
+
     /// The next cell; its key, which the totals have none of, is put in place of what is in `key`.
     pub(crate) fn next(&mut self, key: &mut Vec<NameId>) -> Option<SealedCell<'a>> {
         if self.unpacker.is_empty() {
@@ -663,6 +685,11 @@ pub(crate) struct SealedCell<'a> {
 }
 
 impl<'a> SealedCell<'a> {
+    /// Counted records, without unpacking the rest.
+    pub(crate) fn attempted(self) -> u64 {
+        Counters::attempted(&mut Unpacker::new(self.plain))
+    }
+
     fn next(unpacker: &mut Unpacker<'a>) -> Self {
         let length = unpacker.count();
         let plain = unpacker.bytes(length as usize);

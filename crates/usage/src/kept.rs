@@ -12,7 +12,7 @@ use crate::names::Renaming;
 use crate::packed::Unpacker;
 use crate::ranks::{Cut, SealedRanks};
 use crate::series::SealedSeries;
-use crate::sums::{Counters, Sums};
+use crate::sums::Sums;
 use crate::unknowns::PackedUnknowns;
 
 /// One hour in the totals.
@@ -79,7 +79,7 @@ pub(crate) struct KeptCell<'a> {
 impl KeptCell<'_> {
     /// Counted records, without unpacking the rest.
     pub(crate) fn attempted(self) -> u64 {
-        Counters::attempted(&mut Unpacker::new(self.plain))
+        SealedCell { plain: self.plain, named: self.named }.attempted()
     }
 
     /// Adds the sums and the coverage, and puts the series in place of what is in `series`.

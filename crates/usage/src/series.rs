@@ -137,14 +137,17 @@ pub(crate) struct SealedSeries {
     seconds: Loads,
     /// The largest windows inside the hour.
     peaks: Peaks,
+    /// Whether only the edges are kept.
+    is_cut: bool,
 }
 
 impl SealedSeries {
     /// Reads what [`pack`] wrote, in place of what is here: of many hours, one after the other.
     pub(crate) fn unpack(&mut self, unpacker: &mut Unpacker<'_>) {
-        let SealedSeries { minutes, seconds, peaks } = self;
+        let SealedSeries { minutes, seconds, peaks, is_cut } = self;
         unpack_loads(unpacker, seconds);
-        if unpacker.count() == 0 {
+        *is_cut = unpacker.count() != 0;
+        if !*is_cut {
             *peaks = peaks_of(seconds);
             minutes_of(seconds, minutes);
             return;
@@ -200,6 +203,12 @@ impl SealedSeries {
         merge_loads(&mut self.seconds, &other.seconds);
         raise(&mut self.peaks, other.peaks);
         raise(&mut self.peaks, peaks_of(&self.seconds));
+        self.is_cut |= other.is_cut;
+    }
+
+    /// Whether seconds are missing that [`SealedSeries::merge`] would need to be exact.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 }
 

@@ -20,6 +20,7 @@ use crate::names::{NameId, Names};
 use crate::packed::Packer;
 use crate::question::Question;
 use crate::ranks::Cut;
+use crate::unknowns::PackedUnknowns;
 
 /// The sealed hours of a run, or of one worker's part of it.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +64,50 @@ impl Totals {
                 &mut self.scratch,
             );
         }
+        self.hours.insert(name, kept);
+    }
+
+    /// Adds the chosen groups of an hour, for [`crate::Selection`]: the hour's totals stay empty.
+    ///
+    /// # Panics
+    /// As [`Totals::insert`].
+    pub(crate) fn insert_groups(&mut self, hour: &SealedHour, is_chosen: &dyn Fn(&[Option<&str>]) -> bool) {
+        let name = hour.hour();
+        assert!(!self.hours.contains_key(&name), "hour {name} is inserted a second time");
+        let renaming = self.names.rename(&hour.names);
+        let (mut groups, mut kept) = (Vec::new(), EMPTY_CELL.to_vec());
+        let mut cells = hour.cells();
+        let mut key = Vec::new();
+        // The first cell, and the first list, are those of the totals.
+        cells.next(&mut key);
+        let (_, mut lists) = buckets::split_list(&hour.lists);
+        loop {
+            let start = hour.cells.len() - cells.rest();
+            if cells.next(&mut key).is_none() {
+                break;
+            }
+            let (list, others) = buckets::split_list(lists);
+            lists = others;
+            if !is_chosen(&hour.texts(&key)) {
+                continue;
+            }
+            kept.extend_from_slice(&hour.cells[start..hour.cells.len() - cells.rest()]);
+            let group = self.group(renaming.of_key(&key));
+            self.group_buckets[group as usize].add_renamed(list, &renaming, &mut self.scratch);
+            groups.push(group);
+        }
+        let kept = KeptHour {
+            renaming,
+            groups: groups.into_boxed_slice(),
+            dimensions: hour.dimensions,
+            cells: kept.into_boxed_slice(),
+            cut: Cut::None,
+            ranks: Box::default(),
+            lists: Box::default(),
+            tally: Tally::default(),
+            unknowns: PackedUnknowns::default(),
+            listing: Box::default(),
+        };
         self.hours.insert(name, kept);
     }
 
@@ -254,6 +299,9 @@ impl Totals {
         })
     }
 }
+
+/// A cell of nothing, as [`crate::hour::SealedCell`] reads it: two parts of no bytes.
+const EMPTY_CELL: &[u8] = &[0, 0];
 
 /// The packed list of a group's buckets in one hour; without a number, that of the totals.
 type GroupList = (Option<u32>, Box<[u8]>);

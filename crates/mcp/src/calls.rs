@@ -55,8 +55,6 @@ struct Entry {
     waiters: usize,
     /// Somebody was told to come back for the answer.
     is_promised: bool,
-    /// Somebody has got the answer.
-    is_taken: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,7 +117,6 @@ impl Calls {
                 stage: Stage::Queued,
                 waiters: 1,
                 is_promised: false,
-                is_taken: false,
             });
             self.start(&mut book, lane);
             run
@@ -277,7 +274,6 @@ impl Waiting {
             // The run holds the other end, and we hold the run.
             Err(_) => None,
         };
-        self.mark(|entry| entry.is_taken = true);
         answer.unwrap_or_else(|| Err(failure(FailureKind::Internal, "internal error")))
     }
 
@@ -288,7 +284,6 @@ impl Waiting {
         let mut promised = None;
         self.mark(|entry| {
             promised = entry.run.answer.borrow().clone();
-            entry.is_taken |= promised.is_some();
             entry.is_promised = true;
         });
         promised
@@ -332,10 +327,11 @@ impl Drop for Waiting {
                 entry.run.watch.stop();
                 entry.stage = Stage::Stopping;
             }
-            Stage::Ended(_) if entry.is_taken || !entry.is_promised => {
+            // Whoever waited has the answer.
+            Stage::Ended(_) => {
                 book.entries.remove(index);
             }
-            Stage::Queued | Stage::Running | Stage::Stopping | Stage::Ended(_) => {}
+            Stage::Queued | Stage::Running | Stage::Stopping => {}
         }
     }
 }
@@ -352,13 +348,7 @@ mod tests {
             watch: Watch::new(),
             answer: watch::Sender::new(Some(Err(failure(FailureKind::NoAnswer, &number.to_string())))),
         };
-        Entry {
-            run: Arc::new(run),
-            stage: Stage::Ended(then),
-            waiters: 0,
-            is_promised: true,
-            is_taken: false,
-        }
+        Entry { run: Arc::new(run), stage: Stage::Ended(then), waiters: 0, is_promised: true }
     }
 
     fn numbers(book: &Book) -> Vec<String> {

@@ -157,7 +157,8 @@ async fn overdue(left: &Notify, calls: &Calls) {
     left.notified().await;
     time::sleep(GRACE).await;
     calls.close();
-    time::sleep(STOP_WITHIN).await;
+    // As long again for writing that to somebody who may not read.
+    time::sleep(GRACE).await;
 }
 
 /// One client's server.

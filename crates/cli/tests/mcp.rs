@@ -5,6 +5,8 @@
 
 #[path = "mcp/answers.rs"]
 mod answers;
+#[path = "mcp/examples.rs"]
+mod examples;
 #[path = "support/hostile.rs"]
 mod hostile;
 #[path = "mcp/session.rs"]

@@ -5,6 +5,7 @@
 //! schema by the client; the server ended by itself, with 0, once the client had left. Absent: a client of ours.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use borehole_testbed::{mcp_inspector_or_skip, mcp_sdk_or_skip};
@@ -21,6 +22,7 @@ pub(crate) struct Server {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     home: Dump,
+    directory: PathBuf,
     mode: &'static str,
 }
 
@@ -39,17 +41,23 @@ pub(crate) const TOOLS: [&str; 10] = [
 ];
 
 impl Server {
-    /// `borehole serve-mcp SOURCES` at the moment that fixtures call now.
+    /// `borehole serve-mcp SOURCES`, at the moment that fixtures call now unless another is said.
     pub(crate) fn of<S: AsRef<str>>(sources: &[S]) -> Server {
         let home = Dump::new();
         let mut arguments: Vec<String> = sources.iter().map(|source| source.as_ref().to_owned()).collect();
-        arguments.extend(["--now".to_owned(), NOW.to_owned(), "--dataset".to_owned(), home.at("dataset")]);
-        Server { arguments, variables: Vec::new(), home, mode: "legacy" }
+        arguments.extend(["--dataset".to_owned(), home.at("dataset")]);
+        Server { arguments, variables: Vec::new(), home, directory: repository(), mode: "legacy" }
     }
 
     /// The same with more options.
     pub(crate) fn with(mut self, options: &[&str]) -> Server {
         self.arguments.extend(options.iter().map(|&option| option.to_owned()));
+        self
+    }
+
+    /// The same started in a directory.
+    pub(crate) fn within(mut self, directory: &Path) -> Server {
+        directory.clone_into(&mut self.directory);
         self
     }
 
@@ -74,7 +82,9 @@ impl Server {
         variables.insert("XDG_CACHE_HOME".to_owned(), self.home.at("cache"));
         variables.extend(self.variables.iter().cloned());
         let words = [plain(command.get_program()), "serve-mcp".to_owned()];
-        (words.into_iter().chain(self.arguments.iter().cloned()).collect(), variables)
+        let is_now_said = self.arguments.iter().any(|argument| argument == "--now");
+        let now = if is_now_said { &[][..] } else { &["--now".to_owned(), NOW.to_owned()] };
+        (words.iter().chain(&self.arguments).chain(now).cloned().collect(), variables)
     }
 
     /// A session of the Python SDK's client: one answer for each step. Nothing where the client cannot be had.
@@ -83,7 +93,7 @@ impl Server {
         let mut python = mcp_sdk_or_skip()?;
         let (command, variables) = self.command();
         let script = json!({
-            "command": command, "env": variables, "directory": repository(), "mode": self.mode, "steps": steps,
+            "command": command, "env": variables, "directory": self.directory, "mode": self.mode, "steps": steps,
         });
         let client = repository().join("crates/cli/tests/mcp/client.py");
         let run = run_with(python.arg("-B").arg(client), script.to_string().as_bytes()).ends(0);
@@ -113,7 +123,7 @@ impl Server {
             inspector.args(["-e", &format!("{name}={value}")]);
         }
         // What it keeps of servers and sign-ins is no business of a test.
-        inspector.env("HOME", self.home.path()).current_dir(repository());
+        inspector.env("HOME", self.home.path()).current_dir(&self.directory);
         Some(run(inspector.arg("--").args(command)))
     }
 }

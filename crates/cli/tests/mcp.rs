@@ -15,8 +15,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use borehole_testbed::Moto;
 use serde_json::{Value, json};
-use session::{Server, TOOLS, about, call, complete, error_of, structured};
+use session::{Seen, Server, TOOLS, about, call, complete, error_of, structured};
 use support::datasets::{copy_directory, fixture, synth};
 use support::{ACCOUNT, Dump, MODEL, REGION, call as record, failed_call, lines, repository};
 
@@ -550,6 +551,55 @@ fn lengths_in(value: &Value, name: &str, out: &mut Vec<usize>) {
         }
         _ => {}
     }
+}
+
+#[test]
+fn a_bucket_is_answered_about_and_an_archive_restored_only_where_that_is_allowed() {
+    let Some(moto) = Moto::start_or_skip() else { return };
+    let (logs, other) = (moto.bucket("bedrock-logs"), moto.bucket("other-logs"));
+    let key = support::aws_key("2024/03/11/07", "first.json");
+    let archived = support::aws_key("2024/03/11/08", "second.json");
+    let bytes = |number: u32| lines(&[record(number, "2024-03-11T07:00:10Z", 30_000, 10)]).into_bytes();
+    logs.put(&key, &bytes(1));
+    moto.archive(&logs, &archived, &bytes(2), "GLACIER");
+    other.put(&key, &bytes(3));
+    let server = |options: &[&str]| {
+        let variables = moto.environment(&moto.endpoint());
+        let server = Server::of(&["s3://bedrock-logs"]).with(&["--all"]).with(options);
+        variables.iter().fold(server, |server, (name, value)| server.variable(name, value))
+    };
+    let object = |bucket: &str, key: &str| json!({"bucket_name": bucket, "object_key": key});
+    let restore = |bucket: &str| json!({"bucket_name": bucket, "object_key": archived, "days": 2});
+    let steps = vec![
+        call(TOOLS[0], about(MODEL, REGION, json!({}))),
+        call("s3_object_list", json!({"bucket_name": "bedrock-logs", "prefix": "AWSLogs/"})),
+        call("s3_object_read", object("bedrock-logs", &key)),
+        call("s3_object_read", object("bedrock-logs", &archived)),
+        call(RESTORE, restore("bedrock-logs")),
+        call("s3_object_list", json!({"bucket_name": "other-logs"})),
+        call("s3_object_read", object("other-logs", &key)),
+        call(RESTORE, restore("other-logs")),
+    ];
+    let Some(careful) = server(&[]).session(steps.clone()) else { return };
+    let Some(allowed) = server(&["--allow-restore"]).session(steps) else { return };
+    for seen in [&careful, &allowed] {
+        assert_eq!(complete(&seen.answers[0])["metrics"]["invocations"]["attempted"], 1);
+        let listed = complete(&seen.answers[1]);
+        let archives: Vec<&Value> =
+            listed["objects"].as_array().expect("objects").iter().map(|object| &object["archived"]).collect();
+        assert_eq!(archives, [false, true]);
+        assert_eq!(complete(&seen.answers[2])["records"], 1);
+        let said = error_of(&seen.answers[3]);
+        assert!(said.contains("archive") && said.contains(RESTORE), "{said}");
+        for refused in &seen.answers[5..] {
+            let said = error_of(refused);
+            assert!(said.contains("started with") && said.contains("bedrock-logs"), "{said}");
+        }
+    }
+    let outcome = |seen: &Seen| complete(&seen.answers[4])["outcome"].clone();
+    assert_eq!((outcome(&careful), outcome(&allowed)), (json!("not_allowed"), json!("asked")));
+    let notes = complete(&careful.answers[4])["notes"].to_string();
+    assert!(notes.contains("--allow-restore") && notes.contains("borehole restore"), "{notes}");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use borehole_record::{
 };
 use borehole_scan::compact::{Compactor, Sides};
 use borehole_scan::{
-    ListOptions, LookedUp, PayloadPlaces, Plan, Planned, Progress, Range, Role, Source, SurveyOptions,
-    limits, survey,
+    ListOptions, LookedUp, PayloadPlaces, PayloadRoot, Plan, Planned, Progress, Range, Role, Source,
+    SurveyOptions, limits, survey,
 };
 use borehole_store::{EscapedKey, Object, Store};
 use clap::Args;
@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use crate::Outcome;
 use crate::args::{Format, cores};
 use crate::columns::{counted, size, thousands};
+use crate::envelope::{self, kind_word};
 use crate::exit::{Exit, UsageError, escaped};
 use crate::json_text::json_text;
 use crate::places::{Places, S3Args};
@@ -87,7 +88,7 @@ pub(crate) struct Find {
 }
 
 /// A day, a month or an hour as a range; a moment is the hour around it.
-fn parse_date(text: &str) -> Result<Range, String> {
+pub(crate) fn parse_date(text: &str) -> Result<Range, String> {
     let wrong = "expected a date (2024-03-11), a folder (2024/03/11/07) or RFC 3339 (2024-03-11T07:00:00Z)";
     let (from, to) = time::parse_range_end(text).ok_or_else(|| wrong.to_owned())?;
     if from < to {
@@ -112,25 +113,21 @@ pub(crate) fn run(args: &Find) -> Outcome {
         None => args.range.asked_or_recent(&sources)?,
     };
 
+    let is_asked = args.date.is_some() || args.range.asked()? != Range::default() || args.range.all;
+    let threads = args.threads.map_or_else(cores, usize::from);
+    let question = Question { ids: &ids, asked, is_asked, threads };
     let watched = Arc::new(Progress::default());
     let shown = progress::show(Arc::clone(&watched), false);
-    let mut search = Search::records(&ids, &sources, asked, args, &watched)?;
-    let is_asked = args.date.is_some() || args.range.asked()? != Range::default() || args.range.all;
-    let is_cheap = sources.iter().chain(&payload_sources).all(|source| source.s3.is_none()) || is_asked;
-    let looks_for_payloads = is_cheap || !search.hits.is_empty();
-    if looks_for_payloads {
-        search.payloads(&ids, &sources, payload_sources);
-    }
-    let plan = std::mem::take(&mut search.plan);
-    let payload_places = PayloadPlaces::new(&roots, &sources, &plan, &watched)?;
-    search.follow(&payload_places);
-    search.plan = plan;
+    let search = search(&question, &sources, payload_sources, &roots, &watched)?;
     drop(shown);
 
+    for warning in &search.warnings {
+        tell!("warning: {warning}");
+    }
     search.tell_losses(&sources);
     if search.hits.is_empty() && search.others.is_empty() {
         tell!("{} was not found in {}", ids.shown(), search.searched());
-        if !looks_for_payloads {
+        if !search.looked_for_payloads {
             tell!("note: payloads were not listed; with --date they are, too");
         }
         if search.is_complete() {
@@ -153,14 +150,54 @@ pub(crate) fn run(args: &Find) -> Outcome {
     Ok(if search.is_complete() { Exit::Complete } else { Exit::Incomplete })
 }
 
+/// What is searched.
+pub(crate) struct Question<'a> {
+    /// The request.
+    pub ids: &'a Wanted,
+    /// When it was.
+    pub asked: Range,
+    /// Whether somebody said so: only then payloads in buckets are listed before there is a record.
+    pub is_asked: bool,
+    /// Threads that read and decode.
+    pub threads: usize,
+}
+
+/// Searches sources and places of payloads. Says nothing on stderr.
+///
+/// # Errors
+/// Where a source cannot be listed, or a store stopped.
+pub(crate) fn search(
+    question: &Question<'_>,
+    sources: &[Source],
+    payload_sources: Vec<Source>,
+    roots: &[PayloadRoot],
+    watched: &Progress,
+) -> anyhow::Result<Search> {
+    let mut search = Search::records(question, sources, watched)?;
+    let is_local = sources.iter().chain(&payload_sources).all(|source| source.s3.is_none());
+    search.looked_for_payloads = is_local || question.is_asked || !search.hits.is_empty();
+    if search.looked_for_payloads {
+        search.payloads(question.ids, sources, payload_sources);
+    }
+    let plan = std::mem::take(&mut search.plan);
+    let payload_places = PayloadPlaces::new(roots, sources, &plan, watched)?;
+    search.follow(&payload_places);
+    search.plan = plan;
+    Ok(search)
+}
+
 /// The id as typed and as it would be logged.
-struct Wanted {
+pub(crate) struct Wanted {
     spellings: Vec<String>,
     ids: Vec<RequestId>,
 }
 
 impl Wanted {
-    fn new(typed: &str) -> anyhow::Result<Self> {
+    /// Takes an id as somebody typed it.
+    ///
+    /// # Errors
+    /// Where it cannot be one.
+    pub(crate) fn new(typed: &str) -> anyhow::Result<Self> {
         let typed = typed.trim();
         if typed.is_empty() || typed.len() > 512 || typed.contains(['/', ':']) {
             return Err(UsageError {
@@ -176,8 +213,17 @@ impl Wanted {
         Ok(Wanted { spellings, ids })
     }
 
-    fn is(&self, id: Option<&RequestId>) -> bool {
+    /// Whether a record of this id is meant.
+    pub(crate) fn is(&self, id: Option<&RequestId>) -> bool {
         id.is_some_and(|id| self.ids.contains(id))
+    }
+
+    /// Whether an object whose key names this id may hold what is meant; those whose key names none may.
+    pub(crate) fn may_be_in(&self, key: &[u8]) -> bool {
+        match Key::parse(key) {
+            Key::SplitDocument { request_id, .. } => self.names(request_id),
+            _ => true,
+        }
     }
 
     fn names(&self, request_id: &str) -> bool {
@@ -239,7 +285,7 @@ struct Other {
 }
 
 /// What was found, and what could not be.
-struct Search {
+pub(crate) struct Search {
     hits: Vec<Hit>,
     /// Documents beyond those that are shown.
     more: u64,
@@ -251,25 +297,20 @@ struct Search {
     failed_shown: Vec<(usize, Box<[u8]>, &'static str)>,
     /// Places of payloads that could not be listed.
     not_listed: u64,
+    looked_for_payloads: bool,
+    /// What else went wrong, escaped.
+    pub warnings: Vec<String>,
 }
 
 impl Search {
     /// Lists the range, and reads what may hold a record of the request.
-    fn records(
-        ids: &Wanted,
-        sources: &[Source],
-        asked: Range,
-        args: &Find,
-        watched: &Arc<Progress>,
-    ) -> anyhow::Result<Search> {
+    fn records(question: &Question<'_>, sources: &[Source], watched: &Progress) -> anyhow::Result<Search> {
+        let &Question { ids, asked, threads, .. } = question;
         let listing = ListOptions { keep_lines: false, payloads: false, any_key: false, keep_listing: false };
         let mut plan = Plan::list(sources, asked, listing, watched)?;
         let mut failed = plan.ledger.objects_failed.clone();
         let objects_listed = plan.ledger.objects_listed;
-        plan.objects.retain(|planned| match Key::parse(&planned.object.key) {
-            Key::SplitDocument { request_id, .. } => ids.names(request_id),
-            _ => true,
-        });
+        plan.objects.retain(|planned| ids.may_be_in(&planned.object.key));
         let found: Mutex<(Vec<(Planned, Document<'static>)>, u64)> = Mutex::default();
         let visit = |planned: &Planned, document: &Document<'_>| {
             let is_split = matches!(planned.role, Role::Split { .. });
@@ -283,7 +324,6 @@ impl Search {
                 found.1 += 1;
             }
         };
-        let threads = args.threads.map_or_else(cores, usize::from);
         let decode = DecodeOptions {
             facts: true,
             accept_epoch: false,
@@ -334,6 +374,8 @@ impl Search {
             failed,
             failed_shown,
             not_listed: 0,
+            looked_for_payloads: false,
+            warnings: Vec::new(),
         })
     }
 
@@ -361,7 +403,7 @@ impl Search {
             let listing =
                 ListOptions { keep_lines: false, payloads: true, any_key: false, keep_listing: false };
             if let Err(error) = Plan::list(&[wrapped], range, listing, &Progress::default()) {
-                tell!("warning: {}", escaped(&error.to_string()));
+                self.warnings.push(escaped(&error.to_string()));
                 self.not_listed += 1;
             }
             for object in remembered.take() {
@@ -481,7 +523,8 @@ impl Search {
         out
     }
 
-    fn json(&self, ids: &Wanted, show_body: bool) -> Value {
+    /// As `--format json` prints it.
+    pub(crate) fn json(&self, ids: &Wanted, show_body: bool) -> Value {
         let documents: Vec<Value> = self.hits.iter().map(|hit| hit_json(hit, show_body)).collect();
         let others: Vec<Value> = self
             .others
@@ -554,16 +597,6 @@ fn invocation(hit: &Hit, object: u32) -> Option<Invocation> {
     Compactor::default().compact(document, Sides::default(), object, account, region).ok()
 }
 
-fn kind_word(kind: DocumentKind) -> &'static str {
-    match kind {
-        DocumentKind::Record => "record",
-        DocumentKind::Invocation => "invocation",
-        DocumentKind::Metadata => "metadata",
-        DocumentKind::Request => "request",
-        DocumentKind::Response => "response",
-    }
-}
-
 /// What an object is by its key, where it was not read.
 fn other_word(key: &[u8]) -> &'static str {
     match Key::parse(key) {
@@ -573,7 +606,8 @@ fn other_word(key: &[u8]) -> &'static str {
     }
 }
 
-fn place(source: &Source, object: &Object) -> String {
+/// Source and key of an object, escaped.
+pub(crate) fn place(source: &Source, object: &Object) -> String {
     let name = escaped(&source.name);
     if source.root.is_some() && source.is_file {
         return name;
@@ -773,56 +807,13 @@ fn hit_json(hit: &Hit, show_body: bool) -> Value {
         "counted": hit.counted,
         "other_schema": document.other_schema,
     });
-    let texts = [
-        ("account", hit.account.as_deref()),
-        ("region", hit.region.as_deref()),
-        ("model", document.model_id.as_deref()),
-        ("operation", document.operation.as_deref()),
-        ("identity", document.identity.as_deref()),
-        ("error", document.error_code.as_deref()),
-        ("inference_region", document.inference_region.as_deref()),
-        ("stop_reason", document.stop_reason.as_deref()),
-        ("service_tier", document.service_tier.as_deref()),
-    ];
-    let counts = [
-        ("input_tokens", document.input_tokens),
-        ("output_tokens", document.output_tokens),
-        ("cache_read_tokens", document.cache_read_tokens),
-        ("cache_write_tokens", document.cache_write_tokens),
-        ("max_tokens", document.max_tokens),
-        ("latency_ms", document.latency_ms),
-        ("first_byte_ms", document.first_byte_ms),
-    ];
-    let mut facts = serde_json::Map::new();
-    if let Some(time) = document.timestamp {
-        facts.insert("timestamp".to_owned(), time.to_string().into());
-    }
-    let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
-    let counts = counts.into_iter().filter_map(|(name, count)| Some((name.to_owned(), count.get()?.into())));
-    facts.extend(texts.chain(counts));
-    if let Some(status) = document.http_status {
-        facts.insert("http_status".to_owned(), status.into());
-    }
+    let mut facts = envelope::facts(document, hit.account.as_deref(), hit.region.as_deref());
     if !document.tags.is_empty() {
         facts.insert("tags".to_owned(), document.tags.len().into());
     }
     value["facts"] = facts.into();
-    let sides = [
-        ("input", &document.input_body, document.input_bytes, document.input_kinds),
-        ("output", &document.output_body, document.output_bytes, document.output_kinds),
-    ];
-    for ((name, body, bytes, kinds), reference) in sides.into_iter().zip(&hit.references) {
-        let mut side = match body {
-            BodyPlace::Absent => json!({"place": "absent"}),
-            BodyPlace::Inline => json!({"place": "inline"}),
-            BodyPlace::Reference(path) => json!({"place": "reference", "path": path}),
-        };
-        if let Some(bytes) = bytes.get() {
-            side["bytes"] = bytes.into();
-        }
-        if !kinds.is_empty() {
-            side["content"] = kinds.names().collect::<Vec<_>>().into();
-        }
+    let sides = ["input", "output"].into_iter().zip(envelope::sides(document));
+    for ((name, mut side), reference) in sides.zip(&hit.references) {
         if let Some(Reference { found, .. }) = reference {
             side["outcome"] = match found {
                 LookedUp::Found(..) => "found",

@@ -20,6 +20,7 @@ mod config;
 mod dataset;
 mod doctor;
 mod download;
+mod envelope;
 mod estimate;
 mod exit;
 mod export;

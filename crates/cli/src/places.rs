@@ -13,7 +13,7 @@ use std::time::Duration;
 use borehole_record::key;
 use borehole_scan::{PayloadRoot, Source};
 use borehole_store::s3::{Connections, Counters, Location, S3Options, Tuning};
-use borehole_store::{Error, Listed, Object, ReadFailure, Ready, Receipt, S3Store, Store};
+use borehole_store::{Error, Listed, Object, ReadFailure, Ready, Receipt, S3Store, Stop, Store};
 use clap::Args;
 
 use crate::config::{self, Config};
@@ -285,6 +285,7 @@ impl Places {
                         options: args.over(source.options()),
                         connections: Arc::clone(&connections),
                         store: OnceLock::new(),
+                        stop: None,
                     };
                     roots.push(PayloadRoot::referenced(&location.bucket, Arc::new(later)));
                 }
@@ -426,12 +427,15 @@ struct LaterBucket {
     options: S3Options,
     connections: Arc<Connections>,
     store: OnceLock<Option<Arc<S3Store>>>,
+    stop: Option<Stop>,
 }
 
 impl LaterBucket {
     fn open(&self) -> Result<&S3Store, ReadFailure> {
         let opened = self.store.get_or_init(|| match self.connections.open(&self.name, &self.options) {
-            Ok(store) => Some(store),
+            Ok(store) => {
+                Some(self.stop.as_ref().map_or(Arc::clone(&store), |stop| store.stopping_bucket(stop)))
+            }
             Err(error) => {
                 tell!("warning: {}", escaped(&error.to_string()));
                 None
@@ -479,6 +483,17 @@ impl Store for LaterBucket {
 
     fn stopped(&self) -> Option<Error> {
         self.store.get()?.as_ref()?.stopped()
+    }
+
+    fn stopping(&self, stop: &Stop) -> Option<Arc<dyn Store>> {
+        let opened = self.store.get().map(|store| store.as_ref().map(|store| store.stopping_bucket(stop)));
+        Some(Arc::new(LaterBucket {
+            name: self.name.clone(),
+            options: self.options.clone(),
+            connections: Arc::clone(&self.connections),
+            store: opened.map(OnceLock::from).unwrap_or_default(),
+            stop: Some(stop.clone()),
+        }))
     }
 }
 

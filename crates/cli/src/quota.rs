@@ -152,7 +152,7 @@ pub(crate) fn run(args: &Quota) -> Outcome {
         what_if: args.what_if.words(),
         run: gathered.run.clone(),
     };
-    let studies: Vec<Studied> = attributed(&gathered, args, studies);
+    let studies = attributed(&gathered, &args.by, studies);
     let report = QuotaReport::new(&studies, gathered.book.callers(), context);
     let render = |format: Format, style: &TextStyle| match format {
         Format::Json => report.json(),
@@ -169,8 +169,8 @@ pub(crate) fn run(args: &Quota) -> Outcome {
 }
 
 /// Adds to each study who and what is behind the load that was logged.
-fn attributed(gathered: &Gathered, args: &Quota, studies: Vec<KeyStudy>) -> Vec<Studied> {
-    let grouping = Grouping::new(gathered.book.callers(), Who::from(&args.by));
+pub(crate) fn attributed(gathered: &Gathered, by: &By, studies: Vec<KeyStudy>) -> Vec<Studied> {
+    let grouping = Grouping::new(gathered.book.callers(), Who::from(by));
     let studied = studies.into_iter().map(|study| {
         let scope = study.key.scope;
         let value = |quota: &Option<AppliedQuota>| quota.as_ref().map(|quota| quota.value_for(scope));

@@ -62,21 +62,24 @@ impl RangeArgs {
 
     /// The range as asked, or the last 14 days where a source is on S3 and nobody said a range; that is told.
     pub(crate) fn asked_or_recent(&self, sources: &[Source]) -> anyhow::Result<Range> {
-        if let Some(recent) = self.recent(sources)? {
-            tell!("note: no range was given; on S3 that means the last {RECENT_DAYS} days (--all is everything)");
-            return Ok(recent);
+        let (range, is_recent) = self.asked_or_recent_silently(sources)?;
+        if is_recent {
+            tell!(
+                "note: no range was given; on S3 that means the last {RECENT_DAYS} days (--all is everything)"
+            );
         }
-        self.asked()
+        Ok(range)
     }
 
-    /// The last 14 days, where a source is on S3 and nobody said a range.
-    pub(crate) fn recent(&self, sources: &[Source]) -> anyhow::Result<Option<Range>> {
-        let is_open = self.asked()? == Range::default()
+    /// The same, and whether it is those last days.
+    pub(crate) fn asked_or_recent_silently(&self, sources: &[Source]) -> anyhow::Result<(Range, bool)> {
+        let asked = self.asked()?;
+        let is_open = asked == Range::default()
             && sources.iter().all(|source| source.range.is_none() && !source.is_file);
         if !is_open || self.all || !sources.iter().any(|source| source.store.is_remote()) {
-            return Ok(None);
+            return Ok((asked, false));
         }
-        Ok(Some(last(self.now(), RECENT_DAYS * 86_400)))
+        Ok((last(self.now(), RECENT_DAYS * 86_400), true))
     }
 
     /// The moment called now.

@@ -9,20 +9,25 @@ mod failure;
 mod objects;
 mod search;
 mod snapshot;
+pub(crate) mod stop;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use borehole_mcp::{
-    Asked, Basis, Engine, Events, Failure, Listing, Measured, Object, Pattern, Period, Restored, Subject,
-    Tickets, Watch,
+    Asked, Basis, Engine, Events, Failure, Listing, Measured, Object, Pattern, Period, Restored,
+    ServeOptions, Subject, Tickets, Watch,
 };
 use borehole_report::quota::QuotaReport;
 use clap::Args;
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::exit::UsageError;
+use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
+use objects::Buckets;
+use cases::Cases;
 use snapshot::Snapshots;
 
 /// Answers an assistant's questions over the Model Context Protocol, on stdin and stdout.
@@ -52,6 +57,9 @@ pub(crate) struct ServeMcp {
     /// directory of them; repeatable
     #[arg(long, value_name = "FILE|DIR", help_heading = "Counting")]
     pub service_quotas: Vec<PathBuf>,
+    /// What the logs cannot say about a ticket (see borehole ticket --init) [default: ticket.toml here]
+    #[arg(long, value_name = "FILE", help_heading = "Ticket")]
+    pub ticket_toml: Option<PathBuf>,
     /// Seconds after which a call is answered with how far the reading is: clients drop calls at 60
     #[arg(long, value_name = "SECONDS", default_value_t = 45, hide = true)]
     pub answer_within: u64,
@@ -69,22 +77,28 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         }
         .into());
     }
-    let _logs = Logs { args: clone(args), snapshots: Snapshots::default() };
-    todo_serve()
-}
-
-fn todo_serve() -> Outcome {
-    anyhow::bail!("not built yet")
+    let options = ServeOptions {
+        version: env!("CARGO_PKG_VERSION"),
+        answer_within: Duration::from_secs(args.answer_within),
+        shows_bodies: args.allow_bodies,
+        restores: args.allow_restore,
+        sources: args.gather.sources.clone(),
+    };
+    let logs = Logs { args: clone(args), snapshots: Snapshots::default(), cases: Cases::default(), buckets: Buckets::default() };
+    borehole_mcp::serve_stdio(Arc::new(logs), &options)?;
+    Ok(Exit::Complete)
 }
 
 fn clone(args: &ServeMcp) -> ServeMcp {
-    ServeMcp { gather: args.gather.clone(), service_quotas: args.service_quotas.clone(), ..*args }
+    ServeMcp { gather: args.gather.clone(), service_quotas: args.service_quotas.clone(), ticket_toml: args.ticket_toml.clone(), ..*args }
 }
 
 /// The sources of the server.
 struct Logs {
     args: ServeMcp,
     snapshots: Snapshots,
+    cases: Cases,
+    buckets: Buckets,
 }
 
 impl Engine for Logs {
@@ -105,7 +119,7 @@ impl Engine for Logs {
         aim: &Asked,
         watch: &Watch,
     ) -> Result<Tickets, Failure> {
-        cases::tickets(&self.args, &self.snapshots, subject, period, aim, watch)
+        self.cases.tickets(&self.args, &self.snapshots, subject, period, aim, watch)
     }
 
     fn quotas(
@@ -115,11 +129,11 @@ impl Engine for Logs {
         aim: &Asked,
         watch: &Watch,
     ) -> Result<(QuotaReport, Basis), Failure> {
-        cases::quotas(&self.args, &self.snapshots, subject, period, aim, watch)
+        self.cases.quotas(&self.args, &self.snapshots, subject, period, aim, watch)
     }
 
     fn find(&self, request_id: &str, date: Option<&str>, watch: &Watch) -> Result<Value, Failure> {
-        search::find(&self.args, request_id, date, watch)
+        search::find(&self.args, &self.buckets, request_id, date, watch)
     }
 
     fn events(
@@ -129,7 +143,7 @@ impl Engine for Logs {
         max: usize,
         watch: &Watch,
     ) -> Result<Events, Failure> {
-        search::events(&self.args, &self.snapshots, pattern, period, max, watch)
+        search::events(&self.args, &self.buckets, &self.snapshots, pattern, period, max, watch)
     }
 
     fn list(
@@ -140,14 +154,14 @@ impl Engine for Logs {
         max: usize,
         watch: &Watch,
     ) -> Result<Listing, Failure> {
-        objects::list(&self.args, bucket, prefix, after, max, watch)
+        self.buckets.list(&self.args, bucket, prefix, after, max, watch)
     }
 
     fn read(&self, bucket: &str, key: &str, watch: &Watch) -> Result<Object, Failure> {
-        objects::read(&self.args, bucket, key, watch)
+        self.buckets.read(&self.args, bucket, key, watch)
     }
 
     fn restore(&self, bucket: &str, key: &str, days: u32, watch: &Watch) -> Result<Restored, Failure> {
-        objects::restore(&self.args, bucket, key, days, watch)
+        self.buckets.restore(&self.args, bucket, key, days, watch)
     }
 }

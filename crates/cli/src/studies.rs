@@ -203,12 +203,23 @@ pub(crate) fn studies(
     what_if: &WhatIfArgs,
     limits: Limits,
 ) -> anyhow::Result<Vec<KeyStudy>> {
+    studies_of(gathered, aim, what_if, limits, &|_| true)
+}
+
+/// Studies the quotas of a run that are chosen by the key of their calls.
+pub(crate) fn studies_of(
+    gathered: &Gathered,
+    aim: &AimArgs,
+    what_if: &WhatIfArgs,
+    limits: Limits,
+    is_chosen: &dyn Fn(&QuotaKey) -> bool,
+) -> anyhow::Result<Vec<KeyStudy>> {
     let applied = applied_quotas(&aim.service_quotas)?;
     let rules: &Rules = &gathered.rules;
     let day = UtcDay::of(gathered.rules_at);
     let without = what_if.without(&gathered.book)?;
     let mut studies = Vec::new();
-    for (key, attempts) in attempts_by_key(&gathered.book, aim, what_if) {
+    for (key, attempts) in attempts_by_key(&gathered.book, aim, what_if, is_chosen) {
         let charge = rules.charge(&key.model, day);
         let cap = match what_if.cap_max_tokens {
             Some(Cap::Tokens(tokens)) => Some(tokens),
@@ -244,9 +255,10 @@ fn attempts_by_key(
     book: &AttemptBook,
     aim: &AimArgs,
     what_if: &WhatIfArgs,
+    is_chosen: &dyn Fn(&QuotaKey) -> bool,
 ) -> BTreeMap<QuotaKey, Vec<Attempt>> {
     let mut by_key: BTreeMap<QuotaKey, Vec<Attempt>> = BTreeMap::new();
-    for (key, attempts) in book.keys() {
+    for (key, attempts) in book.keys().filter(|(key, _)| is_chosen(key)) {
         let mut key = key.clone();
         if let Some(scope) = what_if.as_scope
             && matches!(key.scope, Scope::OnDemand | Scope::Geo | Scope::Global)

@@ -11,18 +11,20 @@ mod settings;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use borehole_quota::QuotaKey;
 use borehole_quota::replay::Limits;
 use borehole_quota::study::Aim;
 use borehole_quota::ticket::{self as facts, CrossRegion, RunFacts, TicketFacts, TicketInput};
 use borehole_report::ticket::{self, BLANK, TicketStyle};
+use borehole_usage::Figures;
 use clap::{Args, ValueEnum};
 
 use crate::exit::{Exit, UsageError};
 use crate::gather::{GatherArgs, Gathered, Run, Wanted, gather, read_text};
 use crate::places::input_directory;
-use crate::studies::{AimArgs, WhatIfArgs, studies};
+use crate::studies::{AimArgs, WhatIfArgs, studies_of};
 use crate::{Outcome, output};
-use settings::Settings;
+pub(crate) use settings::Settings;
 
 /// Bytes of a use case: a case of AWS Support takes 8,000 characters in all.
 const USE_CASE_BYTES_MAX: usize = 32 << 10;
@@ -176,11 +178,7 @@ fn said(args: &Ticket) -> anyhow::Result<(TicketInput, AimArgs)> {
         }
         .into());
     }
-    let arguments = args.gather.sources.iter().chain(&args.gather.large_data);
-    let mut inputs: Vec<PathBuf> = arguments.filter_map(|argument| input_directory(argument)).collect();
-    let mapped = args.gather.map.iter().filter_map(|map| map.split_once('='));
-    inputs.extend(mapped.map(|(_, directory)| PathBuf::from(directory)));
-    let settings = Settings::find(args.ticket_toml.as_deref(), &inputs)?;
+    let settings = settings_beside(&args.gather, args.ticket_toml.as_deref())?;
     let use_case = match &args.use_case {
         Some(file) => {
             let text = read_text(file)?;
@@ -193,30 +191,42 @@ fn said(args: &Ticket) -> anyhow::Result<(TicketInput, AimArgs)> {
             }
             Some(text)
         }
-        None => settings.use_case,
+        None => None,
     };
+    let (said, aim) = settings.over(&args.aim);
     let input = TicketInput {
-        use_case,
-        contact: settings.contact,
-        cross_region: args.cross_region.map(Into::into).or(settings.cross_region),
-        not_global_reason: args.not_global.clone().or(settings.not_global_reason),
-        limit_type: settings.limit_type,
-        input_modality: settings.input_modality,
-        output_modality: settings.output_modality,
-        current: settings.current,
-    };
-    let aim = AimArgs {
-        target: args.aim.target.or(settings.target),
-        growth: args.aim.growth.or(settings.growth),
-        margin: args.aim.margin.or(settings.margin),
-        ..args.aim.clone()
+        use_case: use_case.or(said.use_case),
+        cross_region: args.cross_region.map(Into::into).or(said.cross_region),
+        not_global_reason: args.not_global.clone().or(said.not_global_reason),
+        ..said
     };
     Ok((input, aim))
 }
 
+/// What the operator says in a `ticket.toml`: the named one, or one in the current directory that is no part of the
+/// logs.
+pub(crate) fn settings_beside(gather: &GatherArgs, named: Option<&Path>) -> anyhow::Result<Settings> {
+    let arguments = gather.sources.iter().chain(&gather.large_data);
+    let mut inputs: Vec<PathBuf> = arguments.filter_map(|argument| input_directory(argument)).collect();
+    let mapped = gather.map.iter().filter_map(|map| map.split_once('='));
+    inputs.extend(mapped.map(|(_, directory)| PathBuf::from(directory)));
+    Settings::find(named, &inputs)
+}
+
 /// The facts of every quota that was used.
 fn tickets(gathered: &Gathered, aim: &AimArgs, input: &TicketInput) -> anyhow::Result<Vec<TicketFacts>> {
-    let studies = studies(gathered, aim, &WhatIfArgs::default(), Limits::default())?;
+    tickets_of(gathered, &gathered.figures, aim, input, &|_| true)
+}
+
+/// The facts of the quotas that are chosen; `figures` are those of their groups.
+pub(crate) fn tickets_of(
+    gathered: &Gathered,
+    figures: &Figures,
+    aim: &AimArgs,
+    input: &TicketInput,
+    is_chosen: &dyn Fn(&QuotaKey) -> bool,
+) -> anyhow::Result<Vec<TicketFacts>> {
+    let studies = studies_of(gathered, aim, &WhatIfArgs::default(), Limits::default(), is_chosen)?;
     let goal = Aim {
         target: aim.target(),
         growth: aim.growth.unwrap_or_default(),
@@ -224,7 +234,7 @@ fn tickets(gathered: &Gathered, aim: &AimArgs, input: &TicketInput) -> anyhow::R
         ..Aim::default()
     };
     let run = RunFacts {
-        figures: &gathered.figures,
+        figures,
         health: &gathered.health,
         complete: gathered.complete,
         aim: &goal,

@@ -93,7 +93,18 @@ fn one_command_builds_and_analyses_and_one_passes_the_tests() {
 #[test]
 fn readme_names_only_flags_that_help_knows() {
     let commands = [
-        "analyze", "compare", "doctor", "find", "ls", "man", "pull", "quota", "report", "restore", "synth",
+        "analyze",
+        "compare",
+        "doctor",
+        "find",
+        "ls",
+        "man",
+        "pull",
+        "quota",
+        "report",
+        "restore",
+        "serve-mcp",
+        "synth",
         "ticket",
     ];
     let help = commands.map(|command| run(borehole().args([command, "--help"])).ends(0).out).concat();

@@ -5,9 +5,15 @@
 //! a call is answered within the time that clients wait, or says how far the reading is. Absent: reading logs, files
 //! or the network, any output but the frames, and anything that changes what it reads.
 
+mod calls;
 mod engine;
+mod server;
+mod tools;
+mod transport;
+mod untrusted;
 
 pub use engine::{
     Asked, Basis, Engine, Entry, Event, Events, Failure, FailureKind, Listing, Measured, Moments, Object,
     Others, Pattern, Period, Restored, Slot, Subject, Text, Tickets, Watch,
 };
+pub use server::{ServeError, ServeOptions, serve, serve_stdio};

@@ -25,6 +25,12 @@ pub struct Decimal {
 }
 
 impl Decimal {
+    /// A quotient; `None` over nothing.
+    #[must_use]
+    pub fn quotient(numerator: u128, denominator: u128) -> Option<Self> {
+        Ratio::new(numerator, denominator).map(Decimal::from)
+    }
+
     /// The whole part.
     #[must_use]
     pub fn units(self) -> u128 {

@@ -20,3 +20,4 @@ pub mod ticket;
 
 pub use decimal::Decimal;
 pub use model::{Report, RunInfo};
+pub use text::cells::is_hazardous;

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use borehole_record::decode::PayloadSide;
 use borehole_record::gunzip::WholeGunzip;
 use borehole_record::{BodyPlace, Document, Payload, PayloadDecoder, UtcDay};
-use borehole_store::{Body, Listed, LocalStore, Object, ReadFailure, Receipt, S3Store, Store};
+use borehole_store::{Body, Listed, LocalStore, Object, ReadFailure, Receipt, S3Store, Stop, Store};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ledger::Tally;
@@ -132,6 +132,12 @@ impl PayloadRoot {
             conventional: BTreeSet::new(),
             directories: BTreeSet::new(),
         }
+    }
+
+    /// The same for one run that somebody may end: see [`Store::stopping`].
+    #[must_use]
+    pub fn stopping(self, stop: &Stop) -> Self {
+        PayloadRoot { store: self.store.stopping(stop).unwrap_or(self.store), ..self }
     }
 
     /// `--map s3://bucket[/prefix]=DIR`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use borehole_record::{Key, UtcHour, key};
 use borehole_store::s3::Location;
-use borehole_store::{EscapedKey, LocalStore, S3Store, StdinStore, Store};
+use borehole_store::{EscapedKey, LocalStore, S3Store, StdinStore, Stop, Store};
 
 use crate::Error;
 
@@ -45,6 +45,15 @@ impl Source {
             true => place,
             false => format!("{place}/{}", EscapedKey(&self.prefix)),
         }
+    }
+
+    /// The same for one run that somebody may end: see [`Store::stopping`].
+    #[must_use]
+    pub fn stopping(self, stop: &Stop) -> Self {
+        let s3 = self.s3.as_ref().map(|store| store.stopping_bucket(stop));
+        let same = s3.as_ref().map(|store| Arc::clone(store) as Arc<dyn Store>);
+        let store = same.or_else(|| self.store.stopping(stop)).unwrap_or_else(|| Arc::clone(&self.store));
+        Source { store, s3, ..self }
     }
 
     /// Opens a SOURCE argument: `-`, a file, a directory, or either with a date-shaped tail.

@@ -14,6 +14,7 @@ pub use s3::S3Store;
 pub use stdin::StdinStore;
 
 use std::fmt;
+use std::sync::Arc;
 
 /// One object as the listing saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -300,6 +301,14 @@ pub struct Error {
     pub hint: Option<&'static str>,
 }
 
+impl Error {
+    /// Somebody asked for the end of it.
+    #[must_use]
+    pub fn stopped(place: String, operation: &'static str) -> Self {
+        Error { place, operation, attempts: 1, cause: "stopped".to_owned(), hint: None }
+    }
+}
+
 struct Attempts(u32);
 
 impl fmt::Display for Attempts {
@@ -315,6 +324,29 @@ pub trait Body: Send {
     /// # Errors
     /// As [`Store::read`].
     fn read(self: Box<Self>, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Receipt, ReadFailure>;
+}
+
+/// Says whether somebody asked for the end of what is under way. Asked often, from any thread.
+#[derive(Clone)]
+pub struct Stop(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Stop {
+    /// `is_asked` answers at once, and never again with no once it said yes.
+    pub fn new(is_asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Stop(Arc::new(is_asked))
+    }
+
+    /// Whether to end.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stop").field(&self.is_asked()).finish()
+    }
 }
 
 /// Called once, from any thread, when a body can be read; it must not wait for anything.
@@ -390,9 +422,16 @@ pub trait Store: Send + Sync {
         Err(ready)
     }
 
-    /// Why the run must stop, once that is so: credentials that expired for good, an account that is closed.
-    /// Every reading fails from then on.
+    /// Why the run must stop, once that is so: credentials that expired for good, an account that is closed, a
+    /// [`Stop`]. Every reading fails from then on.
     fn stopped(&self) -> Option<Error> {
+        None
+    }
+
+    /// The same place for one run that somebody may end: soon after `stop` says so its listings and readings fail,
+    /// those that wait for a network included, and [`Store::stopped`] is an error. What stops it does not stop the
+    /// place itself. `None` where that cannot be.
+    fn stopping(&self, _stop: &Stop) -> Option<Arc<dyn Store>> {
         None
     }
 }

@@ -15,6 +15,7 @@ use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::buffer::spare_capacity;
@@ -22,7 +23,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::{
-    Error, EscapedKey, Listed, Object, ReadFailure, Receipt, Restore, StorageClass, Store, Version, read_into,
+    Error, EscapedKey, Listed, Object, ReadFailure, Receipt, Restore, Stop, StorageClass, Store, Version,
+    read_into,
 };
 
 /// Bytes read at a time: large enough that system calls do not show in a profile, small enough that a reader
@@ -46,11 +48,13 @@ thread_local! {
 /// A directory on this machine.
 #[derive(Debug)]
 pub struct LocalStore {
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
     path: PathBuf,
     beneath: bool,
     /// Tells stores apart: a descriptor's number would be given to another one day.
     number: u64,
+    /// Whoever asked may want the end of it.
+    stop: Option<Stop>,
 }
 
 impl LocalStore {
@@ -71,7 +75,7 @@ impl LocalStore {
         // One harmless call tells whether this kernel (or this sandbox) has openat2.
         let beneath = open_resolved(&root, c".", flags).is_ok();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Ok(LocalStore { root, path: path.to_path_buf(), beneath, number })
+        Ok(LocalStore { root: Arc::new(root), path: path.to_path_buf(), beneath, number, stop: None })
     }
 
     /// As [`LocalStore::open`] on a kernel without `openat2`: no link below the root is followed. For tests.
@@ -87,6 +91,11 @@ impl LocalStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether somebody asked for the end of it.
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(Stop::is_asked)
     }
 
     /// Opens `key` beneath the root with all of these flags; the empty key is the root itself.
@@ -184,9 +193,16 @@ impl Store for LocalStore {
         if buffer.len() < wanted {
             buffer.resize(wanted, 0);
         }
-        let handed_over = hand_over(&file, size, &mut buffer[..wanted], take);
+        let mut is_cut_off = false;
+        let handed_over = hand_over(&file, size, &mut buffer[..wanted], &mut |bytes| {
+            is_cut_off = self.is_stopped();
+            !is_cut_off && take(bytes)
+        });
         CHUNK.set(buffer);
         let Handed { total, stopped } = handed_over?;
+        if is_cut_off {
+            return Err(ReadFailure::Stopped);
+        }
         if stopped {
             return Ok(receipt(total));
         }
@@ -196,6 +212,9 @@ impl Store for LocalStore {
 
     fn read_whole(&self, listed: &Object, buffer: &mut Vec<u8>) -> Result<Receipt, ReadFailure> {
         let Some(size) = listed.size else { return read_into(self, listed, buffer) };
+        if self.is_stopped() {
+            return Err(ReadFailure::Stopped);
+        }
         buffer.clear();
         // One byte more, to see that it grew.
         let wanted = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
@@ -225,6 +244,21 @@ impl Store for LocalStore {
             }
             Err(reason) => Err(reason),
         }
+    }
+
+    fn stopped(&self) -> Option<Error> {
+        let place = || EscapedKey(self.path.as_os_str().as_encoded_bytes()).to_string();
+        self.is_stopped().then(|| Error::stopped(place(), "get"))
+    }
+
+    fn stopping(&self, stop: &Stop) -> Option<Arc<dyn Store>> {
+        Some(Arc::new(LocalStore {
+            root: Arc::clone(&self.root),
+            path: self.path.clone(),
+            beneath: self.beneath,
+            number: self.number,
+            stop: Some(stop.clone()),
+        }))
     }
 }
 

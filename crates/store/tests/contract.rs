@@ -13,10 +13,12 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use borehole_store::s3::{Connections, S3Options, Tuning};
 use borehole_store::{
-    EscapedKey, Listed, LocalStore, Object, ReadFailure, Receipt, StdinStore, Store, Version,
+    EscapedKey, Listed, LocalStore, Object, ReadFailure, Receipt, StdinStore, Stop, Store, Version,
 };
 use borehole_testbed::{Identity, SeaweedFs};
 use tempfile::TempDir;
@@ -731,4 +733,27 @@ fn h10_standard_input_is_one_object_of_unknown_size() {
 fn c07_keys_are_shown_with_every_odd_byte_escaped() {
     let shown = EscapedKey(b"a/\\ \x1b[2J\n\xff\xe2\x80\xae~").to_string();
     assert_eq!(shown, r"a/\\ \x1b[2J\x0a\xff\xe2\x80\xae~");
+}
+
+#[test]
+fn a_stopped_directory_ends_in_the_middle_and_another_view_of_it_goes_on() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("long"), vec![b'x'; 1 << 20]).unwrap();
+    let store = LocalStore::open(root.path()).unwrap();
+    let asked = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&asked);
+    let stopping = store.stopping(&Stop::new(move || heard.load(Ordering::Relaxed))).unwrap();
+    let object = stopping.head(b"long").unwrap().unwrap();
+    assert!(stopping.read_whole(&object, &mut Vec::new()).is_ok());
+    let mut chunks = 0;
+    let read = stopping.read(&object, &mut |_| {
+        chunks += 1;
+        asked.store(true, Ordering::Relaxed);
+        true
+    });
+    assert_eq!((read, chunks), (Err(ReadFailure::Stopped), 1));
+    assert_eq!(stopping.read_whole(&object, &mut Vec::new()), Err(ReadFailure::Stopped));
+    assert_eq!(stopping.list(b"", &mut |_| true, &mut |_| {}).unwrap_err().cause, "stopped");
+    assert_eq!(stopping.stopped().unwrap().cause, "stopped");
+    assert!(store.stopped().is_none() && store.read(&object, &mut |_| true).is_ok());
 }

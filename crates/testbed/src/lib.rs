@@ -1,6 +1,6 @@
 //! Real S3 servers, real faults and a real browser for the tests of every crate, and for the benches.
 //!
-//! In: nothing but Python 3 and a package registry. Out: running servers, filled buckets, and a [`Proxy`] that
+//! In: nothing but Python 3 and two package registries. Out: running servers, filled buckets, and a [`Proxy`] that
 //! breaks answers on purpose. Always: everything binds loopback, and ends with the test, however that ends. Where a
 //! server cannot be had the test says so on stderr and is skipped; with `CI` set it fails. Absent: anything that a
 //! released program uses.
@@ -9,6 +9,7 @@
 //! - [`Moto`] is for archives and restores (its page says what it does not do);
 //! - [`Browser`] is Chromium, for pages (Debian's packages chromium and chromium-driver; it is not installed here);
 //! - [`table_readers`] are no servers, but Python with what reads exported tables;
+//! - [`mcp_sdk`] and [`mcp_inspector`] are clients for a server of our own;
 //! - [`Proxy`] stands before either, and loses, cuts, stalls and alters what they answer.
 //!
 //! ```no_run
@@ -38,6 +39,7 @@
 mod browser;
 mod bucket;
 mod child;
+mod clients;
 mod install;
 mod leash;
 mod moto;
@@ -48,6 +50,7 @@ mod skip;
 
 pub use browser::{Browser, Look, key};
 pub use bucket::{Bucket, Extras, REGION, wait_for};
+pub use clients::{mcp_inspector, mcp_inspector_or_skip, mcp_sdk, mcp_sdk_or_skip};
 pub use moto::Moto;
 pub use proxy::{Fault, Faults, Kind, Proxy, SERVER_WORDS, Script, Seen, Tally};
 pub use readers::{table_readers, table_readers_or_skip};

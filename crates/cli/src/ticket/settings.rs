@@ -8,13 +8,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use borehole_quota::Share;
-use borehole_quota::ticket::{CrossRegion, LimitType, StatedQuota};
+use borehole_quota::ticket::{CrossRegion, LimitType, StatedQuota, TicketInput};
 use borehole_record::Scope;
 use serde::Deserialize;
 
 use crate::config::{complaint, lies_in};
 use crate::exit::{UsageError, escaped};
 use crate::output;
+use crate::studies::AimArgs;
 
 /// The file's name in the current directory.
 pub(super) const FILE_NAME: &str = "ticket.toml";
@@ -29,7 +30,7 @@ const HINT: &str = "docs/ticket.md describes the file; borehole ticket --init wr
 
 /// What the file says; an empty text is `Some` of it, since it was left blank on purpose.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     pub(super) use_case: Option<String>,
     pub(super) contact: Option<String>,
     pub(super) growth: Option<Share>,
@@ -88,6 +89,27 @@ impl Settings {
             return Ok(Settings::default());
         }
         Self::read(file)
+    }
+
+    /// What goes into a ticket, and what is aimed at where `aim` does not say it.
+    pub(crate) fn over(self, aim: &AimArgs) -> (TicketInput, AimArgs) {
+        let aim = AimArgs {
+            target: aim.target.or(self.target),
+            growth: aim.growth.or(self.growth),
+            margin: aim.margin.or(self.margin),
+            ..aim.clone()
+        };
+        let input = TicketInput {
+            use_case: self.use_case,
+            contact: self.contact,
+            cross_region: self.cross_region,
+            not_global_reason: self.not_global_reason,
+            limit_type: self.limit_type,
+            input_modality: self.input_modality,
+            output_modality: self.output_modality,
+            current: self.current,
+        };
+        (input, aim)
     }
 
     /// Writes a file to be filled in.

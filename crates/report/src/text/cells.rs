@@ -43,7 +43,8 @@ const HAZARDS: [(u32, u32); 24] = [
 ];
 
 /// Whether the character must not reach a terminal as it is (C0, DEL, C1, and the ranges above).
-pub(crate) fn is_hazardous(character: char) -> bool {
+#[must_use]
+pub fn is_hazardous(character: char) -> bool {
     let code = u32::from(character);
     character.is_control() || HAZARDS.iter().any(|&(first, last)| (first..=last).contains(&code))
 }

@@ -31,7 +31,7 @@ const NAMES_ALONE: usize = 512;
 /// Lists what lies in the folder `key`, which has no trailing `/`.
 ///
 /// # Errors
-/// Where that very folder cannot be read; what fails below it is a [`Listed::Failed`].
+/// Where that very folder cannot be read, or the store is stopped; what fails below it is a [`Listed::Failed`].
 pub(super) fn list(
     store: &LocalStore,
     key: &[u8],
@@ -60,6 +60,9 @@ pub(super) fn list_with(
         let mut open: Vec<Frame> = Vec::new();
         let mut wanted = Some(0);
         loop {
+            if store.is_stopped() {
+                return Err(ReadFailure::Stopped);
+            }
             if let Some(number) = wanted.take() {
                 let folder = lister.folder(number, &mut is_shared, &mut || {
                     if threads < 2 {

@@ -33,7 +33,7 @@ use super::limits::{CONNECT_TIMEOUT, CREDENTIALS_ATTEMPTS, CREDENTIALS_TIMEOUT};
 use super::runtime::Runtime;
 use super::transport::{Meter, Standing, Transport, http_client};
 use super::{S3Options, S3Store, Tuning};
-use crate::{Error, ReadFailure};
+use crate::{Error, ReadFailure, Stop};
 
 /// Threads that wait for the network. One of them decrypts about a gigabyte a second, so four serve 25 Gbit/s
 /// with room; more would take the cores of those who decode.
@@ -366,9 +366,29 @@ pub(crate) struct Bucket {
     /// Answers that said the clock is off, and what had been granted by the last of them.
     skews: Mutex<(u32, u64)>,
     stopped: OnceLock<Error>,
+    /// Whoever asked may want the end of it.
+    stop: Option<Stop>,
 }
 
 impl Bucket {
+    /// The same bucket for somebody who may want the end of what is asked; what becomes of one is nothing to the other.
+    pub(crate) fn stopping(&self, stop: &Stop) -> Bucket {
+        Bucket {
+            connections: Arc::clone(&self.connections),
+            name: self.name.clone(),
+            options: self.options.clone(),
+            denials: Denials::default(),
+            access: Arc::clone(&self.access),
+            endpoint: self.endpoint.clone(),
+            lists_without_restores: AtomicBool::new(self.lists_without_restores.load(Ordering::Relaxed)),
+            region: RwLock::new(self.region()),
+            redirects: AtomicU32::new(0),
+            skews: Mutex::default(),
+            stopped: OnceLock::new(),
+            stop: Some(stop.clone()),
+        }
+    }
+
     async fn open(shared: &Arc<Shared>, name: &str, options: &S3Options) -> Result<Self, Error> {
         let known = || shared.accesses.lock().unwrap_or_else(PoisonError::into_inner).get(options).cloned();
         let access = match known() {
@@ -402,6 +422,7 @@ impl Bucket {
             redirects: AtomicU32::new(0),
             skews: Mutex::default(),
             stopped: OnceLock::new(),
+            stop: None,
         };
         if must_ask {
             bucket.find_region().await?;
@@ -547,7 +568,8 @@ impl Bucket {
 
     /// Why the run must stop.
     pub(crate) fn stopped(&self) -> Option<Error> {
-        self.stopped.get().cloned()
+        let is_asked = self.stop.as_ref().is_some_and(Stop::is_asked);
+        self.stopped.get().cloned().or_else(|| is_asked.then(|| Error::stopped(self.place(), "get")))
     }
 
     /// An error about this bucket, in our words.

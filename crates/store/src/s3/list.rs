@@ -9,6 +9,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,13 +20,15 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
 use aws_sdk_s3::types::{EncodingType, OptionalObjectAttributes};
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_types::DateTime;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::Dated;
 use super::connect::Bucket;
 use super::failure::{Fatal, Trouble, classify, pause, status};
 use super::fetch::version_of;
-use super::limits::LISTINGS_IN_FLIGHT;
+use super::limits::{LISTINGS_IN_FLIGHT, STOP_CHECK};
 use crate::{Error, EscapedKey, Listed, Object, ReadFailure, Restore, StorageClass, Version};
 
 /// A page that makes no sense is asked for again so often: a proxy's hiccup passes, a broken server stays.
@@ -33,6 +36,9 @@ const MALFORMED_RETRIES: u32 = 3;
 
 /// Pages without anything new in a row, after which a listing counts as one that never ends.
 const EMPTY_PAGES_MAX: u32 = 1_000;
+
+/// The most objects that S3 puts on a page.
+const PAGE_MAX: i32 = 1_000;
 
 /// The longest key of S3, in bytes. A server that invents ever longer folders ends here.
 const KEY_BYTES_MAX: usize = 1_024;
@@ -76,6 +82,54 @@ pub(crate) fn list_flat(
     run(bucket, queue, &mut Seen::default(), &mut |_| false, found)
 }
 
+/// Objects whose keys begin with `prefix` (a string, not a folder) and come after `after`, in S3's own order, and
+/// whether there are more than `most`: some requests, however many objects there are.
+pub(crate) fn list_some(
+    bucket: &Bucket,
+    prefix: &[u8],
+    after: Option<&str>,
+    most: usize,
+) -> Result<(Vec<Dated>, bool), Error> {
+    let mut walk = Walk::new(prefix.to_vec(), Kind::Everything);
+    walk.after = after.map(str::to_owned);
+    // One more tells whether there are more.
+    walk.page_max = i32::try_from(most.saturating_add(1)).ok();
+    let mut objects: Vec<Dated> = Vec::new();
+    loop {
+        let waited = bucket.connections.runtime.block_on(async {
+            let mut page = pin!(walk.try_page(bucket));
+            loop {
+                if let Ok(page) = timeout(STOP_CHECK, page.as_mut()).await {
+                    return page;
+                }
+                if let Some(error) = bucket.stopped() {
+                    return Err(NoPage::Stop(Error { operation: "list", ..error }));
+                }
+            }
+        });
+        let mut page = match waited {
+            Ok(page) => page,
+            Err(NoPage::Stop(error)) => return Err(error),
+            Err(NoPage::Denied(reason)) => return Err(denied(bucket, prefix, reason)),
+        };
+        let modified = std::mem::take(&mut page.modified);
+        let (listed, _) = walk.take_news(page, bucket)?;
+        for (listed, modified_seconds) in listed.into_iter().zip(modified) {
+            if let Listed::Object(object) = listed
+                // Some servers take no notice of where to begin.
+                && after.is_none_or(|after| *after.as_bytes() < *object.key)
+            {
+                objects.push(Dated { object, modified_seconds });
+            }
+        }
+        let has_more = objects.len() > most;
+        if has_more || walk.token.is_none() {
+            objects.truncate(most);
+            return Ok((objects, has_more));
+        }
+    }
+}
+
 fn trim_slashes(mut key: &[u8]) -> &[u8] {
     while let Some(rest) = key.strip_suffix(b"/") {
         key = rest;
@@ -98,6 +152,9 @@ enum Kind {
 struct Walk {
     prefix: Vec<u8>,
     kind: Kind,
+    /// Only keys after this one, and so many on a page; else all, and as many as S3 gives.
+    after: Option<String>,
+    page_max: Option<i32>,
     token: Option<String>,
     /// Hashes of the tokens, and of the first entries, of the pages so far.
     tokens: HashSet<u64>,
@@ -120,6 +177,8 @@ struct Seen {
 /// A page that was understood.
 struct Page {
     objects: Vec<Object>,
+    /// When each was written, in seconds since the epoch.
+    modified: Vec<Option<i64>>,
     /// Prefixes, each with its trailing `/`.
     folders: Vec<Vec<u8>>,
     /// Where the next page begins.
@@ -163,7 +222,16 @@ fn run(
         {
             start(&mut pages, walk);
         }
-        let Some(joined) = runtime.block_on(pages.join_next()) else { return Ok(()) };
+        // A page may be long in coming, and who wants the end of it does not wait.
+        let joined = runtime.block_on(async { timeout(STOP_CHECK, pages.join_next()).await });
+        let stopped = bucket.stopped().map(|error| Err(Error { operation: "list", ..error }));
+        let Ok(joined) = joined else {
+            match stopped {
+                Some(error) => return error,
+                None => continue,
+            }
+        };
+        let Some(joined) = joined else { return Ok(()) };
         let Ok((mut walk, outcome)) = joined else {
             return Err(walk_error(bucket, b"", "internal error", 1));
         };
@@ -181,6 +249,9 @@ fn run(
                 continue;
             }
         };
+        if let Some(error) = stopped {
+            return error;
+        }
         let (objects, folders) = walk.take_news(page, bucket)?;
         let prefix_len = walk.prefix.len();
         if walk.token.is_some() {
@@ -207,6 +278,8 @@ impl Walk {
         Walk {
             prefix,
             kind,
+            after: None,
+            page_max: (kind == Kind::Key).then_some(1),
             token: None,
             tokens: HashSet::new(),
             first_entries: HashSet::new(),
@@ -311,9 +384,9 @@ impl Walk {
         if self.kind == Kind::Folder {
             request = request.delimiter("/");
         }
-        if self.kind == Kind::Key {
-            request = request.max_keys(1);
-        }
+        request = request.set_max_keys(self.page_max.map(|most| most.min(PAGE_MAX)));
+        // What follows a page is told by its token alone.
+        request = request.set_start_after(self.after.clone().filter(|_| self.token.is_none()));
         if with_restores {
             request = request.optional_object_attributes(OptionalObjectAttributes::RestoreStatus);
         }
@@ -327,6 +400,7 @@ impl Walk {
             if is_encoded { decode_url(name).ok_or(MALFORMED) } else { Ok(name.as_bytes().to_vec()) }
         };
         let mut objects = Vec::with_capacity(output.contents().len());
+        let mut modified = Vec::with_capacity(output.contents().len());
         for entry in output.contents() {
             let key = decode(entry.key().ok_or(MALFORMED)?)?;
             if !key.starts_with(&self.prefix) {
@@ -335,6 +409,7 @@ impl Walk {
             if self.kind == Kind::Key && key != self.prefix {
                 continue;
             }
+            modified.push(entry.last_modified().map(DateTime::secs));
             objects.push(Object {
                 size: Some(entry.size().and_then(|size| u64::try_from(size).ok()).ok_or(MALFORMED)?),
                 version: entry.e_tag().map_or(Version::Unknown, version_of),
@@ -372,7 +447,7 @@ impl Walk {
                 )
             }
         };
-        Ok(Page { objects, folders, next })
+        Ok(Page { objects, modified, folders, next })
     }
 
     /// What of a page was not there before; moves on to the next.

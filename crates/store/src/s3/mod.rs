@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use connect::{Connections, Counters};
 pub use limits::{RANGE_BYTES, Tuning};
 
-use crate::{Error, Listed, Object, ReadFailure, Ready, Receipt, Store};
+use crate::{Error, Listed, Object, ReadFailure, Ready, Receipt, Stop, Store};
 
 /// How to reach a bucket. Two sources with the same options share a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,6 +79,15 @@ impl Location {
     }
 }
 
+/// An object, and when it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dated {
+    /// The object.
+    pub object: Object,
+    /// In seconds since the epoch, as S3 tells it; `None` where it does not.
+    pub modified_seconds: Option<i64>,
+}
+
 /// One bucket.
 pub struct S3Store {
     pub(crate) shared: Arc<connect::Bucket>,
@@ -101,6 +110,34 @@ impl S3Store {
     #[must_use]
     pub fn foreign_endpoint(&self) -> Option<&str> {
         self.shared.foreign_endpoint()
+    }
+
+    /// Objects whose keys begin with `prefix`, a string as S3 takes it and no folder, and come after `after`: at most
+    /// `most` in S3's own order, and whether there are more. What lies beyond is not asked for.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub fn list_some(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<(Vec<Dated>, bool), Error> {
+        list::list_some(&self.shared, prefix.as_bytes(), after, most)
+    }
+
+    /// As [`Store::head`], with the time at which the object was written.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn look_up(&self, key: &[u8]) -> Result<Option<Dated>, ReadFailure> {
+        fetch::head(&self.shared, key)
+    }
+
+    /// As [`Store::stopping`], still a bucket.
+    #[must_use]
+    pub fn stopping_bucket(&self, stop: &Stop) -> Arc<S3Store> {
+        Arc::new(S3Store { shared: Arc::new(self.shared.stopping(stop)) })
     }
 
     /// How it is reached, as it was asked for.
@@ -129,7 +166,7 @@ impl Store for S3Store {
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Object>, ReadFailure> {
-        fetch::head(&self.shared, key)
+        Ok(self.look_up(key)?.map(|found| found.object))
     }
 
     fn is_remote(&self) -> bool {
@@ -143,5 +180,9 @@ impl Store for S3Store {
 
     fn stopped(&self) -> Option<Error> {
         self.shared.stopped()
+    }
+
+    fn stopping(&self, stop: &Stop) -> Option<Arc<dyn Store>> {
+        Some(self.stopping_bucket(stop))
     }
 }

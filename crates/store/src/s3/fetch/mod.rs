@@ -25,7 +25,6 @@ pub(crate) use target::version_of;
 use self::effort::Effort;
 use self::piece::{Chunk, End, Piece, Span};
 use self::target::Target;
-use super::Tuning;
 use super::connect::Bucket;
 use super::failure::Fatal;
 use super::limiter::{Permit, Reservation};
@@ -33,6 +32,7 @@ use super::limits::{
     DENIALS_JUDGED, OBJECT_BYTES_MIN, RANGE_BYTES, RANGES_IN_FLIGHT, RELEASE_BYTES, UNLISTED_BYTES,
     WHOLE_BYTES_MAX,
 };
+use super::{Dated, Tuning};
 use crate::{Body, Object, ReadFailure, Ready, Receipt};
 
 /// As [`crate::Store::fetch`].
@@ -80,8 +80,8 @@ pub(crate) fn read(
     receiver.recv().map_err(|_| ReadFailure::Stopped)?.read(take)
 }
 
-/// As [`crate::Store::head`].
-pub(crate) fn head(bucket: &Arc<Bucket>, key: &[u8]) -> Result<Option<Object>, ReadFailure> {
+/// As [`crate::S3Store::look_up`].
+pub(crate) fn head(bucket: &Arc<Bucket>, key: &[u8]) -> Result<Option<Dated>, ReadFailure> {
     let Some(target) = Target::new(bucket, &Object::unlisted(key)) else { return Ok(None) };
     if bucket.stopped().is_some() {
         return Err(ReadFailure::Stopped);
@@ -158,6 +158,10 @@ async fn fetch_first(
     let cut = Cut::of(&bucket.connections.tuning);
     let mut effort = Effort::new(&bucket.connections.tuning);
     loop {
+        // It may have waited for its turn while all was stopped.
+        if bucket.stopped().is_some() {
+            return Err(ReadFailure::Stopped);
+        }
         let bytes = cut.reservation(target.size);
         if !room.try_grow(bytes) {
             // To wait for the rest while holding a part could be to wait for ever, if others do the same.

@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
+use aws_smithy_types::DateTime;
+
 use super::effort::Effort;
 use super::watch::{Silence, Watch};
+use crate::s3::Dated;
 use crate::s3::connect::Bucket;
 use crate::s3::failure::{Trouble, classify, status};
 use crate::s3::limiter::{Lane, Permit};
@@ -77,7 +80,7 @@ impl Target {
         if self.confirmed {
             return Err(word);
         }
-        let found = self.look_up(permit, effort).await?.ok_or(ReadFailure::Vanished)?;
+        let found = self.look_up(permit, effort).await?.ok_or(ReadFailure::Vanished)?.object;
         let etag = etag_of(&found.version);
         // Without a length, neither the budget nor the end of a body could be told.
         let size = found.size.ok_or(ReadFailure::ShortBody)?;
@@ -97,7 +100,7 @@ impl Target {
         &self,
         permit: &mut Option<Permit>,
         effort: &mut Effort,
-    ) -> Result<Option<Object>, ReadFailure> {
+    ) -> Result<Option<Dated>, ReadFailure> {
         loop {
             let request = self
                 .bucket
@@ -108,14 +111,16 @@ impl Target {
                 .set_request_payer(self.bucket.request_payer());
             let trouble = match Watch::new(&self.bucket).wait(request.send()).await {
                 Ok(Ok(answer)) => {
-                    return Ok(Some(Object {
+                    let modified_seconds = answer.last_modified().map(DateTime::secs);
+                    let object = Object {
                         key: self.key.as_bytes().into(),
                         size: answer.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
                         version: answer.e_tag().map_or(Version::Unknown, version_of),
                         identity: Some(self.bucket.identity(self.key.as_bytes())),
                         class: StorageClass::parse(answer.storage_class().map_or("", |class| class.as_str())),
                         restore: restore_of(answer.restore()),
-                    }));
+                    };
+                    return Ok(Some(Dated { object, modified_seconds }));
                 }
                 Ok(Err(error)) if status(&error) == Some(404) => return Ok(None),
                 Ok(Err(error)) => classify(&error),

@@ -310,7 +310,7 @@ fn kind_of(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// The value that was probably meant: a spelling close by, else one that holds what was typed.
-fn meant(typed: &str, known: &BTreeSet<String>) -> Option<String> {
+pub(crate) fn meant(typed: &str, known: &BTreeSet<String>) -> Option<String> {
     let names = || known.iter().map(String::as_str);
     if let Some(near) = nearest(typed, names()) {
         return Some(near.to_owned());

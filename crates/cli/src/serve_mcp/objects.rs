@@ -625,8 +625,10 @@ impl One {
             Key::AwsPayload { .. } | Key::SplitPayload { .. } => ("payload", None),
             _ => ("other", Some(DocumentKind::Record)),
         };
-        let envelopes =
-            of.map(|of| self.envelopes(of, kind == "other", watch)).transpose()?.unwrap_or_default();
+        let envelopes = match of {
+            Some(of) => self.envelopes(of, kind == "other", watch)?,
+            None => Envelopes::new(self.object.key.clone(), DocumentKind::Record),
+        };
         let (text, text_withheld) =
             if shows_text { self.text(watch)? } else { (None, Some(WITHHELD.to_owned())) };
         Ok(Object {
@@ -649,11 +651,7 @@ impl One {
             allow_double_gzip: false,
             decoded_bytes_max: DECODED_BYTES_MAX,
         };
-        let (account, region) = match Key::parse(&self.object.key) {
-            Key::AwsRecord { account, region, .. } => (Some(account.to_owned()), Some(region.to_owned())),
-            _ => (None, None),
-        };
-        let mut envelopes = Envelopes { kind, account, region, ..Envelopes::default() };
+        let mut envelopes = Envelopes::new(self.object.key.clone(), kind);
         let mut decoder = ObjectDecoder::new(kind, options);
         let mut failure = None;
         let read = self.source.store.read(&self.object, &mut |bytes| {
@@ -677,7 +675,7 @@ impl One {
                 Err(refused(FailureKind::NoAnswer, message, None))
             }
             // No log at all: a picture has neither records nor rejects.
-            _ if is_loose && envelopes.records == 0 => Ok(Envelopes::default()),
+            _ if is_loose && envelopes.records == 0 => Ok(Envelopes::new(envelopes.key, kind)),
             _ => Ok(envelopes),
         }
     }
@@ -775,24 +773,16 @@ const WITHHELD: &str = "this server was started without --allow-bodies";
 
 /// What decoding an object finds.
 struct Envelopes {
+    key: Box<[u8]>,
     kind: DocumentKind,
-    account: Option<String>,
-    region: Option<String>,
     shown: Vec<Value>,
     records: u64,
     rejected: u64,
 }
 
-impl Default for Envelopes {
-    fn default() -> Self {
-        Envelopes {
-            kind: DocumentKind::Record,
-            account: None,
-            region: None,
-            shown: Vec::new(),
-            records: 0,
-            rejected: 0,
-        }
+impl Envelopes {
+    fn new(key: Box<[u8]>, kind: DocumentKind) -> Self {
+        Envelopes { key, kind, shown: Vec::new(), records: 0, rejected: 0 }
     }
 }
 
@@ -800,9 +790,7 @@ impl Sink for Envelopes {
     fn document(&mut self, document: Document<'_>) {
         self.records += 1;
         if self.shown.len() < ENVELOPES_MAX {
-            let account = document.account.as_deref().or(self.account.as_deref());
-            let region = document.region.as_deref().or(self.region.as_deref());
-            self.shown.push(envelope(self.kind, &document, account, region));
+            self.shown.push(envelope(&self.key, self.kind, &document));
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) fn run(args: &Analyze) -> Outcome {
         rules_of_today: false,
         keep_losses: args.rejects.is_some(),
         rows: None,
+        keep_hours: false,
+        watch: None,
     };
     let gathered = match gather(&args.gather, wanted)? {
         Run::Done(gathered) => gathered,

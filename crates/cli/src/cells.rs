@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use borehole_mcp::Watch;
 use borehole_quota::{AttemptBook, HourBook, Keep};
 use borehole_record::{Invocation, ProfileMap, UtcHour};
 use borehole_scan::kept::Section;
@@ -49,6 +50,10 @@ pub(crate) struct Cells<'a> {
     failure: Option<anyhow::Error>,
     /// What the records are of, where a filter is asked for.
     seen: Option<Seen>,
+    /// All hours that are in the totals, where somebody wants them.
+    hours: Option<BTreeMap<UtcHour, SealedHour>>,
+    /// Who may stop the run.
+    watch: Option<Watch>,
 }
 
 /// What a run comes to.
@@ -63,6 +68,8 @@ pub(crate) struct Sums {
     pub book: AttemptBook,
     /// What the records of the range are of, where a filter is asked for and every record was looked at.
     pub seen: Option<Seen>,
+    /// The sums of each hour, where they were asked for.
+    pub hours: Option<BTreeMap<UtcHour, SealedHour>>,
 }
 
 /// Rows on their way into a dataset.
@@ -108,6 +115,7 @@ pub(crate) struct Cell<'a> {
     files: Result<Vec<File>, borehole_table::Error>,
     table: Option<HourRows>,
     seen: Option<Seen>,
+    watch: Option<Watch>,
 }
 
 /// Stream, count of rows, Parquet.
@@ -115,6 +123,10 @@ type File = (String, u64, Vec<u8>);
 
 impl borehole_scan::Cell for Cell<'_> {
     fn invocation(&mut self, invocation: &Invocation, stream: u32, coverage: Option<u32>) {
+        // Nobody will ask for this hour.
+        if self.watch.as_ref().is_some_and(Watch::is_stopped) {
+            return;
+        }
         let coverage = coverage.map_or(CoverageId::NONE, CoverageId);
         let outcome = self.summary.observe(self.question, invocation, coverage);
         if let Some(seen) = &mut self.seen {
@@ -225,7 +237,19 @@ impl<'a> Cells<'a> {
             known: None,
             failure: None,
             seen: Seen::of(&question.filter),
+            hours: None,
+            watch: None,
         }
+    }
+
+    /// Keeps the sums of each hour, to be asked again. Then every hour is given: whole answers are no hours.
+    pub(crate) fn keep_hours(&mut self) {
+        self.hours = Some(BTreeMap::new());
+    }
+
+    /// The run ends as soon as somebody stops this one.
+    pub(crate) fn ends_with(&mut self, watch: Watch) {
+        self.watch = Some(watch);
     }
 
     /// Gives the counted records to a table, too. Then every hour is given by its records: sums alone are no rows.
@@ -245,7 +269,9 @@ impl<'a> Cells<'a> {
         closings: BTreeMap<UtcHour, u128>,
         page_bytes: Option<u64>,
     ) -> anyhow::Result<Sums> {
-        let Cells { question, spans, totals, mut book, mut answers, known, failure, seen, .. } = self;
+        let Cells { question, spans, totals, mut book, mut answers, known, failure, seen, hours, .. } = self;
+        // What is made of hours, as a cube is, needs the hours: a whole answer would be of no use.
+        let takes_whole = !question.cube && hours.is_none();
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -258,15 +284,14 @@ impl<'a> Cells<'a> {
             Some(known) => known,
             None => {
                 let (figures, tally) = (totals.figures(question, spans), totals.tally());
-                // A cube is made of hours: a whole answer would be of no use.
-                if let Some(answers) = answers.as_mut().filter(|_| !question.cube) {
+                if let Some(answers) = answers.as_mut().filter(|_| takes_whole) {
                     answers.keep_whole(question, [figures.to_bytes(), tally.to_bytes(), book.to_bytes()]);
                 }
                 (figures, tally)
             }
         };
         book.finish();
-        Ok(Sums { figures, tally, cube, book, seen })
+        Ok(Sums { figures, tally, cube, book, seen, hours })
     }
 
     /// Why the run was stopped.
@@ -301,6 +326,7 @@ impl<'a> CellSink for Cells<'a> {
             files: Ok(Vec::new()),
             table: self.table.as_ref().map(|table| table.open(hour)),
             seen: Seen::of(&self.question.filter),
+            watch: self.watch.clone(),
         }
     }
 
@@ -327,6 +353,10 @@ impl<'a> CellSink for Cells<'a> {
             }
         }
         self.book.close(book);
+        if let Some(hours) = &mut self.hours {
+            // In the place of what was there before it was opened again.
+            hours.insert(hour, sealed.clone());
+        }
         match self.retracted.take() {
             Some(before) => self.totals.replace(before, sealed),
             None => self.totals.insert(sealed),
@@ -346,9 +376,10 @@ impl<'a> CellSink for Cells<'a> {
         let all = || hours.iter().map(|&(hour, _)| hour);
         let Some(answers) = &mut self.answers else { return all().collect() };
         answers.closings.extend(hours.iter().copied());
+        let takes_whole = !self.question.cube && self.hours.is_none();
         let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
         if !answers.has_closed
-            && !self.question.cube
+            && takes_whole
             && let Some([figures, tally, book]) = answers.whole(self.question)
             && let (Some(figures), Some(tally)) = (Figures::from_bytes(&figures), Tally::from_bytes(&tally))
         {
@@ -363,10 +394,16 @@ impl<'a> CellSink for Cells<'a> {
         let known = answers.known(self.question, (first, UtcHour(last.0 + 1)));
         let mut asked: Vec<UtcHour> = Vec::new();
         for hour in all() {
+            if self.watch.as_ref().is_some_and(Watch::is_stopped) {
+                break;
+            }
             let answer = known.get(&hour).and_then(|bytes| split(bytes));
             let sealed = answer.and_then(|(sealed, _)| SealedHour::from_bytes(sealed));
             match sealed.zip(answer) {
                 Some((sealed, (_, book))) if self.book.close_bytes(hour, book).is_some() => {
+                    if let Some(hours) = &mut self.hours {
+                        hours.insert(hour, sealed.clone());
+                    }
                     self.totals.insert(sealed);
                     self.seen = None;
                 }
@@ -377,7 +414,8 @@ impl<'a> CellSink for Cells<'a> {
     }
 
     fn is_stopped(&self) -> bool {
-        self.failure.is_some()
+        self.watch.as_ref().is_some_and(Watch::is_stopped)
+            || self.failure.is_some()
             || self.rows.as_ref().is_some_and(|kept| kept.dataset.failed().is_some())
             || self.table.as_ref().is_some_and(|table| table.has_failed())
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use borehole_mcp::Watch;
 use borehole_quota::applied::AppliedQuotas;
 use borehole_quota::rules::Rules;
 use borehole_quota::{AttemptBook, Keep};
@@ -21,7 +22,9 @@ use borehole_scan::{
     Source,
 };
 use borehole_usage::figures::{DocumentTally, Figures, Health, ObjectTally, RecordTally, ReferenceTally};
-use borehole_usage::{Charges, CoverageSpan, Dimension, Filter, Grain, ListKind, Question, Tally};
+use borehole_usage::{
+    Charges, CoverageSpan, Dimension, Filter, Grain, ListKind, Question, SealedHour, Tally,
+};
 use clap::Args;
 
 use crate::args::cores;
@@ -168,6 +171,10 @@ pub(crate) struct Wanted {
     pub keep_losses: bool,
     /// Where the counted records go, beside the sums.
     pub rows: Option<Arc<RowTable>>,
+    /// Whether the sums of each hour are given, too, to be asked again.
+    pub keep_hours: bool,
+    /// Who waits for it, and may stop it: of a server, which does not say again with each call what a command says once.
+    pub watch: Option<Watch>,
 }
 
 /// A question about quotas: by quota, all attempts, the rules of today.
@@ -186,6 +193,8 @@ impl Default for Wanted {
             rules_of_today: true,
             keep_losses: false,
             rows: None,
+            keep_hours: false,
+            watch: None,
         }
     }
 }
@@ -210,7 +219,23 @@ pub(crate) struct Gathered {
     pub rules_at: Timestamp,
     /// What varies by run.
     pub run: RunInfo,
+    /// The sums of each hour, where they were wanted.
+    pub hours: Option<Hours>,
     talk: Talk,
+}
+
+/// The sums of a run by hour, with all that it takes to ask them again.
+pub(crate) struct Hours {
+    /// What they were summed up for; its range is that of the run.
+    pub question: Question,
+    /// The hours that the sources claim, by [`borehole_usage::CoverageId`].
+    pub spans: Vec<CoverageSpan>,
+    /// Hours with records, counted or filtered.
+    pub sealed: BTreeMap<UtcHour, SealedHour>,
+    /// Whether nobody said a range, so that it is the last days of what is on S3.
+    pub is_recent: bool,
+    /// When the listing of the sources began.
+    pub listed_at: Timestamp,
 }
 
 /// What is said on stderr when all is written.
@@ -318,12 +343,18 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     };
     let watched = Arc::new(Progress::default());
     let options = scan_options(args, &sources, &mut places)?;
+    let mut is_recent = false;
     let mut range = match args.keep.hours {
         Some((from, to)) => {
             let start = |hour: UtcHour| Timestamp::from_seconds(hour.start_seconds());
             Range { from: from.map(start), to: to.map(start) }
         }
         None if stands => args.range.asked()?,
+        None if wanted.watch.is_some() => {
+            let (range, recent) = args.range.asked_or_recent_silently(&sources)?;
+            is_recent = recent;
+            range
+        }
         None => args.range.asked_or_recent(&sources)?,
     };
     if !stands {
@@ -332,7 +363,13 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     if let Some(shelf) = &shelf {
         range = shelf.range(range)?;
     }
-    let shown = progress::show(Arc::clone(&watched), args.quiet);
+    let is_stopped = || wanted.watch.as_ref().is_some_and(Watch::is_stopped);
+    let show = || match &wanted.watch {
+        Some(watch) => progress::follow(Arc::clone(&watched), watch.clone()),
+        None => progress::show(Arc::clone(&watched), args.quiet),
+    };
+    let shown = show();
+    let listed_at = crate::now();
     let listing = ListOptions {
         keep_lines: wanted.keep_losses,
         // Their sizes and their absence are facts; without them they are not even listed.
@@ -369,7 +406,10 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         let nothing = plan.objects.is_empty() && plan.archived.is_empty();
         return Ok(Attempt::Done(Run::Planned(if nothing { Exit::Nothing } else { Exit::Complete })));
     }
-    let shown = progress::show(Arc::clone(&watched), args.quiet);
+    if is_stopped() {
+        return Err(borehole_scan::Error::Stopped.into());
+    }
+    let shown = show();
     let rules_at = args.counting.rules_at.unwrap_or(now);
     let charges_at = args.counting.rules_at.or(wanted.rules_of_today.then_some(now));
     let question = Question {
@@ -395,6 +435,12 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     if let Some(rows) = wanted.rows {
         cells.also_gives(rows);
     }
+    if wanted.keep_hours {
+        cells.keep_hours();
+    }
+    if let Some(watch) = &wanted.watch {
+        cells.ends_with(watch.clone());
+    }
     let kept = shelf.as_ref().map(|shelf| KeptRun { kept: shelf.kept(), keeper: shelf, stands });
     let scanned = borehole_scan::scan_keeping(&plan, &sources, &options, kept, &mut cells, &watched);
     drop(shown);
@@ -406,7 +452,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         Err(borehole_scan::Error::Stopped) => return Err(cells.stopped()),
         scanned => scanned?,
     };
-    let Sums { figures, tally, cube, book, seen } = cells.finish(scanned.closings, wanted.cube)?;
+    let Sums { figures, tally, cube, book, seen, hours } = cells.finish(scanned.closings, wanted.cube)?;
     let (cube, cube_left_out) = match cube {
         Some(Ok(cube)) => (Some(borehole_report::model::Cube::new(&cube)), None),
         Some(Err(refusal)) => (None, Some(refusal.to_string())),
@@ -420,6 +466,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     if let Some(shelf) = shelf {
         shelf.finish(plan.range, UtcHour::of(now))?;
     }
+    let hours = hours.map(|sealed| Hours { question: question.clone(), spans, sealed, is_recent, listed_at });
     let complete = health.is_complete() && (!args.strict || references_are_whole(&health.references));
     let asked = places.counters();
     let run = RunInfo {
@@ -434,7 +481,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     let subject = hints::Subject { sources, filter: question.filter, profiles: question.profiles, seen };
     let talk = Talk { plan, ledger, watched, started, threads: options.threads, subject };
     let gathered =
-        Gathered { figures, health, cube, cube_left_out, complete, book, rules, rules_at, run, talk };
+        Gathered { figures, health, cube, cube_left_out, complete, book, rules, rules_at, run, hours, talk };
     Ok(Attempt::Done(Run::Done(Box::new(gathered))))
 }
 

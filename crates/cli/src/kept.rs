@@ -48,6 +48,9 @@ pub(crate) struct DatasetArgs {
     /// The streams of the part, as `borehole dataset info` names them; repeatable
     #[arg(long, value_name = "STREAM", requires = "part")]
     pub stream: Vec<String>,
+    /// Keep what is read of directories, too, where no dataset was named: for a server, which is asked again and again
+    #[arg(skip)]
+    pub always: bool,
 }
 
 /// `--relist`.
@@ -128,7 +131,9 @@ impl Shelf {
         }
         let directory = match &chosen.dataset {
             Some(directory) => directory.clone(),
-            None if chosen.no_dataset || !sources.iter().any(|source| source.store.is_remote()) => {
+            None if chosen.no_dataset
+                || !chosen.always && !sources.iter().any(|source| source.store.is_remote()) =>
+            {
                 return Ok(None);
             }
             None => match default_directory(&identity) {

@@ -33,6 +33,7 @@ use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::export::rows::RowTable;
 use crate::kept::Shelf;
 use crate::places::{Places, no_source};
+use crate::serve_mcp::stop::{stoppable, stoppable_root};
 use crate::{Outcome, estimate, hints, output, progress, rejects};
 
 /// What is read, and how.
@@ -342,7 +343,13 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         (None, places.sources(&args.sources)?)
     };
     let watched = Arc::new(Progress::default());
-    let options = scan_options(args, &sources, &mut places)?;
+    let mut options = scan_options(args, &sources, &mut places)?;
+    let mut sources = sources;
+    if let Some(watch) = &wanted.watch {
+        sources = sources.into_iter().map(|source| stoppable(source, watch)).collect();
+        let roots = std::mem::take(&mut options.payload_roots);
+        options.payload_roots = roots.into_iter().map(|root| stoppable_root(root, watch)).collect();
+    }
     let mut is_recent = false;
     let mut range = match args.keep.hours {
         Some((from, to)) => {

@@ -9,7 +9,7 @@ mod failure;
 mod objects;
 mod search;
 mod snapshot;
-mod stop;
+pub(crate) mod stop;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
+use crate::places::no_source;
 use cases::Cases;
 use objects::Buckets;
 use snapshot::Snapshots;
@@ -74,6 +75,16 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         return Err(UsageError {
             message: "--plan and --part are not for a server".to_owned(),
             hint: Some("borehole analyze SOURCE --plan tells what reading costs"),
+        }
+        .into());
+    }
+    if args.gather.sources.is_empty() {
+        return Err(no_source());
+    }
+    if args.gather.sources.iter().any(|source| source == "-") {
+        return Err(UsageError {
+            message: "-: standard input is where the client speaks".to_owned(),
+            hint: Some("write it to a file, and name that"),
         }
         .into());
     }

@@ -18,11 +18,12 @@ use super::ServeMcp;
 use super::failure::failure;
 use super::objects::{Buckets, Opened, refused};
 use super::snapshot::Snapshots;
-use super::stop::{follow, stoppable, stoppable_root};
+use super::stop::{stoppable, stoppable_root};
 use crate::args::cores;
 use crate::envelope::envelope;
 use crate::exit::{UsageError, escaped};
 use crate::find::{self, Question, Wanted, parse_date, place};
+use crate::progress;
 
 /// Everything that is searched, for as long as somebody waits.
 struct Searched {
@@ -73,7 +74,7 @@ pub(super) fn find(
     };
     let question = Question { ids: &ids, asked, is_asked: date.is_some(), threads: threads(args) };
     let progress = Arc::new(Progress::default());
-    let followed = follow(&progress, watch);
+    let followed = progress::follow(Arc::clone(&progress), watch.clone());
     let search = find::search(&question, &sources, payload_sources, &payload_roots, &progress);
     drop(followed);
     buckets.note(&sources, watch);
@@ -109,7 +110,7 @@ pub(super) fn events(
     let Searched { sources, .. } = Searched::new(&opened, watch)?;
     let asked = range(args, &sources, snapshots, period, watch)?;
     let progress = Arc::new(Progress::default());
-    let followed = follow(&progress, watch);
+    let followed = progress::follow(Arc::clone(&progress), watch.clone());
     let found = collect(args, &sources, asked, pattern, ids.as_ref(), max, &progress);
     drop(followed);
     buckets.note(&sources, watch);

@@ -33,7 +33,7 @@ use crate::exit::{Exit, Unbalanced, UsageError};
 use crate::export::rows::RowTable;
 use crate::kept::Shelf;
 use crate::places::{Places, no_source};
-use crate::serve_mcp::stop::{stoppable, stoppable_root};
+use crate::serve_mcp::stop;
 use crate::{Outcome, estimate, hints, output, progress, rejects};
 
 /// What is read, and how.
@@ -309,6 +309,14 @@ pub(crate) fn gather(args: &GatherArgs, wanted: Wanted) -> anyhow::Result<Run> {
         return Err(no_source());
     }
     let started = Instant::now();
+    let in_silence;
+    let args = match &wanted.watch {
+        Some(_) if !args.quiet => {
+            in_silence = GatherArgs { quiet: true, ..args.clone() };
+            &in_silence
+        }
+        _ => args,
+    };
     loop {
         match gather_once(args, wanted.clone(), started)? {
             Attempt::Done(run) => return Ok(run),
@@ -342,14 +350,12 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         places.also_reads(&args.map);
         (None, places.sources(&args.sources)?)
     };
+    let sources = match &wanted.watch {
+        Some(watch) => sources.into_iter().map(|source| stop::stoppable(source, watch)).collect(),
+        None => sources,
+    };
     let watched = Arc::new(Progress::default());
-    let mut options = scan_options(args, &sources, &mut places)?;
-    let mut sources = sources;
-    if let Some(watch) = &wanted.watch {
-        sources = sources.into_iter().map(|source| stoppable(source, watch)).collect();
-        let roots = std::mem::take(&mut options.payload_roots);
-        options.payload_roots = roots.into_iter().map(|root| stoppable_root(root, watch)).collect();
-    }
+    let options = scan_options(args, &sources, &mut places, wanted.watch.as_ref())?;
     let mut is_recent = false;
     let mut range = match args.keep.hours {
         Some((from, to)) => {
@@ -358,8 +364,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         }
         None if stands => args.range.asked()?,
         None if wanted.watch.is_some() => {
-            let (range, recent) = args.range.asked_or_recent_silently(&sources)?;
-            is_recent = recent;
+            let (range, is_last_days) = args.range.asked_or_recent_silently(&sources)?;
+            is_recent = is_last_days;
             range
         }
         None => args.range.asked_or_recent(&sources)?,
@@ -371,11 +377,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         range = shelf.range(range)?;
     }
     let is_stopped = || wanted.watch.as_ref().is_some_and(Watch::is_stopped);
-    let show = || match &wanted.watch {
-        Some(watch) => progress::follow(Arc::clone(&watched), watch.clone()),
-        None => progress::show(Arc::clone(&watched), args.quiet),
-    };
-    let shown = show();
+    let _followed = wanted.watch.as_ref().map(|watch| stop::follow(&watched, watch));
+    let shown = progress::show(Arc::clone(&watched), args.quiet);
     let listed_at = crate::now();
     let listing = ListOptions {
         keep_lines: wanted.keep_losses,
@@ -416,7 +419,7 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
     if is_stopped() {
         return Err(borehole_scan::Error::Stopped.into());
     }
-    let shown = show();
+    let shown = progress::show(Arc::clone(&watched), args.quiet);
     let rules_at = args.counting.rules_at.unwrap_or(now);
     let charges_at = args.counting.rules_at.or(wanted.rules_of_today.then_some(now));
     let question = Question {
@@ -588,12 +591,20 @@ fn filter(args: &GatherArgs) -> Filter {
     }
 }
 
-fn scan_options(args: &GatherArgs, sources: &[Source], places: &mut Places) -> anyhow::Result<ScanOptions> {
+fn scan_options(
+    args: &GatherArgs,
+    sources: &[Source],
+    places: &mut Places,
+    watch: Option<&Watch>,
+) -> anyhow::Result<ScanOptions> {
     let mut payload_roots = Vec::new();
     for argument in &args.map {
         payload_roots.push(PayloadRoot::map(argument)?);
     }
     payload_roots.extend(places.payload_roots(&args.large_data)?);
+    if let Some(watch) = watch {
+        payload_roots = payload_roots.into_iter().map(|root| stop::stoppable_root(root, watch)).collect();
+    }
     let resolve = match args.resolve {
         Some(word) => word.into(),
         None if sources.iter().any(|source| source.s3.is_some())

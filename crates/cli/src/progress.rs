@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use borehole_mcp::Watch;
 use borehole_scan::Progress;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -29,36 +28,6 @@ pub(crate) fn show(progress: Arc<Progress>, quiet: bool) -> Shown {
     let (stop, stopped) = channel();
     let thread = std::thread::spawn(move || watch(&progress, &stopped));
     Shown { stop: Some(stop), thread: Some(thread) }
-}
-
-/// Tells `watch` how far `progress` is, until it is dropped.
-pub(crate) fn follow(progress: Arc<Progress>, watch: Watch) -> Shown {
-    let (stop, stopped) = channel();
-    let follow = move || {
-        while stopped.recv_timeout(FOLLOWED) == Err(RecvTimeoutError::Timeout) {
-            watch.advance(done(&progress));
-        }
-    };
-    Shown { stop: Some(stop), thread: Some(std::thread::spawn(follow)) }
-}
-
-/// Between two looks at how far a run is: those who wait are told every second.
-const FOLLOWED: Duration = Duration::from_millis(100);
-
-/// Which part of a run is done, in millionths. Nobody knows how long a listing is, so that it stands for little,
-/// and neither does anybody know how long the closing of the last hours takes.
-fn done(progress: &Progress) -> u32 {
-    const LISTING: u64 = 20_000;
-    const READING: u64 = 940_000;
-    let reading = progress.read();
-    let part = |done: u64, all: u64| done.min(all).saturating_mul(READING) / all.max(1);
-    let millionths = match (reading.objects_total, reading.bytes_total) {
-        // Always on, and never there.
-        (0, _) => LISTING * reading.listed / (reading.listed + 100_000),
-        (objects, 0) => LISTING + part(reading.objects_done, objects),
-        (_, bytes) => LISTING + part(reading.bytes_done, bytes),
-    };
-    u32::try_from(millionths).unwrap_or(0)
 }
 
 impl Drop for Shown {

@@ -18,12 +18,11 @@ use super::ServeMcp;
 use super::failure::failure;
 use super::objects::{Buckets, Opened, refused};
 use super::snapshot::Snapshots;
-use super::stop::{stoppable, stoppable_root};
+use super::stop::{follow, stoppable, stoppable_root};
 use crate::args::cores;
 use crate::envelope::envelope;
 use crate::exit::{UsageError, escaped};
 use crate::find::{self, Question, Wanted, parse_date, place};
-use crate::progress;
 
 /// Everything that is searched, for as long as somebody waits.
 struct Searched {
@@ -74,7 +73,7 @@ pub(super) fn find(
     };
     let question = Question { ids: &ids, asked, is_asked: date.is_some(), threads: threads(args) };
     let progress = Arc::new(Progress::default());
-    let followed = progress::follow(Arc::clone(&progress), watch.clone());
+    let followed = follow(&progress, watch);
     let search = find::search(&question, &sources, payload_sources, &payload_roots, &progress);
     drop(followed);
     buckets.note(&sources, watch);
@@ -110,7 +109,7 @@ pub(super) fn events(
     let Searched { sources, .. } = Searched::new(&opened, watch)?;
     let asked = range(args, &sources, snapshots, period, watch)?;
     let progress = Arc::new(Progress::default());
-    let followed = progress::follow(Arc::clone(&progress), watch.clone());
+    let followed = follow(&progress, watch);
     let found = collect(args, &sources, asked, pattern, ids.as_ref(), max, &progress);
     drop(followed);
     buckets.note(&sources, watch);
@@ -193,7 +192,12 @@ fn collect(
     let oldest: Mutex<Oldest> = Mutex::default();
     let visit = |planned: &Planned, document: &Document<'_>| {
         let Some(time) = time_of(planned, document, &plan.range) else { return };
-        let shown = || envelope(&planned.object.key, kind_of(planned.role), document);
+        let stream = &plan.streams[planned.stream as usize];
+        let shown = || {
+            let account = document.account.as_deref().or(stream.account.as_deref());
+            let region = document.region.as_deref().or(stream.region.as_deref());
+            envelope(kind_of(planned.role), document, account, region)
+        };
         let found = match (pattern, ids) {
             (Pattern::Text(text), _) => Some(shown()).filter(|found| found.to_string().contains(text)),
             (Pattern::RequestId(_), Some(ids)) => {

@@ -1,11 +1,16 @@
-//! What a call reads, for as long as somebody waits for it.
+//! What a call reads, for as long as somebody waits for it, and how far it is.
 //!
 //! In: a source, and the watch of a call. Out: the same source, whose listings and readings end soon after the watch
-//! was stopped, those that wait for a network included. Always: the error is that of a store that stopped, by which
+//! was stopped, those that wait for a network included; the progress of a reading, on the watch. Always: the error is that of a store that stopped, by which
 //! `scan`, `survey` and `Plan::list` end a run; nothing else that reads the same place is stopped with it.
 
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
 use borehole_mcp::Watch;
-use borehole_scan::{PayloadRoot, Source};
+use borehole_scan::{PayloadRoot, Progress, Source};
 use borehole_store::Stop;
 
 /// When to end what a watch is about.
@@ -24,12 +29,53 @@ pub(crate) fn stoppable_root(root: PayloadRoot, watch: &Watch) -> PayloadRoot {
     root.stopping(&stop(watch))
 }
 
+/// How often a watch hears of progress: clients are told about once a second.
+const NEWS_EVERY: Duration = Duration::from_millis(250);
+
+/// Tells a watch how far a reading is, until this is dropped.
+pub(crate) struct Followed {
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Begins to tell a watch how far a reading is: the part of the bytes to read that are read. While the listing goes on
+/// that is nothing.
+pub(crate) fn follow(progress: &Arc<Progress>, watch: &Watch) -> Followed {
+    let (progress, watch) = (Arc::clone(progress), watch.clone());
+    let (end, ended) = channel();
+    let thread = std::thread::spawn(move || {
+        while ended.recv_timeout(NEWS_EVERY) == Err(RecvTimeoutError::Timeout) {
+            watch.advance(millionths(&progress));
+        }
+    });
+    Followed { end: Some(end), thread: Some(thread) }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn millionths(progress: &Progress) -> u32 {
+    let read = progress.read();
+    let (done, total) = match read.bytes_total {
+        0 => (read.objects_done, read.objects_total),
+        total => (read.bytes_done, total),
+    };
+    let part = u128::from(done) * 1_000_000 / u128::from(total.max(1));
+    u32::try_from(part).map_or(1_000_000, |part| part.min(1_000_000))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
     use borehole_record::DecodeOptions;
-    use borehole_scan::{Error, ListOptions, Plan, Progress, Range, SurveyOptions, limits, survey};
+    use borehole_scan::{Error, ListOptions, Plan, Range, SurveyOptions, limits, survey};
 
     use super::*;
     use crate::remembered::Remembered;

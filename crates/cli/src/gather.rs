@@ -22,7 +22,9 @@ use borehole_scan::{
     Source,
 };
 use borehole_usage::figures::{DocumentTally, Figures, Health, ObjectTally, RecordTally, ReferenceTally};
-use borehole_usage::{Charges, CoverageSpan, Dimension, Filter, Grain, ListKind, Question, SealedHour, Tally};
+use borehole_usage::{
+    Charges, CoverageSpan, Dimension, Filter, Grain, ListKind, Question, SealedHour, Tally,
+};
 use clap::Args;
 
 use crate::args::cores;

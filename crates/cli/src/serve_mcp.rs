@@ -26,8 +26,8 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
-use objects::Buckets;
 use cases::Cases;
+use objects::Buckets;
 use snapshot::Snapshots;
 
 /// Answers an assistant's questions over the Model Context Protocol, on stdin and stdout.
@@ -84,13 +84,23 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         restores: args.allow_restore,
         sources: args.gather.sources.clone(),
     };
-    let logs = Logs { args: clone(args), snapshots: Snapshots::default(), cases: Cases::default(), buckets: Buckets::default() };
+    let logs = Logs {
+        args: clone(args),
+        snapshots: Snapshots::default(),
+        cases: Cases::default(),
+        buckets: Buckets::default(),
+    };
     borehole_mcp::serve_stdio(Arc::new(logs), &options)?;
     Ok(Exit::Complete)
 }
 
 fn clone(args: &ServeMcp) -> ServeMcp {
-    ServeMcp { gather: args.gather.clone(), service_quotas: args.service_quotas.clone(), ticket_toml: args.ticket_toml.clone(), ..*args }
+    ServeMcp {
+        gather: args.gather.clone(),
+        service_quotas: args.service_quotas.clone(),
+        ticket_toml: args.ticket_toml.clone(),
+        ..*args
+    }
 }
 
 /// The sources of the server.

@@ -1,26 +1,30 @@
 //! One document as its envelope: what a record says of its call, for whoever shows records one by one.
 //!
-//! In: a decoded document, and the account and Region that its key names. Out: JSON. Always: no text of a prompt or an
+//! In: a decoded document, and the key of its object. Out: JSON. Always: no text of a prompt or an
 //! answer, no tag and no header; strings are raw from the log, for their reader to escape; what is unknown is absent.
 //! Absent: where the document lies, and what its references lead to.
 
-use borehole_record::{BodyPlace, ContentKinds, Count, Document, DocumentKind};
+use borehole_record::{BodyPlace, ContentKinds, Count, Document, DocumentKind, Key};
 use serde_json::{Map, Value, json};
 
-/// The envelope of a document: `document` says which kind it is, `input` and `output` where its bodies lie.
-pub(crate) fn envelope(
-    kind: DocumentKind,
-    document: &Document<'_>,
-    account: Option<&str>,
-    region: Option<&str>,
-) -> Value {
+/// The envelope of a document: `document` says which kind it is, `input` and `output` where its bodies lie. What the
+/// document does not say of its account, Region and request, the key of its object may.
+pub(crate) fn envelope(key: &[u8], kind: DocumentKind, document: &Document<'_>) -> Value {
+    let (account, region, id) = match Key::parse(key) {
+        Key::AwsRecord { account, region, .. } => (Some(account), Some(region), None),
+        Key::SplitDocument { request_id, .. } => (None, None, Some(request_id)),
+        _ => (None, None, None),
+    };
+    let account = document.account.as_deref().or(account);
+    let region = document.region.as_deref().or(region);
     let mut fields = facts(document, account, region);
     fields.insert("document".to_owned(), kind_word(kind).into());
     if document.other_schema {
         fields.insert("other_schema".to_owned(), true.into());
     }
-    if let Some(id) = &document.request_id {
-        fields.insert("request_id".to_owned(), id.to_string().into());
+    let own_id = document.request_id.as_ref().map(ToString::to_string);
+    if let Some(id) = own_id.or_else(|| id.map(str::to_owned)) {
+        fields.insert("request_id".to_owned(), id.into());
     }
     let [input, output] = sides(document);
     fields.insert("input".to_owned(), input);

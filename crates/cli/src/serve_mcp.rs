@@ -26,8 +26,9 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
-use objects::Buckets;
+use crate::places::no_source;
 use cases::Cases;
+use objects::Buckets;
 use snapshot::Snapshots;
 
 /// Answers an assistant's questions over the Model Context Protocol, on stdin and stdout.
@@ -77,6 +78,16 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         }
         .into());
     }
+    if args.gather.sources.is_empty() {
+        return Err(no_source());
+    }
+    if args.gather.sources.iter().any(|source| source == "-") {
+        return Err(UsageError {
+            message: "-: standard input is where the client speaks".to_owned(),
+            hint: Some("write it to a file, and name that"),
+        }
+        .into());
+    }
     let options = ServeOptions {
         version: env!("CARGO_PKG_VERSION"),
         answer_within: Duration::from_secs(args.answer_within),
@@ -84,13 +95,23 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
         restores: args.allow_restore,
         sources: args.gather.sources.clone(),
     };
-    let logs = Logs { args: clone(args), snapshots: Snapshots::default(), cases: Cases::default(), buckets: Buckets::default() };
+    let logs = Logs {
+        args: clone(args),
+        snapshots: Snapshots::default(),
+        cases: Cases::default(),
+        buckets: Buckets::default(),
+    };
     borehole_mcp::serve_stdio(Arc::new(logs), &options)?;
     Ok(Exit::Complete)
 }
 
 fn clone(args: &ServeMcp) -> ServeMcp {
-    ServeMcp { gather: args.gather.clone(), service_quotas: args.service_quotas.clone(), ticket_toml: args.ticket_toml.clone(), ..*args }
+    ServeMcp {
+        gather: args.gather.clone(),
+        service_quotas: args.service_quotas.clone(),
+        ticket_toml: args.ticket_toml.clone(),
+        ..*args
+    }
 }
 
 /// The sources of the server.

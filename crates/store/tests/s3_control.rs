@@ -458,7 +458,7 @@ fn a_bounded_listing_asks_for_no_more_than_it_shows() {
     assert_eq!(some(&store, "a", None, 2), (vec!["a/1".to_owned(), "a/2".to_owned()], true));
     assert_eq!(server.seen().len(), 1, "the keys behind them are not asked for");
     assert_eq!(server.seen()[0].query("max-keys"), b"3");
-    assert_eq!(some(&store, "a", None, 4).1, false);
+    assert!(!some(&store, "a", None, 4).1);
     assert_eq!(some(&store, "c", None, 1), (Vec::new(), false));
     // This server takes no notice of where to begin: it is told, and held to it.
     let server = Server::playing(vec![page(&["a/1", "a/2", "a/3", "ab"], &[]).into()]);

@@ -101,9 +101,8 @@ impl Cases {
     ) -> Result<Case, Failure> {
         let gather_args = over_period(args, period, basis);
         let mut gathered = self.gathered(args, &gather_args, (*period, None), watch)?;
-        let has_model = |gathered: &Gathered| {
-            gathered.book.keys().any(|(key, _)| *key.model == *subject.model_id)
-        };
+        let has_model =
+            |gathered: &Gathered| gathered.book.keys().any(|(key, _)| *key.model == *subject.model_id);
         let mut is_base_model = true;
         // No base model is called that. A server of some models is asked about those alone.
         let may_be_spelling = args.gather.model.is_empty() || args.gather.model.contains(&subject.model_id);
@@ -128,7 +127,9 @@ impl Cases {
     ) -> Result<Arc<Gathered>, Failure> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let holds_for = Duration::from_secs(args.relist_after);
-        if let Some(last) = last.as_ref().filter(|last| last.about == about && last.begun.elapsed() < holds_for) {
+        if let Some(last) =
+            last.as_ref().filter(|last| last.about == about && last.begun.elapsed() < holds_for)
+        {
             return Ok(Arc::clone(&last.gathered));
         }
         // Before it is replaced: both at once may be much.
@@ -207,11 +208,8 @@ fn aim(args: &ServeMcp, asked: &Asked) -> anyhow::Result<AimArgs> {
     let share = |name: &str, text: &Option<String>| -> anyhow::Result<Option<Share>> {
         let Some(text) = text else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
-            crate::exit::UsageError {
-                message: format!("{name}: expected a share such as 0.1%"),
-                hint: None,
-            }
-            .into()
+            crate::exit::UsageError { message: format!("{name}: expected a share such as 0.1%"), hint: None }
+                .into()
         })
     };
     Ok(AimArgs {

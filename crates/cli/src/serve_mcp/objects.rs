@@ -349,7 +349,7 @@ impl Buckets {
         watch: &Watch,
     ) -> Result<Object, Failure> {
         let opened = self.opened(args, watch)?;
-        let one = One::find(&opened, bucket, key, watch)?;
+        let one = self.find(&opened, bucket, key, watch)?;
         let read = one.read(args.allow_bodies, watch);
         self.note(std::slice::from_ref(&one.source), watch);
         read
@@ -369,10 +369,37 @@ impl Buckets {
             return Err(refused(FailureKind::Arguments, message, None));
         }
         let opened = self.opened(args, watch)?;
-        let one = One::find(&opened, bucket, key, watch)?;
+        let one = self.find(&opened, bucket, key, watch)?;
         let restored = one.restore(args.allow_restore, days, watch);
         self.note(std::slice::from_ref(&one.source), watch);
         restored
+    }
+}
+
+impl Buckets {
+    /// The object that a client names: that of the first place that has it.
+    fn find(&self, opened: &Opened, bucket: &str, asked: &str, watch: &Watch) -> Result<One, Failure> {
+        let roots = opened.named(bucket)?;
+        let key = unescaped(asked)?;
+        if key.is_empty() {
+            return Err(refused(FailureKind::Arguments, "object_key: expected a key".to_owned(), None));
+        }
+        let mut missing = None;
+        let mut failed = None;
+        for root in &roots {
+            let Some(own) = root.own_key(&key) else { continue };
+            let source = stoppable(root.source.clone(), watch);
+            match look_up(&source, &own) {
+                Ok(Some((object, modified))) => {
+                    return Ok(One { root: root.clone(), source, key, object, modified });
+                }
+                Ok(None) => missing = Some(unread(root, &source, &own, ReadFailure::Vanished, watch)),
+                Err(reason) => failed = Some(unread(root, &source, &own, reason, watch)),
+            }
+            self.note(std::slice::from_ref(&source), watch);
+        }
+        // Where a place did not answer, nobody can say that there is none.
+        Err(failed.or(missing).unwrap_or_else(|| outside(&roots, asked)))
     }
 }
 
@@ -414,7 +441,8 @@ fn list_some(
 ) -> Result<Found, Failure> {
     let failed = |error: borehole_store::Error| failure(&borehole_scan::Error::from(error).into(), watch);
     if source.is_file {
-        let found = look_up(source, &source.prefix).map_err(|reason| unread(root, prefix, reason, watch))?;
+        let found =
+            look_up(source, &source.prefix).map_err(|reason| unread(root, source, prefix, reason, watch))?;
         let is_wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| after < key);
         let objects = found.into_iter().filter(|(object, _)| is_wanted(&object.key));
         return Ok(Found { objects: objects.map(by_key).collect(), ..Found::default() });
@@ -446,14 +474,14 @@ fn list_local(
 ) -> Result<Found, Failure> {
     let folder = prefix.iter().rposition(|&byte| byte == b'/').map_or(&prefix[..0], |slash| &prefix[..slash]);
     if prefix.starts_with(b"/") {
-        return Err(unread(root, prefix, ReadFailure::Path, watch));
+        return Err(unread(root, source, prefix, ReadFailure::Path, watch));
     }
     if !folder.is_empty() {
         match source.store.head(folder) {
             Err(ReadFailure::NotRegularFile) => {}
             // A prefix that nothing begins with is no error, as on S3.
             Ok(_) => return Ok(Found::default()),
-            Err(reason) => return Err(unread(root, prefix, reason, watch)),
+            Err(reason) => return Err(unread(root, source, prefix, reason, watch)),
         }
     }
     // One more than is wanted tells that there are more.
@@ -530,9 +558,13 @@ fn entry(key: &[u8], object: &borehole_store::Object, modified: Option<Timestamp
 }
 
 /// Why something could not be read, for the client.
-fn unread(root: &Root, key: &[u8], reason: ReadFailure, watch: &Watch) -> Failure {
+fn unread(root: &Root, source: &Source, key: &[u8], reason: ReadFailure, watch: &Watch) -> Failure {
     if watch.is_stopped() {
         return stopped();
+    }
+    // What stopped a bucket says more than that it is.
+    if let Some(error) = source.store.stopped() {
+        return failure(&borehole_scan::Error::from(error).into(), watch);
     }
     let place = root.place(&root.known(key));
     let (kind, why, hint) = match reason {
@@ -570,35 +602,12 @@ struct One {
 }
 
 impl One {
-    fn find(opened: &Opened, bucket: &str, asked: &str, watch: &Watch) -> Result<One, Failure> {
-        let roots = opened.named(bucket)?;
-        let key = unescaped(asked)?;
-        if key.is_empty() {
-            return Err(refused(FailureKind::Arguments, "object_key: expected a key".to_owned(), None));
-        }
-        let mut reason = None;
-        for root in &roots {
-            let Some(own) = root.own_key(&key) else { continue };
-            let source = stoppable(root.source.clone(), watch);
-            match look_up(&source, &own) {
-                Ok(Some((object, modified))) => {
-                    return Ok(One { root: root.clone(), source, key, object, modified });
-                }
-                Ok(None) => {
-                    reason.get_or_insert_with(|| unread(root, &own, ReadFailure::Vanished, watch));
-                }
-                Err(word) => reason = Some(unread(root, &own, word, watch)),
-            }
-        }
-        Err(reason.unwrap_or_else(|| outside(&roots, asked)))
-    }
-
     fn place(&self) -> String {
         self.root.place(&self.key)
     }
 
     fn unread(&self, reason: ReadFailure, watch: &Watch) -> Failure {
-        unread(&self.root, &self.object.key, reason, watch)
+        unread(&self.root, &self.source, &self.object.key, reason, watch)
     }
 
     fn read(&self, shows_text: bool, watch: &Watch) -> Result<Object, Failure> {
@@ -616,8 +625,10 @@ impl One {
             Key::AwsPayload { .. } | Key::SplitPayload { .. } => ("payload", None),
             _ => ("other", Some(DocumentKind::Record)),
         };
-        let envelopes =
-            of.map(|of| self.envelopes(of, kind == "other", watch)).transpose()?.unwrap_or_default();
+        let envelopes = match of {
+            Some(of) => self.envelopes(of, kind == "other", watch)?,
+            None => Envelopes::new(self.object.key.clone(), DocumentKind::Record),
+        };
         let (text, text_withheld) =
             if shows_text { self.text(watch)? } else { (None, Some(WITHHELD.to_owned())) };
         Ok(Object {
@@ -640,11 +651,7 @@ impl One {
             allow_double_gzip: false,
             decoded_bytes_max: DECODED_BYTES_MAX,
         };
-        let (account, region) = match Key::parse(&self.object.key) {
-            Key::AwsRecord { account, region, .. } => (Some(account.to_owned()), Some(region.to_owned())),
-            _ => (None, None),
-        };
-        let mut envelopes = Envelopes { kind, account, region, ..Envelopes::default() };
+        let mut envelopes = Envelopes::new(self.object.key.clone(), kind);
         let mut decoder = ObjectDecoder::new(kind, options);
         let mut failure = None;
         let read = self.source.store.read(&self.object, &mut |bytes| {
@@ -668,7 +675,7 @@ impl One {
                 Err(refused(FailureKind::NoAnswer, message, None))
             }
             // No log at all: a picture has neither records nor rejects.
-            _ if is_loose && envelopes.records == 0 => Ok(Envelopes::default()),
+            _ if is_loose && envelopes.records == 0 => Ok(Envelopes::new(envelopes.key, kind)),
             _ => Ok(envelopes),
         }
     }
@@ -766,24 +773,16 @@ const WITHHELD: &str = "this server was started without --allow-bodies";
 
 /// What decoding an object finds.
 struct Envelopes {
+    key: Box<[u8]>,
     kind: DocumentKind,
-    account: Option<String>,
-    region: Option<String>,
     shown: Vec<Value>,
     records: u64,
     rejected: u64,
 }
 
-impl Default for Envelopes {
-    fn default() -> Self {
-        Envelopes {
-            kind: DocumentKind::Record,
-            account: None,
-            region: None,
-            shown: Vec::new(),
-            records: 0,
-            rejected: 0,
-        }
+impl Envelopes {
+    fn new(key: Box<[u8]>, kind: DocumentKind) -> Self {
+        Envelopes { key, kind, shown: Vec::new(), records: 0, rejected: 0 }
     }
 }
 
@@ -791,9 +790,7 @@ impl Sink for Envelopes {
     fn document(&mut self, document: Document<'_>) {
         self.records += 1;
         if self.shown.len() < ENVELOPES_MAX {
-            let account = document.account.as_deref().or(self.account.as_deref());
-            let region = document.region.as_deref().or(self.region.as_deref());
-            self.shown.push(envelope(self.kind, &document, account, region));
+            self.shown.push(envelope(&self.key, self.kind, &document));
         }
     }
 

@@ -192,12 +192,7 @@ fn collect(
     let oldest: Mutex<Oldest> = Mutex::default();
     let visit = |planned: &Planned, document: &Document<'_>| {
         let Some(time) = time_of(planned, document, &plan.range) else { return };
-        let stream = &plan.streams[planned.stream as usize];
-        let shown = || {
-            let account = document.account.as_deref().or(stream.account.as_deref());
-            let region = document.region.as_deref().or(stream.region.as_deref());
-            envelope(kind_of(planned.role), document, account, region)
-        };
+        let shown = || envelope(&planned.object.key, kind_of(planned.role), document);
         let found = match (pattern, ids) {
             (Pattern::Text(text), _) => Some(shown()).filter(|found| found.to_string().contains(text)),
             (Pattern::RequestId(_), Some(ids)) => {

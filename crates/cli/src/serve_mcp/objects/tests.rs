@@ -461,6 +461,9 @@ fn documents_of_the_split_layout_are_events_of_their_own() {
         found.events.iter().filter_map(|event| event.envelope["document"].as_str()).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["invocation", "metadata", "request", "response"]);
+    // What a document does not say itself, its key does.
+    assert!(found.events.iter().all(|event| event.envelope["request_id"] == id));
+    assert_eq!(server.events(&text(id), ALL, 10).expect("an answer").events, found.events);
 }
 
 // What never comes out

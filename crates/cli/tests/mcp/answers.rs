@@ -15,14 +15,17 @@ use crate::support::{Dump, MODEL, NOW, REGION, borehole, call, files_below, run}
 const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 const ACCOUNT: &str = "111122223333";
 
-/// A synthetic dump of thirty hours over two days, in either layout.
-fn synthetic(layout: &str) -> (Dump, String) {
+/// A synthetic dump of thirty hours over two days, in either layout, without records far from their folders. Nothing
+/// where there is no Python.
+fn synthetic(layout: &str) -> Option<(Dump, String)> {
     let dump = Dump::new();
     let place = dump.at("dump");
     let (requests, profile) = if layout == "aws" { ("2500", "small") } else { ("600", "mixed") };
     let span = ["--from", "2024/03/11/06", "--to", "2024/03/12/12", "--seed", "41"];
     synth(&place, &[&["--layout", layout, "--requests", requests, "--profile", profile][..], &span].concat());
-    (dump, place)
+    let calmed = oracle("calm.py", &json!({"source": place}))?;
+    assert!(calmed["taken"].as_u64() > Some(0), "there was something to take");
+    Some((dump, place))
 }
 
 /// Whose figures, and when: `--from` and `--to` where they are given.
@@ -61,6 +64,16 @@ impl<'a> Question<'a> {
             }
         }
         arguments
+    }
+
+    /// The same over the period that an answer says it is about, where one end of it was given. A run with an open end
+    /// counts the hours of objects that hold nothing of the period, too.
+    fn over(self, answer: &'a Value) -> Question<'a> {
+        if self.from.is_none() && self.to.is_none() {
+            return self;
+        }
+        let end = |name: &str| answer["time_range"][name].as_str();
+        Question { from: end("start"), to: end("end"), ..self }
     }
 
     /// What a command says, as JSON.
@@ -171,8 +184,10 @@ fn assert_basis(answer: &Value, report: &Value, question: &Question<'_>) {
         assert!(health[name].is_object(), "{health}");
     }
     for pair in health["coverage"].as_array().expect("coverage") {
-        assert!(pair["region"] == question.region, "{pair}");
-        assert!(question.account.is_none_or(|account| pair["account"] == account), "{pair}");
+        // In the split layout an hour of a root is one of every account and Region.
+        let is_of = |name: &str, asked: &str| pair.get(name).is_none_or(|value| value == asked);
+        assert!(is_of("region", question.region), "{pair}");
+        assert!(question.account.is_none_or(|account| is_of("account", account)), "{pair}");
     }
     assert!(answer["listed_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{}", answer["listed_at"]);
     assert!(answer["assumptions"].is_array());
@@ -181,7 +196,7 @@ fn assert_basis(answer: &Value, report: &Value, question: &Question<'_>) {
 #[test]
 fn model_stats_are_those_of_analyze() {
     for layout in ["aws", "split"] {
-        let (_dump, source) = synthetic(layout);
+        let Some((_dump, source)) = synthetic(layout) else { return };
         let questions = Question::all(&source);
         let calls: Vec<_> = questions
             .iter()
@@ -210,7 +225,7 @@ fn model_stats_are_those_of_analyze() {
             assert_eq!(only(invocations, &counts), only(requests, &counts));
             assert_eq!(errors_in(invocations), errors_of(requests));
             let [attempted, successful, throttled] = counts.map(|name| count(requests, name));
-            assert!(throttled > 0, "there is something to count");
+            assert!(attempted > 20 && attempted > successful, "there is something to count");
             assert_quotient(&invocations["error_rate"], attempted - successful, attempted, "error_rate");
             assert_quotient(&invocations["throttle_rate"], throttled, attempted, "throttle_rate");
             let expected: Vec<Value> = hours
@@ -285,7 +300,7 @@ fn model_stats_are_those_of_analyze() {
 #[test]
 fn analyzed_requests_are_those_of_analyze() {
     for layout in ["aws", "split"] {
-        let (_dump, source) = synthetic(layout);
+        let Some((_dump, source)) = synthetic(layout) else { return };
         let hours = [1, 6, 24, 8_784];
         let asked = [(SONNET, "us-east-1", None), (SONNET, "eu-west-1", Some(ACCOUNT))];
         let mut calls = Vec::new();
@@ -310,20 +325,20 @@ fn analyzed_requests_are_those_of_analyze() {
             if hours < 1_000 {
                 assert_eq!(first, text_of(minute_of(&end) - hours * 60));
             }
-            // A whole year begins before there is anything.
-            let (from, to) = ((hours < 1_000).then_some(first), Some(end.as_str()));
             let text = |name: &str| arguments[name].as_str();
             let question = Question {
                 source: &source,
                 model: SONNET,
                 region: text("region").expect("a Region"),
                 account: text("account_id"),
-                from,
-                to,
+                from: None,
+                to: None,
             };
-            let report = question.said_by("analyze", &[]);
-            let by_hour = question.said_by("analyze", &["--by", "hour"]);
-            assert_basis(answer, &report, &Question { from: Some(first), to: None, ..question });
+            let range = &answer["time_range"];
+            let period = Question { from: range["start"].as_str(), to: range["end"].as_str(), ..question };
+            let report = period.said_by("analyze", &[]);
+            let by_hour = period.said_by("analyze", &["--by", "hour"]);
+            assert_basis(answer, &report, &question);
             let totals = &report["totals"];
 
             assert_eq!(answer["statistics"], totals["statistics"]);
@@ -403,7 +418,7 @@ fn rebinned(series: &Value, figure: &str, period: u64, from: u64, to: u64) -> Ve
 #[test]
 fn token_metrics_are_the_minutes_of_analyze() {
     for layout in ["aws", "split"] {
-        let (_dump, source) = synthetic(layout);
+        let Some((_dump, source)) = synthetic(layout) else { return };
         let questions = Question::all(&source);
         let periods = [60, 1, 7, 15, 1_440];
         let mut calls = Vec::new();
@@ -523,7 +538,7 @@ const AIMS: [(&str, &str, &str); 2] = [("0.1%", "0%", "0%"), ("1%", "20%", "10%"
 #[test]
 fn tickets_are_those_of_ticket() {
     for layout in ["aws", "split"] {
-        let (_dump, source) = synthetic(layout);
+        let Some((_dump, source)) = synthetic(layout) else { return };
         let questions = Question::all(&source);
         let mut calls = Vec::new();
         for question in &questions {
@@ -539,7 +554,7 @@ fn tickets_are_those_of_ticket() {
         for (question, answers) in questions.iter().zip(of_aims.chunks(AIMS.len())) {
             for (answer, (target, growth, margin)) in answers.iter().zip(AIMS) {
                 let aim = ["--target", target, "--growth", growth, "--margin", margin];
-                let report = question.said_by("ticket", &aim);
+                let report = question.over(answer).said_by("ticket", &aim);
                 let expected = report["tickets"].as_array().expect("tickets");
                 let cases = answer["cases"].as_array().expect("cases");
                 assert!(!cases.is_empty() && cases.len() == expected.len(), "{} cases", cases.len());
@@ -586,7 +601,7 @@ fn tickets_are_those_of_ticket() {
 #[test]
 fn quotas_are_those_of_quota() {
     for layout in ["aws", "split"] {
-        let (_dump, source) = synthetic(layout);
+        let Some((_dump, source)) = synthetic(layout) else { return };
         let questions = Question::all(&source);
         let mut calls = Vec::new();
         for question in &questions {
@@ -598,8 +613,9 @@ fn quotas_are_those_of_quota() {
         let Some(answers) = Server::of(&[&source]).ask(&calls) else { return };
         for (question, answers) in questions.iter().zip(answers.chunks(AIMS.len())) {
             for (answer, (target, growth, margin)) in answers.iter().zip(AIMS) {
-                let report =
-                    question.said_by("quota", &["--target", target, "--growth", growth, "--margin", margin]);
+                let report = question
+                    .over(answer)
+                    .said_by("quota", &["--target", target, "--growth", growth, "--margin", margin]);
                 for name in ["target", "growth", "margin"] {
                     assert_eq!(answer[name], report[name], "{name}");
                 }
@@ -622,7 +638,7 @@ fn quotas_are_those_of_quota() {
 #[test]
 fn a_found_request_is_that_of_find() {
     for layout in ["aws", "split"] {
-        let (_dump, source) = synthetic(layout);
+        let Some((_dump, source)) = synthetic(layout) else { return };
         let list = ["--list", "high-token", "--list-max", "3", "--format", "json", "-q", "--now", NOW];
         let report = run(borehole().args(["analyze", &source]).args(list)).json();
         let requests = report["requests"].as_array().expect("requests");
@@ -654,7 +670,7 @@ fn a_found_request_is_that_of_find() {
 #[test]
 fn listed_objects_are_the_files_and_come_in_pages() {
     for layout in ["aws", "split"] {
-        let (_dump, source) = synthetic(layout);
+        let Some((_dump, source)) = synthetic(layout) else { return };
         let folder = std::path::Path::new(&source);
         let sizes: BTreeMap<String, u64> = files_below(folder)
             .into_iter()
@@ -720,8 +736,7 @@ fn listed_objects_are_the_files_and_come_in_pages() {
 
 #[test]
 fn events_are_what_a_naive_scan_finds() {
-    let (_dump, aws) = synthetic("aws");
-    let (_other, split) = synthetic("split");
+    let (Some((_dump, aws)), Some((_other, split))) = (synthetic("aws"), synthetic("split")) else { return };
     let place = Dump::new();
     // What CloudWatch hands out and what the fixtures have of odd spellings is for the decoder's own tests.
     copy_directory(std::path::Path::new(&fixture("dumps/aws")), &place.path().join("logs"));

@@ -389,6 +389,14 @@ impl Reading {
             };
             return Err(wrong_period(message, hint));
         }
+        let strays = self.report.health.warnings.0.get("stray");
+        if strays.is_some_and(|&count| count > 0) && (from.is_some() || to.is_some()) {
+            assumptions.push(
+                "requests whose files lie hours away from their time are counted, which a run over this period \
+                 alone would not look for"
+                    .to_owned(),
+            );
+        }
         if from.is_none() {
             assumptions.push(format!("the period begins where the data does, at {from_here}"));
         }

@@ -15,7 +15,7 @@ pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use borehole_record::{Invocation, UtcHour};
+use borehole_record::{Invocation, Key, UtcHour};
 use borehole_store::{Listed, Object};
 
 pub use volumes::{Kept, KeptError, Scope};
@@ -282,9 +282,19 @@ fn neighbours(read: &BTreeSet<Slot>, prints: &BTreeMap<Slot, u128>) -> BTreeSet<
     all.filter(|slot| prints.contains_key(slot) && !read.contains(slot)).collect()
 }
 
-/// The prints of listed payloads, by the slot that they belong to.
+/// The prints of listed payloads.
 #[derive(Clone, Debug)]
-pub(crate) struct PayloadPrints(Option<BTreeMap<Slot, u128>>);
+pub(crate) struct PayloadPrints(Option<PrintsByTime>);
+
+/// Apart, since a range lists the days around it, but only the hours next to it: the payloads of a day's first hour are
+/// near no other hour.
+#[derive(Clone, Debug, Default)]
+struct PrintsByTime {
+    /// Of payloads that lie in the folder of an hour, or whose key says nothing.
+    hours: BTreeMap<Slot, u128>,
+    /// Of those that lie in the folder of a day, where the split layout has them.
+    days: BTreeMap<Slot, u128>,
+}
 
 impl PayloadPrints {
     /// Of a plan. Where payloads may lie in places that are not listed with it, nothing is known.
@@ -292,39 +302,47 @@ impl PayloadPrints {
         if !plan.lists_payloads || !options.payload_roots.is_empty() {
             return PayloadPrints(None);
         }
-        let print = |(&slot, entries): (&Slot, &Vec<Entry>)| {
-            let mut bytes = Vec::new();
-            let mut objects: Vec<(u32, &Object)> = entries
-                .iter()
-                .filter_map(|entry| match &entry.listed {
-                    Listed::Object(object) => Some((entry.source, object)),
-                    Listed::Skipped { .. } | Listed::Failed { .. } => None,
-                })
-                .collect();
-            // A listing may come in any order.
-            objects.sort_unstable_by(|a, b| (a.0, &a.1.key).cmp(&(b.0, &b.1.key)));
-            for (source, object) in objects {
-                bytes.extend_from_slice(&source.to_le_bytes());
-                wire::encode_object(object, &mut bytes);
+        let mut prints = PrintsByTime::default();
+        for (&slot, entries) in &plan.set_aside {
+            let objects = entries.iter().filter_map(|entry| match &entry.listed {
+                Listed::Object(object) => Some((entry.source, object)),
+                Listed::Skipped { .. } | Listed::Failed { .. } => None,
+            });
+            let is_of_day =
+                |(_, object): &(u32, &Object)| matches!(Key::parse(&object.key), Key::SplitPayload { .. });
+            let (of_day, of_hour): (Vec<_>, Vec<_>) = objects.partition(is_of_day);
+            for (objects, prints) in [(of_hour, &mut prints.hours), (of_day, &mut prints.days)] {
+                if !objects.is_empty() {
+                    prints.insert(slot, print_of_objects(objects));
+                }
             }
-            (slot, xxhash_rust::xxh3::xxh3_128(&bytes))
-        };
-        PayloadPrints(Some(plan.set_aside.iter().map(print).collect()))
+        }
+        PayloadPrints(Some(prints))
     }
 
     /// Of the payloads near a folder: in the hours beside it, and under the days beside it, where the split layout
     /// has them.
     pub(crate) fn near(&self, slot: Slot) -> Option<u128> {
-        let prints = self.0.as_ref()?;
+        let PrintsByTime { hours, days } = self.0.as_ref()?;
         let hour = slot?;
         let day = hour.0.div_euclid(24);
-        let hours =
-            (hour.0 - SLACK_HOURS..=hour.0 + SLACK_HOURS).chain((day - 1..=day + 1).map(|day| day * 24));
-        let bytes: Vec<u8> = hours
-            .flat_map(|hour| prints.get(&Some(UtcHour(hour))).copied().unwrap_or(0).to_le_bytes())
-            .collect();
+        let in_hours = (hour.0 - SLACK_HOURS..=hour.0 + SLACK_HOURS).map(|hour| (hours, hour));
+        let in_days = (day - 1..=day + 1).map(|day| (days, day * 24));
+        let prints = in_hours.chain(in_days).map(|(prints, hour)| prints.get(&Some(UtcHour(hour))));
+        let bytes: Vec<u8> = prints.flat_map(|print| print.copied().unwrap_or(0).to_le_bytes()).collect();
         Some(xxhash_rust::xxh3::xxh3_128(&bytes))
     }
+}
+
+/// A hash over objects as they were listed; a listing may come in any order.
+fn print_of_objects(mut objects: Vec<(u32, &Object)>) -> u128 {
+    objects.sort_unstable_by(|a, b| (a.0, &a.1.key).cmp(&(b.0, &b.1.key)));
+    let mut bytes = Vec::new();
+    for (source, object) in objects {
+        bytes.extend_from_slice(&source.to_le_bytes());
+        wire::encode_object(object, &mut bytes);
+    }
+    xxhash_rust::xxh3::xxh3_128(&bytes)
 }
 
 /// The prints of a plan's folders: of what is listed to be read in them (`own`), and of what their documents join with.

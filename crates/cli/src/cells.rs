@@ -86,6 +86,8 @@ struct Answers<'a> {
     dataset: &'a Dataset,
     /// A name for the question.
     name: u128,
+    /// The name of the same question with or without a range, the other way round.
+    twin: u128,
     /// Of the attempts.
     book: u128,
     /// Which attempts are kept: of no hour, but of the whole.
@@ -211,9 +213,13 @@ impl<'a> Cells<'a> {
                 spare: Mutex::default(),
             })
         });
+        let base = question.fingerprints().base();
+        let is_ranged = question.from.is_some() || question.to.is_some();
+        let (name, twin) = if is_ranged { (base ^ RANGED, base) } else { (base, base ^ RANGED) };
         let answers = shelf.and_then(Shelf::answers_of).map(|dataset| Answers {
             dataset,
-            name: question.fingerprints().base(),
+            name,
+            twin,
             book: book.fingerprint(),
             keep: book.keep(),
             coverage: fingerprint_of_names(spans),
@@ -539,12 +545,17 @@ impl Answers<'_> {
         for &hour in self.closings.keys() {
             self.fingerprints.entry(hour).or_insert_with(|| fingerprints.of(hour));
         }
-        let answers = self.dataset.answers(self.name, Some(range));
         let mut known = BTreeMap::new();
-        for (hour, content, bytes) in answers {
-            let closing = self.closings.get(&hour).copied();
-            if closing.and_then(|closing| self.content(question, hour, closing)) == Some(content) {
-                known.insert(hour, bytes);
+        // Most hours are the same in both: all that no record far from its folder counts in.
+        for name in [self.name, self.twin] {
+            for (hour, content, bytes) in self.dataset.answers(name, Some(range)) {
+                let closing = self.closings.get(&hour).copied();
+                if closing.and_then(|closing| self.content(question, hour, closing)) == Some(content) {
+                    known.entry(hour).or_insert(bytes);
+                }
+            }
+            if self.closings.keys().all(|hour| known.contains_key(hour)) {
+                break;
             }
         }
         known
@@ -553,6 +564,10 @@ impl Answers<'_> {
 
 /// Tells whole answers from those of hours.
 const WHOLE: u128 = 1;
+
+/// Tells answers of runs with a range from those of runs over everything: a range does not come across records far from
+/// it, so that for some hours the two are not the same, and would take turns in replacing one another.
+const RANGED: u128 = 2;
 
 /// The hour that a whole answer is kept under.
 const WHOLE_HOUR: UtcHour = UtcHour(0);

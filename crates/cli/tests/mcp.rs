@@ -315,8 +315,9 @@ fn a_long_reading_tells_of_its_progress_and_is_given_up_when_its_client_says_so(
     for server in [Server::of(&[&source]), Server::of(&[&source]).discovered()] {
         let Some(seen) = server.session(vec![give_up.clone(), list.clone(), told.clone()]) else { return };
         let [given_up, listed, told] = &seen.answers[..] else { panic!("three answers") };
-        // A second is what it promises; the rest is for a machine that builds at the same time.
-        assert!(given_up["seconds_to_rest"].as_f64().is_some_and(|seconds| seconds < 10.0), "{given_up}");
+        // It comes to rest at once; a reading that went on would take as long as the one after it.
+        let seconds = |answer: &Value, name: &str| answer[name].as_f64().expect("seconds");
+        assert!(seconds(given_up, "seconds_to_rest") < seconds(told, "seconds") / 2.0, "{given_up} {told}");
         assert_eq!(complete(listed)["key_count"], 1);
         let answer = complete(told);
         assert!(answer["metrics"]["invocations"]["attempted"].as_u64() > Some(1_000));
@@ -373,11 +374,18 @@ fn a_call_that_would_take_too_long_is_answered_with_how_far_it_is_and_what_to_ca
 #[test]
 fn a_server_ends_with_its_client_even_in_the_midst_of_a_reading() {
     let (_dump, source) = long_reading();
-    let leave = json!({"do": "leave", "tool": TOOLS[0], "arguments": about(SONNET, REGION, json!({}))});
+    let subject = about(SONNET, REGION, json!({}));
+    let leave = json!({"do": "leave", "tool": TOOLS[0], "arguments": subject});
+    let Some(whole) = Server::of(&[&source]).session(vec![call(TOOLS[0], subject)]) else { return };
+    let reading_seconds = whole.answers[0]["seconds"].as_f64().expect("seconds");
     for server in [Server::of(&[&source]), Server::of(&[&source]).discovered()] {
-        // How it ended, and how soon, is looked at after every session.
         let Some(seen) = server.session(vec![leave.clone()]) else { return };
-        assert_eq!(seen.answers.len(), 1);
+        // It left after the first news of progress, with most of the reading to come.
+        assert!(
+            seen.seconds_to_end < reading_seconds / 2.0,
+            "{} of {reading_seconds} s",
+            seen.seconds_to_end
+        );
     }
 }
 

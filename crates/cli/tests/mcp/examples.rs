@@ -2,7 +2,7 @@
 //!
 //! In: README.md and docs/mcp.md. Out: nothing. Always: a block of JSON with a `name` and `arguments` is a call, and the
 //! block after it the answer, of which `…` may stand for any part: fields of an object, elements of a list, the end of
-//! a text. Absent: any other block.
+//! a text. Absent: any other block, and the tool that asks S3, which a test of a bucket calls.
 
 use serde_json::Value;
 
@@ -25,7 +25,8 @@ fn examples(text: &str) -> Vec<Example> {
         let (tool, arguments) = (call.get("name")?.as_str()?.to_owned(), call.get("arguments")?.clone());
         Some(Example { tool, arguments, shown: with_ellipses(pair[1]) })
     };
-    blocks.windows(2).filter_map(call_and_answer).collect()
+    let is_of_a_dump = |example: &Example| example.tool != "s3_restore_object";
+    blocks.windows(2).filter_map(call_and_answer).filter(is_of_a_dump).collect()
 }
 
 /// JSON in which `…` outside of texts is a field or an element of that name.
@@ -87,7 +88,7 @@ fn difference(path: &str, shown: &Value, said: &Value) -> Option<String> {
 
 #[test]
 fn examples_are_what_the_server_says() {
-    for (file, dump, fewest) in [("README.md", "busy", 3), ("docs/mcp.md", "demo", 10)] {
+    for (file, dump, fewest) in [("README.md", "busy", 4), ("docs/mcp.md", "demo", 9)] {
         let text = std::fs::read_to_string(repository().join(file)).expect("the page is there");
         let examples = examples(&text);
         assert!(examples.len() >= fewest, "{file} has lost its examples");

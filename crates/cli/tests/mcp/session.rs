@@ -104,7 +104,7 @@ impl Server {
         let seconds = ended["seconds"].as_f64().expect("seconds");
         assert!(ended["code"] == 0 && seconds < LEAVING_SECONDS_MAX, "{ended}\n{}", run.err);
         let Value::Array(answers) = take("answers") else { panic!("no answers") };
-        Some(Seen { said: take("said"), answers, talk: run.err })
+        Some(Seen { said: take("said"), answers, talk: run.err, seconds_to_end: seconds })
     }
 
     /// The answers to calls, each complete.
@@ -136,6 +136,8 @@ pub(crate) struct Seen {
     pub(crate) answers: Vec<Value>,
     /// What the server and the client wrote to stderr.
     pub(crate) talk: String,
+    /// From when the client left until the server had ended.
+    pub(crate) seconds_to_end: f64,
 }
 
 /// A call.

@@ -479,7 +479,7 @@ fn the_points_of_a_series_add_up_to_its_minutes() {
     let engine = MadeUp::of(two_days());
     let moments = engine.moments(&Period::Between { from: None, to: None }).expect("records");
     let figures = engine.figures(&moments, Some(Grain::Minute)).totals;
-    for (period, points) in [(1, 600), (7, 86), (60, 10), (1_000, 2), (1_440, 2)] {
+    for (period, points) in [(2, 300), (7, 86), (60, 10), (1_000, 2), (1_440, 2)] {
         let answer = call(&engine, "bedrock_get_token_metrics", about(json!({ "period": period })));
         assert_eq!((&answer["period_minutes"], &answer["assumptions"][1]), (&json!(period), &Value::Null));
         for (name, series) in [
@@ -514,12 +514,13 @@ fn the_points_of_a_series_add_up_to_its_minutes() {
 fn too_many_points_are_put_together_and_it_is_said() {
     let engine = MadeUp::of((0..3_001).map(|minute| served(minute * 60)).collect());
     let answer = call(&engine, "bedrock_get_token_metrics", about(json!({"period": 1})));
-    assert_eq!(answer["period_minutes"], 5);
+    assert_eq!(answer["period_minutes"], 10);
     let points = &answer["tokens_per_minute"]["data_points"];
-    assert_eq!((numbers(points, "sum").len(), sum(points, "sum")), (601, 3_001 * 1_100));
+    // Of four series.
+    assert_eq!((numbers(points, "sum").len(), sum(points, "sum")), (301, 3_001 * 1_100));
     assert_eq!(
         answer["assumptions"][1],
-        "data points have 5 minutes instead of 1, so that there are no more than 1500"
+        "data points have 10 minutes instead of 1, so that there are no more than 1500"
     );
 }
 

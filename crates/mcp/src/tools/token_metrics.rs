@@ -2,7 +2,7 @@
 //!
 //! In: a subject, a period, and how many minutes a data point has. Out: the figures of a report by minute, and its
 //! minutes put together to points. Always: the points of a series add up to it, and the largest of their peaks is its
-//! peak; no more than 1,500 of them. Absent: minutes without any attempt.
+//! peak; no more than 1,500 of them in all. Absent: minutes without any attempt.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ const PARAMETERS: [Parameter; 6] = [
     Parameter::optional(
         "period",
         Kind::Integer { min: 1, max: 1_440, default: Some(60) },
-        "Minutes of a data point; longer where there were more than 1,500 of them",
+        "Minutes of a data point; longer where the series together had more than 1,500 of them",
     ),
     subject::START_TIME,
     subject::END_TIME,
@@ -131,9 +131,11 @@ fn minute_of(point: &DataPoint) -> Option<(UtcMinute, u64)> {
     Some((UtcMinute::of(moment), point.tokens.or(point.requests)?))
 }
 
-/// The period that was asked for, or the next larger one with few enough points in every series.
+/// The period that was asked for, or the next larger one with few enough points in all series together: an answer is to
+/// fit into an assistant's attention.
 fn fitting_period(asked: i64, series: &[Vec<(UtcMinute, u64)>]) -> i64 {
-    let fits = |period: i64| series.iter().all(|minutes| points_of(minutes, period) <= POINTS_MAX);
+    let points = |period: i64| series.iter().map(|minutes| points_of(minutes, period)).sum::<usize>();
+    let fits = |period: i64| points(period) <= POINTS_MAX;
     if fits(asked) {
         return asked;
     }

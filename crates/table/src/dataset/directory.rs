@@ -27,8 +27,9 @@ use super::queue::{Job, Sink, WriteSlot};
 use super::state::{self, STATE_BYTES_MAX, State, Unreadable};
 use super::{Damaged, DatasetError, Identity, RowsFile, Slot, Written, lock, manifest};
 
-/// Questions whose answers are kept: each is the sums of every hour once more, and people ask a handful.
-const QUESTIONS_MAX: usize = 16;
+/// Questions whose answers are kept: each is the sums of every hour once more. People ask a handful, and each of them has up
+/// to four names (with and without a range, by hour and as a whole).
+const QUESTIONS_MAX: usize = 32;
 
 /// Most bytes of a day's answers that are read; more is none of ours.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;

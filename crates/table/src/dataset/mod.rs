@@ -532,7 +532,7 @@ impl Dataset {
         }
     }
 
-    /// Keeps answers to a question beside those that are there; the least recently used of more than 16 questions
+    /// Keeps answers to a question beside those that are there; the least recently used of more than 32 questions
     /// vanish.
     ///
     /// Answers may always be lost, so no error is told. Nothing happens in a dataset that was opened to read, nor in a

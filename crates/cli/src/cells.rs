@@ -17,7 +17,7 @@ use borehole_table::dataset::{Dataset, Slot};
 use borehole_table::invocations::InvocationRows;
 use borehole_usage::cube::{Cube, PAGE_BYTES_MAX, Refusal};
 use borehole_usage::{
-    CoverageId, CoverageSpan, Figures, HourSummary, Outcome, Question, SealedHour, Tally, Totals,
+    CoverageId, CoverageSpan, Figures, HourSummary, Outcome, Question, SealedHour, Tally, Totals, outline,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -50,7 +50,7 @@ pub(crate) struct Cells<'a> {
     failure: Option<anyhow::Error>,
     /// What the records are of, where a filter is asked for.
     seen: Option<Seen>,
-    /// All hours that are in the totals, where somebody wants them.
+    /// The hours, where somebody wants them in the place of the totals.
     hours: Option<BTreeMap<UtcHour, SealedHour>>,
     /// Who may stop the run.
     watch: Option<Watch>,
@@ -248,7 +248,8 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Keeps the sums of each hour, to be asked again. Then every hour is given: whole answers are no hours.
+    /// Gives the sums of each hour, to be asked again, and no figures. Then every hour is given: whole answers are no
+    /// hours.
     pub(crate) fn keep_hours(&mut self) {
         self.hours = Some(BTreeMap::new());
     }
@@ -276,8 +277,6 @@ impl<'a> Cells<'a> {
         page_bytes: Option<u64>,
     ) -> anyhow::Result<Sums> {
         let Cells { question, spans, totals, mut book, mut answers, known, failure, seen, hours, .. } = self;
-        // What is made of hours, as a cube is, needs the hours: a whole answer would be of no use.
-        let takes_whole = !question.cube && hours.is_none();
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -286,11 +285,17 @@ impl<'a> Cells<'a> {
             answers.closings = closings;
         }
         let cube = page_bytes.map(|aim| totals.cube_within(question, spans, aim, PAGE_BYTES_MAX.max(aim)));
-        let (figures, tally) = match known {
-            Some(known) => known,
-            None => {
+        let (figures, tally) = match (known, &hours) {
+            (Some(known), _) => known,
+            (None, Some(hours)) => {
+                let mut tally = Tally::default();
+                hours.values().for_each(|hour| tally.merge(hour.tally()));
+                (outline(question, hours.values()), tally)
+            }
+            (None, None) => {
                 let (figures, tally) = (totals.figures(question, spans), totals.tally());
-                if let Some(answers) = answers.as_mut().filter(|_| takes_whole) {
+                // A cube is made of hours: a whole answer would be of no use.
+                if let Some(answers) = answers.as_mut().filter(|_| !question.cube) {
                     answers.keep_whole(question, [figures.to_bytes(), tally.to_bytes(), book.to_bytes()]);
                 }
                 (figures, tally)
@@ -359,13 +364,11 @@ impl<'a> CellSink for Cells<'a> {
             }
         }
         self.book.close(book);
-        if let Some(hours) = &mut self.hours {
-            // In the place of what was there before it was opened again.
-            hours.insert(hour, sealed.clone());
-        }
-        match self.retracted.take() {
-            Some(before) => self.totals.replace(before, sealed),
-            None => self.totals.insert(sealed),
+        match (&mut self.hours, self.retracted.take()) {
+            // In the place of what was there before it was opened again, if anything.
+            (Some(hours), _) => drop(hours.insert(hour, sealed)),
+            (None, Some(before)) => self.totals.replace(before, sealed),
+            (None, None) => self.totals.insert(sealed),
         }
     }
 
@@ -407,10 +410,10 @@ impl<'a> CellSink for Cells<'a> {
             let sealed = answer.and_then(|(sealed, _)| SealedHour::from_bytes(sealed));
             match sealed.zip(answer) {
                 Some((sealed, (_, book))) if self.book.close_bytes(hour, book).is_some() => {
-                    if let Some(hours) = &mut self.hours {
-                        hours.insert(hour, sealed.clone());
+                    match &mut self.hours {
+                        Some(hours) => drop(hours.insert(hour, sealed)),
+                        None => self.totals.insert(sealed),
                     }
-                    self.totals.insert(sealed);
                     self.seen = None;
                 }
                 _ => asked.push(hour),

@@ -172,7 +172,7 @@ pub(crate) struct Wanted {
     pub keep_losses: bool,
     /// Where the counted records go, beside the sums.
     pub rows: Option<Arc<RowTable>>,
-    /// Whether the sums of each hour are given, too, to be asked again.
+    /// Whether the sums of each hour are given, to be asked again and again, in the place of figures.
     pub keep_hours: bool,
     /// Who waits for it, and may stop it: of a server, which does not say again with each call what a command says once.
     pub watch: Option<Watch>,
@@ -202,7 +202,7 @@ impl Default for Wanted {
 
 /// What a run gives.
 pub(crate) struct Gathered {
-    /// The figures.
+    /// The figures; where the hours are given, only what is counted for all groups at once.
     pub figures: Figures,
     /// What was read, and what was not.
     pub health: Health,
@@ -426,6 +426,8 @@ fn gather_once(args: &GatherArgs, wanted: Wanted, started: Instant) -> anyhow::R
         by: wanted.by,
         rank: wanted.rank,
         cube: wanted.cube.is_some(),
+        // Whoever asks hours again chooses among their groups.
+        all_seconds: wanted.keep_hours,
         series: wanted.series,
         top: wanted.top,
         list: wanted.list.map(|(kind, _)| kind),

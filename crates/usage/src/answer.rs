@@ -40,9 +40,7 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
     let ordered = ordered(&hours, totals, question);
     let mut scratch = Scratch::default();
     let everything = gather(&ordered.of_totals, totals.bucket_counts(&mut scratch));
-    let mut unknowns = Unknowns::default();
-    hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns, &kept.renaming));
-    let (unruled_models, unresolved_profiles) = unknowns.by_name(totals.names());
+    let (unruled_models, unresolved_profiles) = unknowns(&hours, totals);
     let rankings = rankings(&hours, question, &everything.sums.counters, totals.names());
     let listing = question.list.map(|kind| {
         let mut listing = Listing::default();
@@ -53,6 +51,25 @@ pub(crate) fn figures(totals: &Totals, question: &Question, coverage: &[Coverage
     });
     let figures = figures_of(totals, question, coverage, ordered, &everything, scratch);
     Figures { listing, unruled_models, unresolved_profiles, rankings, ..figures }
+}
+
+/// Models without a rate and profiles without a model, with their records.
+fn unknowns(
+    hours: &[(UtcHour, &KeptHour)],
+    totals: &Totals,
+) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+    let mut unknowns = Unknowns::default();
+    hours.iter().for_each(|(_, kept)| unknowns.absorb(&kept.unknowns, &kept.renaming));
+    unknowns.by_name(totals.names())
+}
+
+/// What is counted for all groups at once.
+pub(crate) fn outline(totals: &Totals, question: &Question) -> Figures {
+    let hours: Vec<(UtcHour, &KeptHour)> = totals.kept_hours().collect();
+    let models_folded = ordered(&hours, totals, question).models_folded;
+    let (unruled_models, unresolved_profiles) = unknowns(&hours, totals);
+    let by = question.by.iter().map(|dimension| dimension.name().into_owned()).collect();
+    Figures { by, models_folded, unruled_models, unresolved_profiles, ..Figures::default() }
 }
 
 /// The figures of all groups together, as if there were no other records, and whether their largest windows are exact.

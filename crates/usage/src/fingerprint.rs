@@ -149,6 +149,7 @@ fn fingerprint_base(question: &Question) -> u128 {
         by,
         rank,
         cube,
+        all_seconds,
         series: _,
         top: _,
         list,
@@ -169,7 +170,8 @@ fn fingerprint_base(question: &Question) -> u128 {
     by.iter().for_each(|dimension| packer.text(&dimension.name()));
     packer.count(rank.len() as u64);
     rank.iter().for_each(|dimension| packer.text(&dimension.name()));
-    packer.count(u64::from(*cube));
+    // Two bits of one number: what was summed up before the second one existed still holds.
+    packer.count(u64::from(*cube) | u64::from(*all_seconds) << 1);
     packer.count(match list {
         None => 0,
         Some(ListKind::HighToken) => 1,

@@ -47,6 +47,8 @@ pub struct HourSummary {
     is_asked: bool,
     /// Whether the totals are the sum of the groups: where each record is in one group that has everything.
     derives_totals: bool,
+    /// Whether groups keep all of their seconds. The totals need none: nothing is added to them.
+    all_seconds: bool,
     /// Numbers of cells; the totals have none, for they are always cell 0.
     groups: FxHashMap<Box<[NameId]>, u32>,
     cells: Vec<Cell>,
@@ -133,6 +135,7 @@ impl HourSummary {
             readings: Readings::default(),
             is_asked: false,
             derives_totals: false,
+            all_seconds: false,
             groups: FxHashMap::default(),
             cells: vec![Cell::default()],
             key: Vec::new(),
@@ -252,6 +255,7 @@ impl HourSummary {
         self.count_under_names();
         other.count_under_names();
         self.derives_totals |= other.derives_totals;
+        self.all_seconds |= other.all_seconds;
         let renaming = self.names.rename(other.names.texts());
         // By the numbers of the other's cells.
         let mut cells = vec![TOTALS; other.cells.len()];
@@ -304,12 +308,13 @@ impl HourSummary {
             let strands = self.cells[TOTALS as usize].strands.iter();
             strands.map(|&strand| &self.strands[strand as usize]).collect()
         };
-        strand::pack(&of_totals, &renaming, &mut self.tables, &mut cells, &mut lists);
+        strand::pack(&of_totals, false, &renaming, &mut self.tables, &mut cells, &mut lists);
         for (key, cell) in &groups {
             key.iter().for_each(|&name| name.pack(&mut cells));
             let strands = self.cells[*cell as usize].strands.iter();
             let strands: Vec<&Strand> = strands.map(|&strand| &self.strands[strand as usize]).collect();
-            strand::pack(&strands, &renaming, &mut self.tables, &mut cells, &mut lists);
+            let keeps = self.all_seconds;
+            strand::pack(&strands, keeps, &renaming, &mut self.tables, &mut cells, &mut lists);
         }
         let mut ranks = Packer::default();
         let numbers: Vec<u32> = groups.iter().map(|&(_, cell)| cell).collect();
@@ -356,6 +361,7 @@ impl HourSummary {
             matches!(dimension, Dimension::ContentKind | Dimension::Minute)
         };
         self.derives_totals = !question.by.is_empty() && !question.by.iter().any(in_no_group_or_many);
+        self.all_seconds = question.all_seconds;
         self.ranker.ask(question);
     }
 

@@ -57,5 +57,5 @@ pub use figures::Figures;
 pub use fingerprint::Fingerprints;
 pub use hour::{HourSummary, Outcome, SealedHour, Tally};
 pub use question::{Dimension, Filter, FilterReason, Grain, ListKind, Question, UnknownWord};
-pub use selection::{Selected, Selection};
+pub use selection::{Selected, Selection, outline};
 pub use totals::Totals;

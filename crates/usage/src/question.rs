@@ -265,6 +265,9 @@ pub struct Question {
     pub rank: Vec<Dimension>,
     /// Keep what [`crate::Totals::cube`] needs.
     pub cube: bool,
+    /// Keep every active second of each group, so that groups that are chosen later add up exactly
+    /// ([`crate::Selection`]): some 6 bytes each.
+    pub all_seconds: bool,
     /// The series to give with the per-minute figures.
     pub series: Option<Grain>,
     /// Most groups to give; `None` gives all.
@@ -298,6 +301,7 @@ impl Default for Question {
             by: vec![Dimension::Account, Dimension::Region, Dimension::Model, Dimension::Scope],
             rank: Vec::new(),
             cube: false,
+            all_seconds: false,
             series: None,
             top: None,
             list: None,

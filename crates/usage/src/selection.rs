@@ -26,9 +26,19 @@ pub struct Selected {
     /// The chosen groups together, and each of them. Rankings and the listing are left out, and so are the models
     /// without a rate and the profiles without a model: an hour counts these for all its groups.
     pub figures: Figures,
-    /// Whether `peak_sliding_60s` and `burst` of the totals are exact. Where several chosen groups are in one hour, and
-    /// one of them was busy in more seconds than it keeps, they are lower bounds. All else is exact in any case.
+    /// Whether `peak_sliding_60s` and `burst` of the totals are exact. They always are where the question keeps
+    /// [`Question::all_seconds`]; else, where several chosen groups are in one hour and one of them was busy in more
+    /// seconds than it keeps, they are lower bounds. All else is exact in any case.
     pub has_exact_windows: bool,
+}
+
+/// Figures of no request: of hours only what is counted for all groups at once, which a [`Selection`] leaves out. That
+/// is the models without a rate, the profiles without a model, and how many models are too many to have groups.
+#[must_use]
+pub fn outline<'a>(question: &Question, hours: impl IntoIterator<Item = &'a SealedHour>) -> Figures {
+    let mut totals = Totals::new();
+    hours.into_iter().for_each(|hour| totals.insert_outline(hour));
+    answer::outline(&totals, question)
 }
 
 impl Selection {

@@ -107,10 +107,10 @@ impl Seconds {
 }
 
 /// Ends the hour of a group with these seconds: writes the minutes, the largest windows and the seconds that are
-/// kept. Equal series give equal bytes.
-pub(crate) fn pack(seconds: &[(u16, Load)], packer: &mut Packer) {
+/// kept, which can be all. Equal series give equal bytes.
+pub(crate) fn pack(seconds: &[(u16, Load)], keeps_all: bool, packer: &mut Packer) {
     // A quiet group keeps all of its seconds, and the rest follows from them.
-    let follows = seconds.len() <= KEPT_SECONDS_MAX;
+    let follows = keeps_all || seconds.len() <= KEPT_SECONDS_MAX;
     if follows {
         pack_loads(seconds, packer);
         packer.count(0);
@@ -587,7 +587,7 @@ mod tests {
 
     fn sealed(series: &Loads) -> SealedSeries {
         let mut packer = Packer::default();
-        pack(series, &mut packer);
+        pack(series, false, &mut packer);
         let bytes = packer.finish();
         let mut unpacker = Unpacker::new(&bytes);
         let mut sealed = SealedSeries::default();

@@ -238,10 +238,11 @@ impl Tables {
     }
 }
 
-/// Writes the cell of these finished strands, and apart from it the list of their buckets: see
-/// [`crate::hour::SealedCell`].
+/// Writes the cell of these finished strands, with all of its seconds where these are wanted, and apart from it the list
+/// of their buckets: see [`crate::hour::SealedCell`].
 pub(crate) fn pack(
     strands: &[&Strand],
+    all_seconds: bool,
     renaming: &Renaming,
     tables: &mut Tables,
     cells: &mut Packer,
@@ -267,7 +268,7 @@ pub(crate) fn pack(
     CoverageId::pack(&coverage, section);
     strands.iter().for_each(|strand| strand.add_seconds(seconds));
     seconds.drain_into(loads);
-    series::pack(loads, section);
+    series::pack(loads, all_seconds, section);
     cells.count(section.len() as u64);
     cells.bytes(section.from(0));
 

@@ -111,6 +111,30 @@ impl Totals {
         self.hours.insert(name, kept);
     }
 
+    /// Adds an hour without its distributions, for [`crate::outline`].
+    ///
+    /// # Panics
+    /// As [`Totals::insert`].
+    pub(crate) fn insert_outline(&mut self, hour: &SealedHour) {
+        let name = hour.hour();
+        assert!(!self.hours.contains_key(&name), "hour {name} is inserted a second time");
+        let outline = SealedHour {
+            hour: name,
+            names: hour.names.clone(),
+            dimensions: hour.dimensions,
+            groups: hour.groups,
+            cells: hour.cells.clone(),
+            lists: Box::default(),
+            cut: Cut::None,
+            ranks: Box::default(),
+            tally: Tally::default(),
+            unknowns: hour.unknowns.clone(),
+            listing: Vec::new(),
+        };
+        let kept = self.keep(outline, &[]);
+        self.hours.insert(name, kept);
+    }
+
     /// Puts an hour in the place of what was inserted for it: a stray opens an hour again.
     ///
     /// `old` is what was inserted, summed up a second time, since the totals no longer know which buckets came

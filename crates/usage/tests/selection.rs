@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use borehole_record::{Count, Timestamp, UtcHour};
 use borehole_usage::figures::{Figures, MinuteFigures};
 use borehole_usage::{
-    CoverageId, Dimension, Filter, HourSummary, Question, SealedHour, Selected, Selection, Totals,
+    CoverageId, Dimension, Filter, HourSummary, Question, SealedHour, Selected, Selection, Totals, outline,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
@@ -114,6 +114,21 @@ proptest! {
     }
 
     #[test]
+    fn an_outline_has_what_is_counted_for_all_groups(
+        question in traffic::questions(),
+        records in traffic::records(60),
+    ) {
+        let hours = sealed(&question, &records);
+        let outline = outline(&question, &hours);
+        let mut totals = Totals::new();
+        hours.into_iter().for_each(|hour| totals.insert(hour));
+        let figures = totals.figures(&question, &traffic::coverage());
+        let Figures { by, models_folded, unruled_models, unresolved_profiles, .. } = figures;
+        let counted = Figures { by, models_folded, unruled_models, unresolved_profiles, ..Figures::default() };
+        prop_assert_eq!(outline, counted);
+    }
+
+    #[test]
     fn each_group_is_given_with_its_counted_records(
         question in traffic::questions(),
         choice in choices(),
@@ -160,34 +175,40 @@ fn busy(accounts: &[&str]) -> Vec<Record> {
 #[test]
 fn windows_are_exact_for_one_busy_group_and_else_lower_bounds_that_are_said_to_be_so() {
     let by = vec![Dimension::Account, Dimension::Region, Dimension::Model];
-    let question = Question { by: by.clone(), ..Question::default() };
-    let records = busy(&["111122223333", "444455556666"]);
-    let hours = sealed(&question, &records);
-    let chosen = |accounts: &[&str]| {
-        let accounts = accounts.iter().map(|&account| account.to_owned()).collect();
-        let choice = Choice { filter: Filter { accounts, ..Filter::default() }, by: by.clone() };
-        (choice.figures(&hours, &question), fresh(&records, &question, &choice.filter))
-    };
-    let (one, expected) = chosen(&["444455556666"]);
-    assert!(one.has_exact_windows);
-    assert_eq!(one.figures, expected);
-
-    let (both, expected) = chosen(&[]);
-    assert!(!both.has_exact_windows);
-    let sliding = |figures: &Figures| {
-        let per_minute = [&figures.totals.tokens_per_minute, &figures.totals.requests_per_minute];
-        per_minute.map(|figures| figures.as_ref().expect("active minutes").peak_sliding_60s)
-    };
-    let (found, exact) = (sliding(&both.figures), sliding(&expected));
-    assert!(found.iter().zip(&exact).all(|(found, exact)| found <= exact), "{found:?} {exact:?}");
-    assert_ne!(found, exact, "two busy halves of a minute are more than either");
-    let without_windows = |mut figures: Figures| {
-        let blank = |minutes: &mut Option<MinuteFigures>| {
-            minutes.iter_mut().for_each(|minutes| (minutes.peak_sliding_60s, minutes.burst) = (0, None));
+    for all_seconds in [false, true] {
+        let question = Question { by: by.clone(), all_seconds, ..Question::default() };
+        let records = busy(&["111122223333", "444455556666"]);
+        let hours = sealed(&question, &records);
+        let chosen = |accounts: &[&str]| {
+            let accounts = accounts.iter().map(|&account| account.to_owned()).collect();
+            let choice = Choice { filter: Filter { accounts, ..Filter::default() }, by: by.clone() };
+            (choice.figures(&hours, &question), fresh(&records, &question, &choice.filter))
         };
-        blank(&mut figures.totals.tokens_per_minute);
-        blank(&mut figures.totals.requests_per_minute);
-        figures
-    };
-    assert_eq!(without_windows(both.figures), without_windows(expected));
+        let (one, expected) = chosen(&["444455556666"]);
+        assert!(one.has_exact_windows);
+        assert_eq!(one.figures, expected);
+
+        let (both, expected) = chosen(&[]);
+        assert_eq!(both.has_exact_windows, all_seconds);
+        if all_seconds {
+            assert_eq!(both.figures, expected, "all seconds are there to be added up");
+            continue;
+        }
+        let sliding = |figures: &Figures| {
+            let per_minute = [&figures.totals.tokens_per_minute, &figures.totals.requests_per_minute];
+            per_minute.map(|figures| figures.as_ref().expect("active minutes").peak_sliding_60s)
+        };
+        let (found, exact) = (sliding(&both.figures), sliding(&expected));
+        assert!(found.iter().zip(&exact).all(|(found, exact)| found <= exact), "{found:?} {exact:?}");
+        assert_ne!(found, exact, "two busy halves of a minute are more than either");
+        let without_windows = |mut figures: Figures| {
+            let blank = |minutes: &mut Option<MinuteFigures>| {
+                minutes.iter_mut().for_each(|minutes| (minutes.peak_sliding_60s, minutes.burst) = (0, None));
+            };
+            blank(&mut figures.totals.tokens_per_minute);
+            blank(&mut figures.totals.requests_per_minute);
+            figures
+        };
+        assert_eq!(without_windows(both.figures), without_windows(expected));
+    }
 }

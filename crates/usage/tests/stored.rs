@@ -199,7 +199,7 @@ proptest! {
     fn hours_of_equal_fingerprints_are_summed_up_equally(
         one in traffic::questions(),
         other in traffic::questions(),
-        same in vec(any::<bool>(), 15),
+        same in vec(any::<bool>(), 16),
         records in traffic::records(RECORDS_MAX),
     ) {
         // Mostly equal questions, or hardly any two fingerprints would be.
@@ -211,7 +211,7 @@ proptest! {
             };
         }
         let mixed = mixed! {
-            by rank cube series top list list_max include_outliers now from to filter charges charges_at profiles
+            by rank cube all_seconds series top list list_max include_outliers now from to filter charges charges_at profiles
         };
         let (ours, theirs) = (sealed(&one, &records), sealed(&mixed, &records));
         for (our, their) in ours.iter().zip(&theirs) {

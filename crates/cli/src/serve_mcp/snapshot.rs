@@ -15,7 +15,7 @@ use borehole_quota::Keep;
 use borehole_record::{Model, Timestamp, UtcDay, UtcHour};
 use borehole_report::Report;
 use borehole_report::model::Coverage;
-use borehole_usage::{Dimension, Figures, Grain, Question, SealedHour, Selected, Selection, Totals};
+use borehole_usage::{Dimension, Figures, Grain, Question, SealedHour, Selection, Totals};
 
 use super::ServeMcp;
 use super::failure::failure;
@@ -24,8 +24,7 @@ use crate::gather::{GatherArgs, Hours, Run, Wanted, gather};
 use crate::hints::meant;
 use crate::range::{RECENT_DAYS, RangeArgs};
 
-/// Readings that are kept at a time: everything, the same by other groups, and a few of one spelling or of a period that
-/// cuts an hour.
+/// Readings that are kept at a time: everything, and a few of one spelling or of a period that cuts an hour.
 const READINGS_MAX: usize = 4;
 
 /// How often whoever waits for a turn looks whether it was stopped.
@@ -60,9 +59,8 @@ struct State {
 }
 
 /// Which reading.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Wish {
-    by: Vec<Dimension>,
     /// The spelling of a model, the Region and the account that nothing else is read of.
     only: Option<Subject>,
     /// The range, where it is not all that the server was started with.
@@ -87,7 +85,7 @@ struct Reading {
     wish: Wish,
     ended: Instant,
     hours: Hours,
-    /// The totals, and the books.
+    /// The books, with no figures.
     report: Report,
 }
 
@@ -104,7 +102,7 @@ impl Snapshots {
         slots_max: usize,
         watch: &Watch,
     ) -> Result<Measured, Failure> {
-        let everything = self.reading(args, Wish::of(groups()), watch)?;
+        let everything = self.reading(args, Wish::default(), watch)?;
         let mut asked = everything.asked(period)?;
         let range = everything.is_cut_by(asked.ends).then_some(asked.ends);
         let reading = |wish: Wish| {
@@ -117,34 +115,26 @@ impl Snapshots {
             }
         };
 
-        let (figures, of_totals) = if everything.has_model(&subject.model_id) {
-            let by_group = reading(Wish::of(groups()))?;
-            let Selected { figures, has_exact_windows } = by_group.figures(subject, asked.ends);
-            if has_exact_windows {
-                (figures, by_group)
-            } else {
-                // The windows of seconds of several busy groups are known only where these are one group.
-                let by_model = reading(Wish::of(models(subject)))?;
-                let totals = by_model.figures(subject, asked.ends).figures.totals;
-                (Figures { totals, ..figures }, by_model)
-            }
+        let (figures, of_figures) = if everything.has_model(&subject.model_id) {
+            let by_group = reading(Wish::default())?;
+            (by_group.figures(subject, asked.ends), by_group)
         } else if everything.may_have_spelling(args, subject) {
-            let of_spelling = reading(Wish { only: Some(subject.clone()), ..Wish::of(groups()) })?;
+            let of_spelling = reading(Wish { only: Some(subject.clone()), ..Wish::default() })?;
             asked.assumptions.push(
                 "no base model is called that: counted are requests whose modelId is written exactly so"
                     .to_owned(),
             );
-            (of_spelling.figures(subject, asked.ends).figures, of_spelling)
+            (of_spelling.figures(subject, asked.ends), of_spelling)
         } else {
-            (everything.figures(subject, asked.ends).figures, Arc::clone(&everything))
+            (everything.figures(subject, asked.ends), Arc::clone(&everything))
         };
 
-        let (slots, slot_hours) = of_totals.slots(subject, &asked, slots_max, watch)?;
+        let (slots, slot_hours) = of_figures.slots(subject, &asked, slots_max, watch)?;
         let others = (figures.totals.attempted == 0).then(|| everything.others(subject, asked.ends));
         let mut basis = everything.basis(subject, asked);
-        basis.complete &= of_totals.report.complete;
+        basis.complete &= of_figures.report.complete;
         let books = borehole_usage::figures::Health::default();
-        let mut report = Report::new(&figures, &books, basis.complete, of_totals.report.run.clone());
+        let mut report = Report::new(&figures, &books, basis.complete, of_figures.report.run.clone());
         report.health.clone_from(&basis.health);
         Ok(Measured { report, slots, slot_hours, basis, others })
     }
@@ -157,7 +147,7 @@ impl Snapshots {
         period: &Period,
         watch: &Watch,
     ) -> Result<Basis, Failure> {
-        let everything = self.reading(args, Wish::of(groups()), watch)?;
+        let everything = self.reading(args, Wish::default(), watch)?;
         let asked = everything.asked(period)?;
         Ok(everything.basis(subject, asked))
     }
@@ -210,28 +200,8 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// The groups of every report.
-fn groups() -> Vec<Dimension> {
-    vec![Dimension::Account, Dimension::Region, Dimension::Model, Dimension::Scope]
-}
-
-/// Groups of which each is a whole subject of this kind.
-fn models(subject: &Subject) -> Vec<Dimension> {
-    let account = subject.account_id.as_ref().map(|_| Dimension::Account);
-    account.into_iter().chain([Dimension::Region, Dimension::Model]).collect()
-}
-
-impl Wish {
-    fn of(by: Vec<Dimension>) -> Wish {
-        Wish { by, only: None, range: None }
-    }
-}
-
 fn read(args: &ServeMcp, wish: Wish, watch: &Watch) -> anyhow::Result<Reading> {
     let wanted = Wanted {
-        by: wish.by.clone(),
-        // The groups are asked for by subject.
-        top: Some(0),
         keep: NO_ATTEMPTS,
         rules_of_today: false,
         keep_hours: true,
@@ -260,28 +230,29 @@ fn read(args: &ServeMcp, wish: Wish, watch: &Watch) -> anyhow::Result<Reading> {
 
 impl Reading {
     /// The figures of the subject in a range that cuts no hour.
-    fn figures(&self, subject: &Subject, (from, to): Ends) -> Selected {
+    fn figures(&self, subject: &Subject, (from, to): Ends) -> Figures {
         let question =
             Question { series: Some(Grain::Minute), top: None, from, to, ..self.hours.question.clone() };
         self.figures_for(&question, subject)
     }
 
-    fn figures_for(&self, question: &Question, subject: &Subject) -> Selected {
+    fn figures_for(&self, question: &Question, subject: &Subject) -> Figures {
         let hours = self.hours_between((question.from, question.to));
         if self.wish.only.is_some() {
             let mut totals = Totals::new();
             hours.for_each(|hour| totals.insert(hour.clone()));
-            let figures = totals.figures(question, &self.hours.spans);
-            return Selected { figures, has_exact_windows: true };
+            return totals.figures(question, &self.hours.spans);
         }
         let mut selection = Selection::new();
         hours.for_each(|hour| selection.insert(hour, &|key| self.is_of(subject, key)));
-        selection.figures(question, &self.hours.spans)
+        let selected = selection.figures(question, &self.hours.spans);
+        debug_assert!(selected.has_exact_windows, "a run that keeps its hours keeps all of their seconds");
+        selected.figures
     }
 
-    /// Whether a group is the subject's, by its values of [`Wish::by`].
+    /// Whether a group is the subject's, by its values of the dimensions.
     fn is_of(&self, subject: &Subject, key: &[Option<&str>]) -> bool {
-        self.wish.by.iter().zip(key).all(|(dimension, value)| match dimension {
+        self.hours.question.by.iter().zip(key).all(|(dimension, value)| match dimension {
             Dimension::Account => subject.account_id.as_deref().is_none_or(|account| *value == Some(account)),
             Dimension::Region => *value == Some(&subject.region),
             Dimension::Model => *value == Some(&subject.model_id),
@@ -421,7 +392,8 @@ impl Reading {
 
     /// Whether any group has this base model.
     fn has_model(&self, model: &str) -> bool {
-        let Some(place) = self.wish.by.iter().position(|dimension| *dimension == Dimension::Model) else {
+        let Some(place) = self.hours.question.by.iter().position(|dimension| *dimension == Dimension::Model)
+        else {
             return false;
         };
         let mut is_there = false;
@@ -458,7 +430,7 @@ impl Reading {
             groups = self.groups((None, None));
         }
         let most_used = |dimension: Dimension| {
-            let place = self.wish.by.iter().position(|known| *known == dimension);
+            let place = self.hours.question.by.iter().position(|known| *known == dimension);
             let mut attempts: BTreeMap<&str, u64> = BTreeMap::new();
             for (key, attempted) in &groups {
                 if let Some(Some(name)) = place.and_then(|place| key.get(place)) {
@@ -521,7 +493,7 @@ impl Reading {
                 to: Some(ends.1),
                 ..self.hours.question.clone()
             };
-            let Selected { figures, .. } = self.figures_for(&question, subject);
+            let figures = self.figures_for(&question, subject);
             if figures.totals.attempted > 0 {
                 let totals = Report::new(&figures, &books, true, self.report.run.clone()).totals;
                 slots.push(Slot { from: ends.0, to: ends.1, totals });

@@ -304,7 +304,9 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
         }),
     );
     // Rankings, mostly by two; also times and kinds of content, which are passed over. And a cube, or none.
-    let ranked = (proptest::sample::subsequence(dimensions.clone(), 0..4).prop_shuffle(), any::<bool>());
+    // Groups keep all of their seconds or not.
+    let kept = any::<(bool, bool)>();
+    let ranked = (proptest::sample::subsequence(dimensions.clone(), 0..4).prop_shuffle(), kept);
     (
         (proptest::sample::subsequence(dimensions, 0..4).prop_shuffle(), ranked),
         option::of(select(vec![Grain::Minute, Grain::Hour, Grain::Day])),
@@ -316,12 +318,22 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
         (filter, quota),
     )
         .prop_map(
-            move |((by, (rank, cube)), series, top, list, list_max, include_outliers, (from, to), rest)| {
+            move |(
+                (by, (rank, (cube, all_seconds))),
+                series,
+                top,
+                list,
+                list_max,
+                include_outliers,
+                (from, to),
+                rest,
+            )| {
                 let (filter, (charges, charges_at, profiles)) = rest;
                 Question {
                     by,
                     rank,
                     cube,
+                    all_seconds,
                     series,
                     top,
                     list,

@@ -118,7 +118,7 @@ impl Server {
 
     /// Every subject that has records, with its account and without.
     fn subjects(&self) -> Vec<Subject> {
-        let everything = self.snapshots.reading(&self.args, Wish::of(groups()), &Watch::new());
+        let everything = self.snapshots.reading(&self.args, Wish::default(), &Watch::new());
         let groups = everything.expect("a reading").groups((None, None));
         let mut subjects = BTreeSet::new();
         for key in groups.into_keys() {
@@ -405,7 +405,7 @@ fn the_books_are_those_of_everything_and_the_coverage_is_the_subject_s() {
     let subject = server.subjects().into_iter().find(|subject| subject.account_id.is_some());
     let subject = subject.expect("a subject with its account");
     let all = Watch::new();
-    let everything = server.snapshots.reading(&server.args, Wish::of(groups()), &all).expect("a reading");
+    let everything = server.snapshots.reading(&server.args, Wish::default(), &all).expect("a reading");
     let basis = server.snapshots.basis(&server.args, &subject, &between(OPEN), &all).expect("a basis");
     assert!(everything.report.health.coverage.len() > 1);
     assert_eq!(basis.health.coverage.len(), 1);

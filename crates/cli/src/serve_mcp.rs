@@ -11,6 +11,7 @@ mod search;
 mod snapshot;
 pub(crate) mod stop;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,8 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::exit::{Exit, UsageError};
 use crate::gather::GatherArgs;
-use crate::places::no_source;
+use crate::kept::Shelf;
+use crate::places::{Places, is_url_or_name, no_source};
 use cases::Cases;
 use objects::Buckets;
 use snapshot::Snapshots;
@@ -87,6 +89,17 @@ pub(crate) fn run(args: &ServeMcp) -> Outcome {
             hint: Some("write it to a file, and name that"),
         }
         .into());
+    }
+    // A path that was mistyped is told by a server that does not start; buckets are opened when something is asked of
+    // them, since that takes a network.
+    let paths = &args.gather.sources;
+    if !paths.iter().any(|source| is_url_or_name(source)) && !Shelf::are_kept(paths)? {
+        Places::new(&args.gather.s3)?.sources(paths)?;
+    }
+    if std::io::stdin().is_terminal() {
+        tell!(
+            "note: a server for a client of the Model Context Protocol, which speaks on stdin; Ctrl-D ends it"
+        );
     }
     let options = ServeOptions {
         version: env!("CARGO_PKG_VERSION"),

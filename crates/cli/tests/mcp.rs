@@ -19,7 +19,7 @@ use borehole_testbed::Moto;
 use serde_json::{Value, json};
 use session::{Seen, Server, TOOLS, about, call, complete, error_of, structured};
 use support::datasets::{copy_directory, fixture, synth};
-use support::{ACCOUNT, Dump, MODEL, REGION, call as record, failed_call, lines, repository};
+use support::{ACCOUNT, Dump, MODEL, REGION, borehole, call as record, failed_call, lines, repository, run};
 
 /// The tool that changes something, and only where the server was started to let it.
 const RESTORE: &str = "s3_restore_object";
@@ -43,6 +43,24 @@ fn each_tool(bucket: &str, key: &str, id: &str) -> Vec<(&'static str, Value)> {
         json!({"request_id": id}),
     ];
     TOOLS.into_iter().filter(|&tool| tool != RESTORE).zip(arguments).collect()
+}
+
+#[test]
+fn a_server_of_nothing_or_of_stdin_does_not_start() {
+    let dump = fixture("dumps/aws");
+    for (arguments, code, words) in [
+        (vec![], 2, "no SOURCE"),
+        (vec!["-"], 2, "standard input"),
+        (vec!["/nonexistent/dump"], 4, "/nonexistent/dump"),
+        (vec![dump.as_str(), "--plan"], 2, "--plan"),
+    ] {
+        let ended = run(borehole().arg("serve-mcp").args(&arguments));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(code), ""), "{arguments:?}");
+        assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
+    }
+    // A client that leaves at once is no error.
+    let ended = run(borehole().args(["serve-mcp", &dump]));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "{}", ended.err);
 }
 
 #[test]
